@@ -1,0 +1,208 @@
+//! What can go wrong when a service, a file or a device is asked for something.
+//!
+//! One type for every backend: its [`Kind`] decides (try again? which exit code?), its place and sentence are for
+//! people. Foreign errors become faults where they come in, once; nobody above looks at status codes.
+
+use crate::block::BlockIndex;
+use crate::snapshot::SnapshotId;
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Whose limit a throttle speaks of; it decides who slows down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All requests of the account in this Region (ThrottlingException).
+    Account,
+    /// Requests for one snapshot (RequestThrottledException).
+    Snapshot,
+}
+
+/// Which token was refused: the listing continues from an index then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    /// Of a block.
+    Block,
+    /// Of a page.
+    Page,
+}
+
+/// What went wrong, for machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// There is no such thing, or it is not visible yet: a new snapshot may take two minutes (aws-facts A6).
+    NotFound,
+    /// It is there but cannot be read: pending, archived, public.
+    NotReadable,
+    /// The two snapshots share no lineage.
+    Unrelated,
+    /// The service refuses the request as it stands; sending it again changes nothing.
+    Refused,
+    /// A limit of the account that does not refill by itself.
+    Quota,
+    /// Access denied. Never tried again.
+    Denied,
+    /// There are no credentials, or they cannot be loaded.
+    NoCredentials,
+    /// The credentials have expired: load them again, once.
+    ExpiredCredentials,
+    /// Too many requests.
+    Throttled(Scope),
+    /// A token the service no longer takes.
+    InvalidToken(TokenKind),
+    /// The bytes are not what their checksum, length or headers claim.
+    Corrupt,
+    /// The service failed on its side (5xx).
+    Service,
+    /// No connection, or it broke.
+    Unreachable,
+    /// No answer in time.
+    Timeout,
+    /// A local file or device failed.
+    Local,
+    /// A local file is not in a state to be used: wrong size, in the way, changed meanwhile.
+    Unsuitable,
+    /// What was being read has gone.
+    Vanished,
+    /// Somebody asked to stop.
+    Interrupted,
+}
+
+impl Kind {
+    /// Whether the same request may succeed when sent again, without anything else being done first.
+    pub const fn is_retryable(self) -> bool {
+        matches!(self, Self::Throttled(_) | Self::Corrupt | Self::Service | Self::Unreachable | Self::Timeout)
+    }
+}
+
+/// Where it went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere in particular: the account, the service as a whole.
+    Service,
+    /// A snapshot.
+    Snapshot(SnapshotId),
+    /// Two snapshots compared.
+    Pair(SnapshotId, SnapshotId),
+    /// A block of a snapshot.
+    Block(SnapshotId, BlockIndex),
+    /// A file or device.
+    File(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service => f.write_str("AWS"),
+            Self::Snapshot(id) => id.fmt(f),
+            Self::Pair(first, second) => write!(f, "{first} and {second}"),
+            Self::Block(id, index) => write!(f, "block {index} of {id}"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Something that went wrong: what, where, and what may be done about it.
+///
+/// Displayed as one line, `block 4711 of snap-0abc: body does not match its checksum`, without full stop.
+#[derive(Debug)]
+pub struct Fault {
+    /// What, for machines.
+    pub kind: Kind,
+    /// Where.
+    pub at: Place,
+    what: String,
+    hint: Option<String>,
+    source: Option<BoxError>,
+}
+
+impl Fault {
+    /// `what` is lower case, without full stop, and does not repeat the place.
+    pub fn new(kind: Kind, at: Place, what: impl Into<String>) -> Self {
+        Self { kind, at, what: what.into(), hint: None, source: None }
+    }
+
+    /// A local file or device that failed.
+    pub fn local(path: impl Into<PathBuf>, doing: &str, error: std::io::Error) -> Self {
+        let what = format!("cannot {doing}: {}", io_reason(&error));
+        Self::new(Kind::Local, Place::File(path.into()), what).because(error)
+    }
+
+    /// What a person can do next, as a clause: `check the id with icecore list`.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The error below, for logs.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same fault, of another kind: a thing not found becomes one that has vanished.
+    #[must_use]
+    pub fn as_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// What a person can do next, where the fault knows.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.what)
+    }
+}
+
+impl Error for Fault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// The operating system's reason without Rust's `(os error 28)`.
+fn io_reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_one_line_that_names_the_place() {
+        let id: SnapshotId = "snap-0abc".parse().unwrap();
+        let fault = Fault::new(
+            Kind::Corrupt,
+            Place::Block(id, BlockIndex::new(4711)),
+            "body does not match its checksum",
+        );
+        assert_eq!(fault.to_string(), "block 4711 of snap-0abc: body does not match its checksum");
+    }
+
+    #[test]
+    fn a_local_fault_gives_the_reason_without_its_number() {
+        let fault = Fault::local("/x", "write", std::io::Error::from_raw_os_error(28));
+        assert_eq!(fault.to_string(), "/x: cannot write: no space left on device");
+    }
+
+    #[test]
+    fn denied_is_never_worth_another_try() {
+        for kind in [Kind::Denied, Kind::NoCredentials, Kind::NotFound, Kind::Refused, Kind::Local] {
+            assert!(!kind.is_retryable(), "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Reads EBS snapshots block by block: what changed between them, what a restore holds, what they cost.
+//!
+//! The crate is built in floors. A module names only lower ones, and modules on one floor do not know each other;
+//! `tests/it/floors.rs` keeps it so:
+//!
+//! ```text
+//! 7  cli                                       arguments, progress, exit codes: the only one that prints
+//! 6  render                                    reports as text, json, cbt, ..
+//! 4  ops                                       one file per operation: options -> report
+//! 3  pipeline store synthetic account endpoint  engine, local data, local server, AWS clients, devices
+//!    ebs ec2 device
+//! 2  source shelf control aws                  the traits, memory versions, conformance suites; reaching AWS
+//! 1  delta fault monitor                       pure functions; what goes wrong; events and clock
+//! 0  block snapshot                            the vocabulary: no I/O, no async, no serde
+//! ```
+
+pub mod account;
+pub mod aws;
+pub mod block;
+pub mod cli;
+pub mod control;
+pub mod delta;
+pub mod device;
+pub mod ebs;
+#[cfg(feature = "ec2")]
+pub mod ec2;
+pub mod endpoint;
+pub mod fault;
+pub mod monitor;
+pub mod ops;
+pub mod pipeline;
+pub mod render;
+pub mod shelf;
+pub mod snapshot;
+pub mod source;
+pub mod store;
+pub mod synthetic;

@@ -1,0 +1,2 @@
+//! The `icecore` command.
+fn main() {}

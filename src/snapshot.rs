@@ -1,0 +1,13 @@
+//! Snapshots: their names, their facts, and the tokens that open their blocks.
+//!
+//! What AWS calls a snapshot, in values that are valid by construction. No I/O, no async.
+
+mod facts;
+mod id;
+mod lineage;
+mod token;
+
+pub use facts::{NewSnapshot, SnapshotInfo, SnapshotState, StorageTier, Tag, Tags, UnixMillis, Written};
+pub use id::{IdError, SnapshotId, VolumeId};
+pub use lineage::Lineage;
+pub use token::{BlockToken, PageToken};

@@ -1,0 +1,2 @@
+//! The one integration binary: a file per subject, so that linking happens once.
+#![allow(clippy::unwrap_used)]
