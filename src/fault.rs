@@ -66,8 +66,10 @@ pub enum Kind {
     Unsuitable,
     /// What was being read has gone.
     Vanished,
-    /// Somebody asked to stop.
+    /// Somebody asked to stop; nothing was kept.
     Interrupted,
+    /// Stopped, or throttled for too long, with a checkpoint saved: the same command goes on from there.
+    Suspended,
 }
 
 impl Kind {

@@ -10,7 +10,7 @@
 //! 3  pipeline store synthetic account endpoint  engine, local data, local server, AWS clients, devices
 //!    ebs ec2 device
 //! 2  source shelf control aws                  the traits, memory versions, conformance suites; reaching AWS
-//! 1  delta fault monitor                       pure functions; what goes wrong; events and clock
+//! 1  delta cost fault monitor                  pure functions; what goes wrong; events and clock
 //! 0  block snapshot                            the vocabulary: no I/O, no async, no serde
 //! ```
 
@@ -19,6 +19,7 @@ pub mod aws;
 pub mod block;
 pub mod cli;
 pub mod control;
+pub mod cost;
 pub mod delta;
 pub mod device;
 pub mod ebs;

@@ -1,0 +1,1 @@
+//! Re-reads a store and names what is damaged.

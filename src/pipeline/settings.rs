@@ -1,0 +1,58 @@
+//! How hard to work, as decided before the work begins.
+
+use crate::block::ByteSize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Bounds of a run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Blocks in flight at once; `None` chooses.
+    pub concurrency: Option<usize>,
+    /// Blocks read or written a second, all snapshots together; `None` starts open, and only throttles close it.
+    pub blocks_per_second: Option<u32>,
+    /// Blocks read or written a second for one snapshot.
+    pub blocks_per_second_per_snapshot: Option<u32>,
+    /// Pages listed a second.
+    pub lists_per_second: Option<u32>,
+    /// How long one request may take, body included.
+    pub deadline: Duration,
+    /// Bytes of blocks held at once, fetched and not yet delivered.
+    pub memory: ByteSize,
+    /// Where checkpoints are kept; made when needed.
+    pub state_dir: PathBuf,
+}
+
+impl Settings {
+    /// No rate limit: for endpoints that are no AWS host.
+    pub fn open(state_dir: PathBuf) -> Self {
+        Self {
+            concurrency: None,
+            blocks_per_second: None,
+            blocks_per_second_per_snapshot: None,
+            lists_per_second: None,
+            deadline: Duration::from_secs(60),
+            memory: ByteSize::from_mib(48),
+            state_dir,
+        }
+    }
+
+    /// AWS's default quotas, less what is left to others: half of the account's, four fifths of a snapshot's
+    /// (EBS user guide, "ebs-resource-quotas": 1,000 blocks a second per account in most Regions and per snapshot
+    /// everywhere, 50 listings a second per account).
+    pub fn within_aws_quotas(state_dir: PathBuf) -> Self {
+        Self {
+            blocks_per_second: Some(500),
+            blocks_per_second_per_snapshot: Some(800),
+            lists_per_second: Some(25),
+            ..Self::open(state_dir)
+        }
+    }
+
+    /// Blocks in flight.
+    ///
+    /// Thirty-two hide 30 ms a request at 500 MB/s; more costs memory and gains nothing on loopback.
+    pub fn in_flight(&self) -> usize {
+        self.concurrency.unwrap_or(32).max(1)
+    }
+}
