@@ -7,12 +7,24 @@
 //! Every request of the program passes the [`Engine`]: one gate, one retry loop around sending and body, one
 //! tally. Memory in flight follows a byte budget, whatever the volume's size. Nothing here knows AWS.
 
+mod attempt;
+mod check;
+mod checkpoint;
 mod engine;
+mod gate;
+mod journaled;
+mod read;
 mod settings;
 mod stop;
 mod tally;
+mod walk;
+mod write;
 
-pub use engine::Engine;
+pub use checkpoint::{Checkpoint, Earlier, Mark, Resumed};
+pub use engine::{Engine, Renew};
+pub use journaled::Journaled;
+pub use read::{Read, Which, block_map, read};
 pub use settings::Settings;
 pub use stop::Stop;
 pub use tally::{Action, Requests, Tally};
+pub use write::{Outgoing, write};

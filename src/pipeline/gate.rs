@@ -1,0 +1,223 @@
+//! The rate gate: how fast requests may go out.
+//!
+//! A token bucket for each kind of request, over the account and over each snapshot. A bucket that starts open
+//! stays open until the service says "too fast"; then it closes to half of what went through, and recovers
+//! additively (AIMD). Buckets are schedules: a request takes the next free slot and waits for it, so that nothing
+//! is polled and waiting requests go out evenly.
+
+use crate::fault::Scope;
+use crate::pipeline::{Action, Settings};
+use crate::snapshot::SnapshotId;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A bucket fills up to this much time's worth of requests, so that a short pause is not lost.
+const BURST: Duration = Duration::from_millis(100);
+/// Throttles that arrive within this time of a cut speak of the same excess: one cut answers them all.
+const ONE_CUT: Duration = Duration::from_millis(500);
+/// A bucket that was cut is back at its earlier rate after this long without another throttle.
+const RECOVERY: Duration = Duration::from_secs(10);
+/// Not even a storm of throttles slows a bucket below this many requests a second: it must notice the end.
+const SLOWEST: f64 = 0.5;
+
+type Key = (Action, Option<SnapshotId>);
+
+/// All buckets of a run.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    buckets: Mutex<HashMap<Key, Bucket>>,
+    limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    list: Option<u32>,
+    blocks: Option<u32>,
+    blocks_per_snapshot: Option<u32>,
+}
+
+impl Limits {
+    fn of(&self, key: &Key) -> Option<f64> {
+        match key {
+            (Action::List, None) => self.list.map(f64::from),
+            (Action::Get | Action::Put, None) => self.blocks.map(f64::from),
+            (Action::Get | Action::Put, Some(_)) => self.blocks_per_snapshot.map(f64::from),
+            (Action::List, Some(_)) | (Action::Control, _) => None,
+        }
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let limits = Limits {
+            list: settings.lists_per_second,
+            blocks: settings.blocks_per_second,
+            blocks_per_snapshot: settings.blocks_per_second_per_snapshot,
+        };
+        Self { buckets: Mutex::default(), limits }
+    }
+
+    /// Waits for this request's turn.
+    ///
+    /// # Cancel safety
+    /// A future dropped while it waits gives its slot away unused.
+    pub(crate) async fn pass(&self, action: Action, snapshot: Option<&SnapshotId>) {
+        let now = Instant::now();
+        let mut slot = self.with((action, None), |bucket| bucket.take(now));
+        if let Some(id) = snapshot {
+            slot = slot.max(self.with((action, Some(id.clone())), |bucket| bucket.take(now)));
+        }
+        if slot > now {
+            tokio::time::sleep_until(slot).await;
+        }
+    }
+
+    /// The service said "too fast".
+    pub(crate) fn throttled(&self, action: Action, snapshot: Option<&SnapshotId>, scope: Scope) {
+        let id = snapshot.filter(|_| scope == Scope::Snapshot).cloned();
+        self.with((action, id), |bucket| bucket.cut(Instant::now()));
+    }
+
+    /// A request went well.
+    pub(crate) fn succeeded(&self, action: Action, snapshot: Option<&SnapshotId>) {
+        self.with((action, None), Bucket::recover);
+        if let Some(id) = snapshot {
+            self.with((action, Some(id.clone())), Bucket::recover);
+        }
+    }
+
+    fn with<T>(&self, key: Key, act: impl FnOnce(&mut Bucket) -> T) -> T {
+        let mut buckets: MutexGuard<'_, _> = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = self.limits.of(&key);
+        act(buckets.entry(key).or_insert_with(|| Bucket::new(limit, Instant::now())))
+    }
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// Requests a second it never exceeds; `None` knows no such limit.
+    limit: Option<f64>,
+    /// Requests a second now; `None` is open.
+    rate: Option<f64>,
+    /// The rate at which the last throttle came: what recovery aims for.
+    before_cut: f64,
+    next: Instant,
+    last_cut: Option<Instant>,
+    /// What went through since `counted_from`, to know the rate of an open bucket when it must be cut.
+    counted: u32,
+    counted_from: Instant,
+}
+
+impl Bucket {
+    fn new(limit: Option<f64>, now: Instant) -> Self {
+        Self {
+            limit,
+            rate: limit,
+            before_cut: limit.unwrap_or(0.0),
+            next: now,
+            last_cut: None,
+            counted: 0,
+            counted_from: now,
+        }
+    }
+
+    /// The time at which the next request may go.
+    fn take(&mut self, now: Instant) -> Instant {
+        if now - self.counted_from > Duration::from_secs(2) {
+            (self.counted, self.counted_from) = (0, now);
+        }
+        self.counted += 1;
+        let Some(rate) = self.rate else { return now };
+        let slot = now.checked_sub(BURST).map_or(self.next, |earliest| self.next.max(earliest));
+        self.next = slot + Duration::from_secs_f64(1.0 / rate);
+        slot.max(now)
+    }
+
+    fn cut(&mut self, now: Instant) {
+        if self.last_cut.is_some_and(|cut| now - cut < ONE_CUT) {
+            return;
+        }
+        self.last_cut = Some(now);
+        let passed = (now - self.counted_from).max(BURST).as_secs_f64();
+        let rate = self.rate.unwrap_or(f64::from(self.counted) / passed);
+        self.before_cut = self.before_cut.max(rate);
+        self.rate = Some((rate / 2.0).max(SLOWEST));
+        self.next = self.next.max(now);
+    }
+
+    fn recover(&mut self) {
+        let (Some(rate), Some(_)) = (self.rate, self.last_cut) else { return };
+        // Successes come `rate` times a second: so much each brings the whole rate back within RECOVERY.
+        let rate = rate + self.before_cut / (rate.max(1.0) * RECOVERY.as_secs_f64());
+        match self.limit {
+            Some(limit) => self.rate = Some(rate.min(limit)),
+            // Twice as fast as when it was throttled: whatever limited it then has gone.
+            None if rate > 2.0 * self.before_cut.max(1.0) => {
+                (self.rate, self.last_cut, self.before_cut) = (None, None, 0.0);
+            }
+            None => self.rate = Some(rate),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn gate(per_second: Option<u32>) -> Gate {
+        Gate::new(&Settings { blocks_per_second: per_second, ..Settings::open(PathBuf::new()) })
+    }
+
+    async fn pass(gate: &Gate, times: u32) -> Duration {
+        let start = Instant::now();
+        for _ in 0..times {
+            gate.pass(Action::Get, None).await;
+        }
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_gate_never_waits() {
+        assert_eq!(pass(&gate(None), 10_000).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_is_kept_to_within_its_burst() {
+        let took = pass(&gate(Some(100)), 1_000).await;
+        assert!((9_800..=10_000).contains(&took.as_millis()), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttle_halves_the_rate_once_and_success_brings_it_back() {
+        let gate = gate(Some(100));
+        pass(&gate, 200).await;
+        for _ in 0..50 {
+            gate.throttled(Action::Get, None, Scope::Account);
+        }
+        let slowed = pass(&gate, 50).await;
+        assert!((800..=1_000).contains(&slowed.as_millis()), "fifty a second: {slowed:?}");
+        for _ in 0..2_000 {
+            gate.pass(Action::Get, None).await;
+            gate.succeeded(Action::Get, None);
+        }
+        let recovered = pass(&gate, 100).await;
+        assert!((800..=1_000).contains(&recovered.as_millis()), "a hundred a second: {recovered:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshots_throttle_slows_only_that_snapshot() {
+        let gate = gate(None);
+        let (a, b): (SnapshotId, SnapshotId) = ("snap-0a".parse().unwrap(), "snap-0b".parse().unwrap());
+        gate.pass(Action::Get, Some(&a)).await;
+        gate.throttled(Action::Get, Some(&a), Scope::Snapshot);
+        let start = Instant::now();
+        gate.pass(Action::Get, Some(&b)).await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        gate.pass(Action::Get, Some(&a)).await;
+        gate.pass(Action::Get, Some(&a)).await;
+        assert!(start.elapsed() > Duration::ZERO);
+    }
+}

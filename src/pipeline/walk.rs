@@ -1,0 +1,122 @@
+//! Walking listings, page by page.
+
+use crate::block::BlockIndex;
+use crate::fault::{Fault, Kind, Place, TokenKind};
+use crate::pipeline::attempt::{Ask, Tries, interrupted};
+use crate::pipeline::{Action, Engine};
+use crate::source::{Change, Cursor, Listed, Page};
+use futures_util::future::BoxFuture;
+
+/// What a page holds: something at an index.
+pub(crate) trait Entry {
+    /// Where in the volume.
+    fn index(&self) -> BlockIndex;
+}
+
+impl Entry for Listed {
+    fn index(&self) -> BlockIndex {
+        self.index
+    }
+}
+
+impl Entry for Change {
+    fn index(&self) -> BlockIndex {
+        self.index
+    }
+}
+
+/// A listing on its way through its pages. Yields each index once, ascending, also when a page token expires on
+/// the way: the walk then starts again after the last index seen.
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    engine: &'a Engine,
+    place: Place,
+    next: Option<Cursor>,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk from this index on.
+    pub(crate) fn new(engine: &'a Engine, place: Place, from: BlockIndex) -> Self {
+        Self { engine, place, next: Some(Cursor::at(from)) }
+    }
+
+    /// The next page's entries, possibly none; `None` after the last page.
+    pub(crate) async fn page<'s, T: Entry>(
+        &mut self,
+        list: impl Fn(Cursor) -> BoxFuture<'s, Result<Page<T>, Fault>>,
+    ) -> Result<Option<Vec<T>>, Fault> {
+        let Some(cursor) = self.next.take() else { return Ok(None) };
+        let page = match self.ask(&cursor, &list).await {
+            Err(fault) if fault.kind == Kind::InvalidToken(TokenKind::Page) && cursor.token.is_some() => {
+                self.ask(&cursor.without_token(), &list).await?
+            }
+            page => page?,
+        };
+        let mut from = cursor.from;
+        for entry in &page.entries {
+            if entry.index() < from {
+                let what = format!("the listing went back to block {}", entry.index());
+                return Err(Fault::new(Kind::Service, self.place.clone(), what));
+            }
+            // Past the last index there is nothing to list; the walk ends with its pages.
+            from = entry.index().next().unwrap_or(entry.index());
+        }
+        self.next = page.next.map(|next| Cursor { from: from.max(next.from), token: next.token });
+        Ok(Some(page.entries))
+    }
+
+    async fn ask<'s, T>(
+        &self,
+        cursor: &Cursor,
+        list: &impl Fn(Cursor) -> BoxFuture<'s, Result<Page<T>, Fault>>,
+    ) -> Result<Page<T>, Fault> {
+        if self.engine.stop.is_requested() {
+            return Err(interrupted());
+        }
+        let ask = Ask::new(Action::List, self.place.clone());
+        self.engine.ask(&mut Tries::none(), ask, || list(cursor.clone())).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::GiB;
+    use crate::source::conformance::filled;
+    use crate::source::faulty::Faulty;
+    use crate::source::memory::MemoryService;
+    use crate::source::{BlockService, BlockSource};
+
+    async fn walked(source: &dyn BlockSource, from: u32) -> Vec<u32> {
+        let engine = Engine::for_tests();
+        let mut walk = Walk::new(&engine, source.place(), BlockIndex::new(from));
+        let mut seen = Vec::new();
+        while let Some(page) = walk.page(|cursor| source.list(cursor)).await.unwrap() {
+            seen.extend(page.iter().map(|listed| listed.index.get()));
+        }
+        seen
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_expired_page_token_loses_nothing_and_repeats_nothing() {
+        let service = MemoryService::new(3);
+        let blocks = (0..20).map(|index| filled(index * 3, 1));
+        let id = service.add(GiB::try_from(1).unwrap(), None, blocks);
+        let source = service.open(&id).await.unwrap();
+        let whole = walked(source.as_ref(), 0).await;
+        assert_eq!(whole, (0..20).map(|index| index * 3).collect::<Vec<_>>());
+        let expired = Kind::InvalidToken(TokenKind::Page);
+        // The first page has no token to lose; every later one loses it once.
+        let faulty = Faulty::new(source).listing([Kind::Service, Kind::Service]);
+        assert_eq!(walked(&faulty, 0).await, whole);
+        let engine = Engine::for_tests();
+        let mut walk = Walk::new(&engine, faulty.place(), BlockIndex::ZERO);
+        let mut faulty = faulty;
+        let mut seen = Vec::new();
+        while let Some(page) = walk.page(|cursor| faulty.list(cursor)).await.unwrap() {
+            seen.extend(page.iter().map(|listed| listed.index.get()));
+            faulty = faulty.listing([expired]);
+        }
+        assert_eq!(seen, whole);
+    }
+}

@@ -1,0 +1,160 @@
+//! Writing a snapshot: blocks in ascending order in, puts overlapping, the LINEAR aggregate out.
+
+use crate::block::{BlockIndex, BlockSize, Digest, LinearDigest};
+use crate::fault::{Fault, Kind, Place};
+use crate::monitor::Event;
+use crate::pipeline::attempt::{Ask, Tries, interrupted};
+use crate::pipeline::{Action, Checkpoint, Engine, Mark};
+use crate::snapshot::{SnapshotId, Written};
+use crate::source::{Block, SnapshotWriter};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// A block on its way to the service.
+#[derive(Clone, Debug)]
+pub enum Outgoing {
+    /// To be sent.
+    Send(Block),
+    /// Sent by an earlier run; it counts for the aggregate.
+    Sent(BlockIndex, Digest),
+}
+
+/// Sends blocks to a pending snapshot as they come, ascending by index, and says what was written in all. The
+/// channel's capacity, and the puts in flight, bound the memory.
+pub async fn write(
+    engine: &Engine,
+    writer: Arc<dyn SnapshotWriter>,
+    id: &SnapshotId,
+    mut blocks: mpsc::Receiver<Result<Outgoing, Fault>>,
+    checkpoint: &mut Checkpoint,
+) -> Result<Written, Fault> {
+    let in_flight = engine.settings.in_flight();
+    let mut puts: JoinSet<Result<BlockIndex, Fault>> = JoinSet::new();
+    let mut order = Order::default();
+    let mut open = true;
+    while open || !puts.is_empty() {
+        tokio::select! {
+            block = blocks.recv(), if open && puts.len() < in_flight => match block.transpose()? {
+                Some(Outgoing::Send(block)) => {
+                    order.comes(block.index(), block.digest());
+                    let (engine, writer, id) = (engine.clone(), writer.clone(), id.clone());
+                    puts.spawn(async move { put(&engine, writer.as_ref(), &id, &block).await });
+                }
+                Some(Outgoing::Sent(index, digest)) => {
+                    order.comes(index, digest);
+                    order.is_sent(index);
+                }
+                None => open = false,
+            },
+            Some(put) = puts.join_next() => {
+                let index = put.unwrap_or_else(|error| {
+                    Err(Fault::new(Kind::Service, Place::Service, "a worker of this program failed").because(error))
+                })?;
+                // The service's 201 is the durability that the record claims.
+                checkpoint.append(&[(Mark::Done, index)])?;
+                order.is_sent(index);
+                engine.monitor.on(Event::Done { blocks: 1, size: BlockSize::EBS.of(1) });
+            }
+            () = engine.stop.requested() => return Err(interrupted()),
+        }
+    }
+    Ok(order.finish())
+}
+
+async fn put(
+    engine: &Engine,
+    writer: &dyn SnapshotWriter,
+    id: &SnapshotId,
+    block: &Block,
+) -> Result<BlockIndex, Fault> {
+    // A snapshot just started may be unknown for a while; a later put that is refused is told apart by then,
+    // since every put before it has succeeded.
+    let ask = Ask::new(Action::Put, Place::Block(id.clone(), block.index())).of_new(id);
+    engine.ask(&mut Tries::none(), ask, || writer.put(id, block)).await?;
+    Ok(block.index())
+}
+
+/// Puts end in any order; the aggregate wants ascending indexes. Holds the blocks between the first that has not
+/// ended and the last that has come: about as many as are in flight.
+#[derive(Debug, Default)]
+struct Order {
+    /// Ascending; whether each was sent.
+    coming: VecDeque<(BlockIndex, Digest, bool)>,
+    linear: LinearDigest,
+    blocks: u32,
+}
+
+impl Order {
+    fn comes(&mut self, index: BlockIndex, digest: Digest) {
+        debug_assert!(self.coming.back().is_none_or(|last| last.0 < index), "blocks come ascending");
+        self.coming.push_back((index, digest, false));
+    }
+
+    fn is_sent(&mut self, index: BlockIndex) {
+        if let Ok(at) = self.coming.binary_search_by_key(&index, |entry| entry.0) {
+            self.coming[at].2 = true;
+        }
+        while let Some((_, digest, true)) = self.coming.front() {
+            self.linear.push(digest);
+            self.blocks += 1;
+            self.coming.pop_front();
+        }
+    }
+
+    fn finish(self) -> Written {
+        Written { blocks: self.blocks, checksum: self.linear.finish() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::BlockService;
+    use crate::source::conformance::{filled, request};
+    use crate::source::memory::MemoryService;
+    use std::collections::BTreeMap;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_aggregate_covers_this_run_and_the_earlier_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::for_tests();
+        let service = Arc::new(MemoryService::new(100));
+        let id = service.start(&request(None)).await.unwrap().id;
+        service.put(&id, &filled(3, 3)).await.unwrap();
+        let (sender, blocks) = mpsc::channel(2);
+        let feed = tokio::spawn(async move {
+            for index in 0..200_u32 {
+                let block = filled(index, u8::try_from(index).unwrap());
+                let outgoing = match index {
+                    3 => Outgoing::Sent(block.index(), block.digest()),
+                    _ => Outgoing::Send(block),
+                };
+                sender.send(Ok(outgoing)).await.unwrap();
+            }
+        });
+        let path = dir.path().join("x.ckpt");
+        let mut checkpoint = Checkpoint::create(&path, "one", BTreeMap::new()).unwrap();
+        let written = write(&engine, service.clone(), &id, blocks, &mut checkpoint).await.unwrap();
+        feed.await.unwrap();
+        assert_eq!(written.blocks, 200);
+        // The service computes both itself, and refuses anything else.
+        service.complete(&id, written).await.unwrap();
+        assert!(service.open(&id).await.is_ok());
+        assert_eq!(engine.requests().put, 199);
+    }
+
+    #[test]
+    fn puts_that_end_backwards_are_aggregated_forwards() {
+        let mut order = Order::default();
+        let mut linear = LinearDigest::new();
+        for index in 0..9 {
+            let block = filled(index, 1);
+            linear.push(&block.digest());
+            order.comes(block.index(), block.digest());
+        }
+        (0..9).rev().for_each(|index| order.is_sent(BlockIndex::new(index)));
+        assert_eq!(order.finish(), Written { blocks: 9, checksum: linear.finish() });
+    }
+}
