@@ -1,5 +1,6 @@
 //! A server for tests that says what it was told to say, odd or not, to one request after another.
 
+use crate::aws::credentials::{Loader, Renewable};
 use crate::aws::{Deadlines, Local, Session};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,7 @@ pub(crate) enum Reply {
 }
 
 pub(crate) struct Responder {
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -66,7 +67,14 @@ impl Responder {
         Session::local(self.local(), Deadlines { attempt, ..Deadlines::default() }).unwrap()
     }
 
-    pub(crate) fn local(&self) -> Local {
+    /// A session whose credentials come from `load`, at first and at every renewal.
+    pub(crate) async fn session_loading(&self, load: Loader) -> Session {
+        let credentials = Renewable::new(load().await.unwrap(), load);
+        let Local { url, region, .. } = self.local();
+        Session::fixed(url, region, Deadlines::default(), credentials).unwrap()
+    }
+
+    fn local(&self) -> Local {
         Local {
             url: format!("http://{}", self.address),
             access_key_id: "AKIDLOCAL".into(),

@@ -5,6 +5,10 @@ use crate::fault::{Kind, Scope, TokenKind};
 use crate::snapshot::{BlockToken, PageToken, SnapshotState, UnixMillis, Written};
 use crate::source::conformance::{filled, request};
 use crate::source::{Listed, SnapshotWriter};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use futures_util::future::ready;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const TAIL: &str = ":http://internal.amazon.com/coral/com.amazon.zeppelindataservice/";
@@ -349,4 +353,69 @@ async fn completion_sends_count_and_linear_checksum() {
     }
     let silent = ebs.complete(&id(), written).await.unwrap_err();
     assert_eq!(silent.kind, Kind::Corrupt, "unknown is not pending");
+}
+
+/// Gives out `KEY0`, `KEY1`, .. one per provider, and counts how often it was asked.
+#[derive(Debug)]
+struct Counting {
+    key: String,
+    asked: Arc<AtomicU32>,
+}
+
+impl ProvideCredentials for Counting {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let keys = Credentials::new(&self.key, "s3cret", None, None, "counting");
+        future::ProvideCredentials::ready(Ok(keys))
+    }
+}
+
+#[tokio::test]
+async fn expired_credentials_are_loaded_again_once_for_all() {
+    let expired = || {
+        let body = r#"{"message":"The security token included in the request is expired"}"#;
+        reply(403, "x-amzn-ErrorType: ExpiredTokenException", body)
+    };
+    let server = Responder::serving([expired(), expired(), listing(&[], "null", "1")]).await;
+    let (loads, asked) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (loaded, ask) = (Arc::clone(&loads), Arc::clone(&asked));
+    let load = Box::new(move || {
+        let key = format!("KEY{}", loaded.fetch_add(1, Ordering::SeqCst));
+        let provider = SharedCredentialsProvider::new(Counting { key, asked: Arc::clone(&ask) });
+        ready(Some(provider)).boxed()
+    });
+    let session = server.session_loading(load).await;
+    let ebs = Ebs::new(&session);
+    let seen = session.generation();
+    for _ in 0..2 {
+        assert_eq!(ebs.open(&id()).await.unwrap_err().kind, Kind::ExpiredCredentials);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "one identity is cached for both requests");
+
+    futures_util::future::join_all((0..8).map(|_| session.refresh(seen))).await;
+    assert_eq!(loads.load(Ordering::SeqCst), 2, "eight failed together, one reloads");
+    assert_ne!(session.generation(), seen);
+    ebs.open(&id()).await.unwrap();
+    let signed = server.asked();
+    assert!(signed[0].contains("Credential=KEY0/") && signed[1].contains("Credential=KEY0/"));
+    assert!(signed[2].contains("Credential=KEY1/"), "the same client signs with the new key");
+}
+
+#[tokio::test]
+async fn nobody_at_the_address_is_unreachable() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let local = crate::aws::Local {
+        url: format!("http://{free}"),
+        access_key_id: "AKIDLOCAL".into(),
+        secret_access_key: "s3cret".into(),
+        region: "us-east-1".into(),
+    };
+    let session = Session::local(local, crate::aws::Deadlines::default()).unwrap();
+    assert!(!session.is_aws());
+    let fault = Ebs::new(&session).open(&id()).await.unwrap_err();
+    assert_eq!(fault.kind, Kind::Unreachable);
+    assert_eq!(fault.to_string(), "snap-0abc: the service cannot be reached: connection refused");
 }
