@@ -73,7 +73,7 @@ impl Answer<'_> {
                 _ => (Kind::NotFound, Some(ID)),
             },
             // A well-formed id can still be one that AWS never gave out.
-            "InvalidSnapshotID.Malformed" => (Kind::NotFound, Some(ID)),
+            "InvalidSnapshotID.Malformed" | "InvalidID" => (Kind::NotFound, Some(ID)),
             "ValidationException" => self.validation(),
             "InvalidSnapshot.InUse" => (Kind::Refused, Some("deregister the image that uses it first")),
             "ServiceQuotaExceededException" => bare(Kind::Quota),
