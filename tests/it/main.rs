@@ -1,2 +1,4 @@
 //! The one integration binary: a file per subject, so that linking happens once.
 #![allow(clippy::unwrap_used)]
+
+mod aws;

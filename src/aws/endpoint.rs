@@ -1,0 +1,113 @@
+//! Where requests go when not to the Region's own endpoint.
+
+use crate::fault::{Fault, Kind, Place};
+use aws_config::SdkConfig;
+use aws_types::service_config::ServiceConfigKey;
+use http::Uri;
+use std::net::IpAddr;
+
+/// Domains of AWS's own endpoints in all partitions (botocore `endpoints.json`, `dnsSuffix`, with the dual-stack
+/// ones), private links included.
+const AWS_DOMAINS: [&str; 13] = [
+    "amazonaws.com",
+    "api.aws",
+    "amazonaws.com.cn",
+    "api.amazonwebservices.com.cn",
+    "amazonaws.eu",
+    "api.amazonwebservices.eu",
+    "c2s.ic.gov",
+    "api.aws.ic.gov",
+    "sc2s.sgov.gov",
+    "api.aws.scloud",
+    "cloud.adc-e.uk",
+    "api.cloud-aws.adc-e.uk",
+    "csp.hci.ic.gov",
+];
+
+/// The endpoint that configuration puts in the place of AWS's own for EBS, if any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Override(Option<String>);
+
+impl Override {
+    /// As the EBS client will find it: said in code, else for EBS, else for all services.
+    pub(super) fn of(config: &SdkConfig) -> Result<Self, Fault> {
+        let key = ServiceConfigKey::builder()
+            .service_id("EBS")
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build();
+        let of_service = config
+            .service_config()
+            .filter(|_| !config.get_origin("endpoint_url").is_client_config())
+            .and_then(|services| services.load_config(key.ok()?));
+        let url = of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned));
+        url.map(|url| check(&url)).transpose().map(Self)
+    }
+
+    pub(super) fn is_aws(&self) -> bool {
+        self.0.as_deref().is_none_or(|host| {
+            let host = host.trim_end_matches('.').to_ascii_lowercase();
+            AWS_DOMAINS.iter().any(|domain| {
+                host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            })
+        })
+    }
+
+    pub(super) fn is_loopback(&self) -> bool {
+        self.0.as_deref().is_some_and(|host| {
+            let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+            host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        })
+    }
+}
+
+/// The host of an endpoint URL.
+pub(super) fn check(url: &str) -> Result<String, Fault> {
+    let uri = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+    uri.as_ref().and_then(Uri::host).map(ToOwned::to_owned).ok_or_else(|| {
+        let what = format!("'{url}' is not an endpoint URL: expected http://HOST:PORT or https://HOST");
+        Fault::new(Kind::Refused, Place::Service, what)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_amazons_domains_are_aws() {
+        for (url, aws) in [
+            ("https://ebs.us-east-1.amazonaws.com", true),
+            ("https://ebs-fips.us-east-1.api.aws/", true),
+            ("https://ebs.cn-north-1.amazonaws.com.cn", true),
+            ("https://vpce-1.ebs.eu-west-1.vpce.amazonaws.com:443", true),
+            ("https://EBS.US-EAST-1.AMAZONAWS.COM.", true),
+            ("http://127.0.0.1:4566", false),
+            ("https://notamazonaws.com", false),
+            ("https://amazonaws.com.example.org", false),
+            ("http://localhost.localstack.cloud:4566", false),
+        ] {
+            assert_eq!(Override(Some(check(url).unwrap())).is_aws(), aws, "{url}");
+        }
+        assert!(Override(None).is_aws());
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_addresses() {
+        for (url, here) in [
+            ("http://127.0.0.1:1", true),
+            ("http://[::1]:1", true),
+            ("http://localhost:1", true),
+            ("http://10.0.0.1", false),
+        ] {
+            assert_eq!(Override(Some(check(url).unwrap())).is_loopback(), here, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_with_the_form_expected() {
+        for bad in ["", "localhost:9000", "ftp://host", "/path", "http://"] {
+            assert_eq!(check(bad).unwrap_err().kind, Kind::Refused, "{bad}");
+        }
+    }
+}
