@@ -1,2 +1,3 @@
 //! The one integration binary: a file per subject, so that linking happens once.
 #![allow(clippy::unwrap_used)]
+mod endpoint;
