@@ -1,1 +1,237 @@
-//! To be filled in the next steps.
+//! The simulated account behind an endpoint: who owns the snapshots, its defaults, and what takes time.
+//!
+//! A shelf knows neither clocks nor owners. The account stands before it and adds what AWS adds: a snapshot that
+//! nobody writes to is given up, a Complete takes effect a moment after it was answered, and a start that is
+//! repeated with its client token is the same start. All of it is looked at lazily, against the time the caller
+//! names, so that a test moves a clock and no task runs in the background.
+//!
+//! Promise: what was answered is durable. The work of a Complete is done before its answer; only the view of it
+//! lags. What is kept in memory alone is the time of the last write, which a restart counts anew.
+
+mod encryption;
+
+pub use encryption::{Encryption, EncryptionError};
+
+use crate::block::Digest;
+use crate::fault::{Fault, Kind, Place};
+use crate::shelf::{Shelf, ShelfWriter, Shelved};
+use crate::snapshot::{SnapshotId, SnapshotState, UnixMillis};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Minutes without a write after which a snapshot is given up, where its start named none (botocore's EBS model).
+const DEFAULT_TIMEOUT_MINUTES: u32 = 60;
+
+/// What an endpoint serves from: a collection to read, which may also be written.
+#[derive(Clone, Debug)]
+pub struct Shelves {
+    shelf: Arc<dyn Shelf>,
+    writer: Option<Arc<dyn ShelfWriter>>,
+}
+
+impl Shelves {
+    /// A collection that is only looked at: every write is answered with a denial.
+    pub fn read_only(shelf: Arc<dyn Shelf>) -> Self {
+        Self { shelf, writer: None }
+    }
+
+    /// A collection that snapshots are added to.
+    pub fn writable(writer: Arc<dyn ShelfWriter>) -> Self {
+        Self { shelf: Arc::clone(&writer) as Arc<dyn Shelf>, writer: Some(writer) }
+    }
+}
+
+/// The account's standing facts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Account number, 12 digits.
+    pub owner_id: String,
+    /// Whether new snapshots are encrypted unless their start says otherwise (EBS encryption by default).
+    pub encrypts_by_default: bool,
+    /// ARN of the key for snapshots that are encrypted without naming one.
+    pub default_key: String,
+    /// How long after its answer a Complete shows: AWS took one to three seconds when recorded, here it is brief.
+    pub complete_takes: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            owner_id: "123456789012".into(),
+            encrypts_by_default: false,
+            default_key: "arn:aws:kms:us-east-1:123456789012:key/0badcafe-0000-4000-8000-000000000001".into(),
+            complete_takes: Duration::from_millis(50),
+        }
+    }
+}
+
+/// What a Complete says was written. `None`: it does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// Blocks written, those inherited not counted.
+    pub blocks: u32,
+    /// Their LINEAR aggregate.
+    pub checksum: Option<Digest>,
+}
+
+/// What is remembered while the process lives.
+#[derive(Debug, Default)]
+struct Memory {
+    last_write: HashMap<SnapshotId, UnixMillis>,
+    /// When a Complete shows, or showed; also for one that ended in `error`.
+    ended: HashMap<SnapshotId, UnixMillis>,
+}
+
+/// A simulated account over a collection of snapshots.
+#[derive(Debug)]
+pub struct Account {
+    settings: Settings,
+    shelves: Shelves,
+    opened: UnixMillis,
+    memory: Mutex<Memory>,
+    /// Which snapshot a client token started; read from the shelf when first asked for. The lock is held across
+    /// a start: of two with one token, the second finds the first.
+    tokens: Mutex<Option<HashMap<String, SnapshotId>>>,
+}
+
+impl Account {
+    /// An account that opens at this time.
+    pub fn new(settings: Settings, shelves: Shelves, now: UnixMillis) -> Self {
+        Self { settings, shelves, opened: now, memory: Mutex::default(), tokens: Mutex::new(None) }
+    }
+
+    /// Its standing facts.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The collection, for blocks. Facts of snapshots come from [`Account::find`].
+    pub fn shelf(&self) -> &dyn Shelf {
+        &*self.shelves.shelf
+    }
+
+    /// The collection, for writing.
+    ///
+    /// # Errors
+    /// `Denied` where the collection is only looked at.
+    pub fn writer(&self) -> Result<&dyn ShelfWriter, Fault> {
+        self.shelves.writer.as_deref().ok_or_else(|| {
+            Fault::new(Kind::Denied, Place::Service, "this endpoint serves a collection that is only read")
+        })
+    }
+
+    /// One snapshot as it is seen at this time.
+    pub fn find(&self, id: &SnapshotId, now: UnixMillis) -> Result<Option<Shelved>, Fault> {
+        self.shelf().find(id)?.map(|shelved| self.seen(shelved, now)).transpose()
+    }
+
+    /// Every snapshot as it is seen at this time, in order of start times.
+    pub fn list(&self, now: UnixMillis) -> Result<Vec<Shelved>, Fault> {
+        self.shelf().list()?.into_iter().map(|shelved| self.seen(shelved, now)).collect()
+    }
+
+    /// When a snapshot was completed, where this process saw it happen.
+    pub fn completed_at(&self, id: &SnapshotId) -> Option<UnixMillis> {
+        self.memory().ended.get(id).copied()
+    }
+
+    /// Starts a snapshot with `make`, unless this client token has started one already: then it is that one.
+    pub fn start_once<E: From<Fault>>(
+        &self,
+        token: Option<&str>,
+        make: impl FnOnce(&dyn ShelfWriter) -> Result<Shelved, E>,
+    ) -> Result<Shelved, E> {
+        let writer = self.writer()?;
+        let Some(token) = token else { return make(writer) };
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = match &mut *tokens {
+            Some(known) => known,
+            unknown => unknown.insert(tokens_of(self.shelf())?),
+        };
+        if let Some(id) = tokens.get(token)
+            && let Some(first) = self.shelf().find(id)?
+        {
+            return Ok(first);
+        }
+        let made = make(writer)?;
+        tokens.insert(token.to_owned(), made.info.id.clone());
+        Ok(made)
+    }
+
+    /// Remembers that a block was written: the snapshot's timeout counts from here.
+    pub fn wrote(&self, id: &SnapshotId, now: UnixMillis) {
+        self.memory().last_write.insert(id.clone(), now);
+    }
+
+    /// Ends a pending snapshot: completed if what was written is what is claimed, `error` otherwise. Durable when
+    /// this returns; seen once the moment that a Complete takes has passed.
+    pub fn complete(&self, id: &SnapshotId, claimed: Claimed, now: UnixMillis) -> Result<(), Fault> {
+        let writer = self.writer()?;
+        let written = writer.written(id)?;
+        // Remembered first: whoever looks meanwhile must not see the end before its time.
+        let takes = i64::try_from(self.settings.complete_takes.as_millis()).unwrap_or(i64::MAX);
+        self.memory().ended.insert(id.clone(), now.plus_millis(takes));
+        // Both sentences are those that AWS was recorded giving.
+        let ended = if written.blocks != claimed.blocks {
+            writer.fail(id, "Changed blocks count mismatch for snapshot")
+        } else if claimed.checksum.is_some_and(|checksum| checksum != written.checksum) {
+            writer.fail(id, "Checksum mismatch for snapshot")
+        } else {
+            writer.complete(id).map(|_| ())
+        };
+        if ended.is_err() {
+            self.memory().ended.remove(id);
+        }
+        ended
+    }
+
+    /// Takes a snapshot off the shelf and forgets it.
+    pub fn delete(&self, id: &SnapshotId) -> Result<(), Fault> {
+        self.writer()?.delete(id)?;
+        let mut memory = self.memory();
+        memory.last_write.remove(id);
+        memory.ended.remove(id);
+        Ok(())
+    }
+
+    fn seen(&self, mut shelved: Shelved, now: UnixMillis) -> Result<Shelved, Fault> {
+        let info = &mut shelved.info;
+        if info.state == SnapshotState::Pending {
+            return if self.is_overdue(&shelved, now) { self.give_up(shelved) } else { Ok(shelved) };
+        }
+        if self.memory().ended.get(&info.id).is_some_and(|ended| now < *ended) {
+            info.state = SnapshotState::Pending;
+            info.state_message = None;
+            info.full_size = None;
+        }
+        Ok(shelved)
+    }
+
+    fn is_overdue(&self, shelved: &Shelved, now: UnixMillis) -> bool {
+        let minutes = shelved.asked.timeout_minutes.unwrap_or(DEFAULT_TIMEOUT_MINUTES);
+        let last = self.memory().last_write.get(&shelved.info.id).copied();
+        let since = last.unwrap_or_else(|| shelved.info.start_time.max(self.opened));
+        now >= since.plus_millis(i64::from(minutes) * 60_000)
+    }
+
+    fn give_up(&self, shelved: Shelved) -> Result<Shelved, Fault> {
+        let Ok(writer) = self.writer() else { return Ok(shelved) };
+        match writer.fail(&shelved.info.id, "Snapshot timed out") {
+            // Somebody was quicker: it ended between the two looks, one way or the other.
+            Err(fault) if fault.kind != Kind::Refused => return Err(fault),
+            Err(_) | Ok(()) => {}
+        }
+        self.memory().last_write.remove(&shelved.info.id);
+        Ok(self.shelf().find(&shelved.info.id)?.unwrap_or(shelved))
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn tokens_of(shelf: &dyn Shelf) -> Result<HashMap<String, SnapshotId>, Fault> {
+    let started = shelf.list()?.into_iter();
+    Ok(started.filter_map(|shelved| Some((shelved.asked.client_token?, shelved.info.id))).collect())
+}

@@ -1,1 +1,79 @@
-//! To be filled in the next steps.
+//! A local server that speaks the EBS direct APIs, and the part of EC2 and STS that their clients call.
+//!
+//! One loopback port for all three: `/snapshots..` is EBS (REST, JSON), `/` is EC2 and STS (form parameters, XML).
+//! A request passes, in this order: parse, authorisation, act, write (`service.rs` holds that order in one
+//! function). An action is one file under `act` and one line of its table.
+//!
+//! Promises: it binds loopback and nothing else; requests, headers and idle connections are bounded; whatever
+//! comes in, the answer is a reply of the protocol in question and the server lives. Signatures are parsed, not
+//! verified: there is no secret to verify with, and what keeps others out is the access key of
+//! [`Config::access_key`].
+
+mod act;
+mod auth;
+mod counts;
+mod listen;
+mod service;
+mod token;
+mod wire;
+
+pub use crate::account::{Settings, Shelves};
+pub use counts::Counts;
+pub use listen::{Running, start};
+
+use crate::monitor::{Clock, SystemClock};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How an endpoint listens, and whom it lets in.
+#[derive(Clone)]
+pub struct Config {
+    /// Where to listen; port 0 takes any free one. Anything but loopback is refused.
+    pub listen: SocketAddr,
+    /// The one access key that is let in; `None` lets in every key, but nobody without one.
+    pub access_key: Option<String>,
+    /// What the time is. A clock that stands still lets no Complete take effect until it is moved.
+    pub clock: Arc<dyn Clock>,
+    /// The simulated account.
+    pub account: Settings,
+    /// How long a connection may stand idle, or dawdle over its headers or a body.
+    pub idle: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            access_key: None,
+            clock: Arc::new(SystemClock),
+            account: Settings::default(),
+            // Longer than the 15 s after which our own clients drop an idle connection: the side that sends
+            // should be the one that closes, or a request meets a closing connection.
+            idle: Duration::from_secs(60),
+        }
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("keyed", &self.access_key.is_some())
+            .field("account", &self.account)
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An access key that nobody can guess, for [`Config::access_key`]. Secret: it is all that keeps other users of
+/// the machine out.
+pub fn random_access_key() -> Result<String, crate::fault::Fault> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        use crate::fault::{Fault, Kind, Place};
+        let what = format!("cannot get random bytes from the operating system: {error}");
+        Fault::new(Kind::Local, Place::Service, what)
+    })?;
+    Ok(format!("AKLOCAL{:032X}", u128::from_be_bytes(bytes)))
+}

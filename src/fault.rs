@@ -7,6 +7,7 @@ use crate::block::BlockIndex;
 use crate::snapshot::SnapshotId;
 use std::error::Error;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -92,6 +93,8 @@ pub enum Place {
     Block(SnapshotId, BlockIndex),
     /// A file or device.
     File(PathBuf),
+    /// An address of this machine that something listens on, or should.
+    Address(SocketAddr),
 }
 
 impl fmt::Display for Place {
@@ -102,6 +105,7 @@ impl fmt::Display for Place {
             Self::Pair(first, second) => write!(f, "{first} and {second}"),
             Self::Block(id, index) => write!(f, "block {index} of {id}"),
             Self::File(path) => path.display().fmt(f),
+            Self::Address(address) => address.fmt(f),
         }
     }
 }

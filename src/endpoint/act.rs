@@ -1,0 +1,103 @@
+//! What is done for a request: one file per action, and the tables that lead to them.
+//!
+//! An action reads a [`Call`] and answers a [`Reply`] or a [`Refusal`]; what it needs to know is its arguments:
+//! the world, and the time. A new action is a file here and a line in its table.
+
+mod complete_snapshot;
+mod create_tags;
+mod delete_snapshot;
+mod describe_snapshots;
+mod get_caller_identity;
+mod get_snapshot_block;
+mod list_changed_blocks;
+mod list_snapshot_blocks;
+mod put_snapshot_block;
+mod start_snapshot;
+#[cfg(test)]
+mod tests;
+
+use crate::account::Account;
+use crate::endpoint::token::Seal;
+use crate::endpoint::wire::{self, Call, Refusal, Reply};
+use crate::shelf::Shelved;
+use crate::snapshot::{SnapshotId, SnapshotState, UnixMillis};
+use http::{Method, StatusCode};
+
+/// What actions act on.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) account: Account,
+    pub(super) seal: Seal,
+}
+
+impl World {
+    /// A snapshot whose blocks can be read: completed, and seen to be. AWS answers 404 for all others.
+    fn readable(&self, id: &SnapshotId, now: UnixMillis) -> Result<Option<Shelved>, Refusal> {
+        let found = self.account.find(id, now)?;
+        Ok(found.filter(|shelved| shelved.info.state == SnapshotState::Completed))
+    }
+}
+
+type Act = fn(&World, UnixMillis, &Call) -> Result<Reply, Refusal>;
+
+/// An action, by the name AWS gives it.
+#[derive(Debug)]
+pub(super) struct Action {
+    pub(super) name: &'static str,
+    pub(super) act: Act,
+}
+
+/// An operation of the EBS direct APIs: its method, the shape of its path, its action.
+type Route = (Method, &'static str, Action);
+
+const EBS: &[Route] = &[
+    (Method::GET, "/snapshots/{}/blocks", action("ListSnapshotBlocks", list_snapshot_blocks::act)),
+    (Method::GET, "/snapshots/{}/changedblocks", action("ListChangedBlocks", list_changed_blocks::act)),
+    (Method::GET, "/snapshots/{}/blocks/{}", action("GetSnapshotBlock", get_snapshot_block::act)),
+    (Method::PUT, "/snapshots/{}/blocks/{}", action("PutSnapshotBlock", put_snapshot_block::act)),
+    (Method::POST, "/snapshots", action("StartSnapshot", start_snapshot::act)),
+    (Method::POST, "/snapshots/completion/{}", action("CompleteSnapshot", complete_snapshot::act)),
+];
+
+/// Actions of EC2.
+pub(super) const EC2: &[Action] = &[
+    action("CreateTags", create_tags::act),
+    action("DeleteSnapshot", delete_snapshot::act),
+    action("DescribeSnapshots", describe_snapshots::act),
+];
+
+/// Actions of STS.
+pub(super) const STS: &[Action] = &[action("GetCallerIdentity", get_caller_identity::act)];
+
+const fn action(name: &'static str, act: Act) -> Action {
+    Action { name, act }
+}
+
+/// Finds an operation of EBS, and puts the variable parts of its path into the call.
+pub(super) fn ebs(method: &Method, path: &str, mut call: Call) -> Result<(&'static Action, Call), Refusal> {
+    let routes = EBS.iter().filter(|(allowed, ..)| allowed == method);
+    let found = routes.filter_map(|(_, shape, action)| Some((action, wire::matched(shape, path)?))).next();
+    let Some((action, variables)) = found else {
+        let message = format!("There is no operation {method} {path}.");
+        return Err(Refusal::common_with(StatusCode::NOT_FOUND, "UnknownOperationException", message));
+    };
+    call.path = variables;
+    Ok((action, call))
+}
+
+/// Finds an action by the parameter that names it. `unknown` is what is said of a name that is not in the table,
+/// with `{}` where the name goes.
+pub(super) fn query(
+    table: &'static [Action],
+    call: Call,
+    unknown: &str,
+) -> Result<(&'static Action, Call), Refusal> {
+    let Some(name) = call.query("Action") else {
+        let message = "The request must contain the parameter Action";
+        return Err(wire::ec2::bad("MissingAction", message));
+    };
+    match table.iter().find(|action| action.name == name) {
+        Some(action) => Ok((action, call)),
+        None => Err(wire::ec2::bad("InvalidAction", unknown.replace("{}", name))),
+    }
+}

@@ -1,0 +1,210 @@
+//! The socket: who may connect, how many, for how long, and how it all ends.
+
+use crate::endpoint::service::Service;
+use crate::endpoint::wire::Refusal;
+use crate::endpoint::{Config, Counts, Shelves};
+use crate::fault::{Fault, Kind, Place};
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Bytes of a request's body: a block, and room for the forms of EC2 and the JSON of a start.
+const BODY_LIMIT: usize = 524_288 + 16_384;
+/// Bytes of a request's headers, tokens in its query included. hyper answers more with 431.
+const HEAD_LIMIT: usize = 64 * 1024;
+/// Headers of a request: SDKs send about twenty.
+const HEADERS_LIMIT: usize = 64;
+/// Connections at a time; more wait to be accepted. Every one may hold a body, which makes 300 MiB at worst.
+const CONNECTIONS: usize = 512;
+/// How long requests may take to end once the endpoint is told to stop.
+const STOP_WAIT: Duration = Duration::from_millis(1200);
+
+/// An endpoint that listens. Dropped, it stops at once.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    service: Arc<Service>,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+/// Binds, and serves until it is stopped or dropped. Needs a tokio runtime with I/O and time.
+///
+/// # Errors
+/// `Unsuitable` when the address is not loopback or taken.
+pub async fn start(config: Config, shelves: Shelves) -> Result<Running, Fault> {
+    let (listener, address) = bind(config.listen).await?;
+    let idle = config.idle;
+    let service = Arc::new(Service::new(config, shelves));
+    let (stop, stopped) = watch::channel(false);
+    let accepting = tokio::spawn(accept(listener, Arc::clone(&service), idle, stopped));
+    Ok(Running { address, service, stop, accepting })
+}
+
+impl Running {
+    /// Where it listens: `http://127.0.0.1:5931`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How often each operation was asked for until now.
+    pub fn counts(&self) -> Counts {
+        self.service.counts()
+    }
+
+    /// Stops: no new connections, requests under way end, idle connections are closed; what has not ended after
+    /// a good second is cut off.
+    pub async fn stop(mut self) {
+        // Nobody listens any more only if the accepting task is gone, which is what is wanted.
+        let _ = self.stop.send(true);
+        let _ = tokio::time::timeout(STOP_WAIT, &mut self.accepting).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The connections are in a set that the task owns: they go with it.
+        self.accepting.abort();
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Fault> {
+    let fault = |what: String| Fault::new(Kind::Unsuitable, Place::Address(address), what);
+    if !address.ip().is_loopback() {
+        let why = "is not a loopback address, and an endpoint verifies no signatures";
+        return Err(fault(why.into()).hint("listen on 127.0.0.1 or [::1]"));
+    }
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok::<_, std::io::Error>((listener, address))
+    };
+    bound.await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            fault("is in use by another program".into()).hint("take another port, or port 0 for any")
+        }
+        _ => fault(format!("cannot listen there: {error}")).because(error),
+    })
+}
+
+async fn accept(
+    listener: TcpListener,
+    service: Arc<Service>,
+    idle: Duration,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = told(&mut stopped) => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let serving = serve(stream, Arc::clone(&service), idle, stopped.clone());
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: a moment later a connection may have closed.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn serve(stream: TcpStream, service: Arc<Service>, idle: Duration, mut stopped: watch::Receiver<bool>) {
+    // A reply's head and body are written together; the last part of a body must not wait for an ACK.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let answer = service_fn(move |request| answer(Arc::clone(&service), idle, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle)
+        .max_buf_size(HEAD_LIMIT)
+        .max_headers(HEADERS_LIMIT)
+        .serve_connection(TokioIo::new(stream), answer);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = told(&mut stopped) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Waits until the endpoint is told to stop, or dropped.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn answer(
+    service: Arc<Service>,
+    patience: Duration,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = match tokio::time::timeout(patience, read(body)).await {
+        Ok(body) => body,
+        Err(_) => {
+            Err(unread(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", "The body did not arrive."))
+        }
+    };
+    // The shelf reads files. A thread of the blocking pool costs ten microseconds, a block a few hundred.
+    let answered = tokio::task::spawn_blocking(move || service.answer(&head, body)).await;
+    Ok(answered.unwrap_or_else(|error| {
+        tracing::error!(%error, "an action broke down");
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    }))
+}
+
+/// A whole body, if it is not too large.
+async fn read(mut body: Incoming) -> Result<Bytes, Refusal> {
+    let too_large =
+        || unread(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", "The body is too large.");
+    let expected = body.size_hint();
+    if expected.lower() > BODY_LIMIT as u64 {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::with_capacity(usize::try_from(expected.lower()).unwrap_or_default());
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|_| unread(StatusCode::BAD_REQUEST, "SerializationException", "The body broke off."))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > BODY_LIMIT {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+fn unread(status: StatusCode, code: &'static str, message: &'static str) -> Refusal {
+    Refusal::common_with(status, code, message)
+}

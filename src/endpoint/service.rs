@@ -1,0 +1,118 @@
+//! One request, from its bytes to its answer.
+
+use crate::account::Account;
+use crate::endpoint::act::{self, World};
+use crate::endpoint::auth::{self, Side};
+use crate::endpoint::counts::{Counter, Counts};
+use crate::endpoint::token::Seal;
+use crate::endpoint::wire::{self, Call, Dialect, Refusal, Reply};
+use crate::endpoint::{Config, Shelves};
+use crate::monitor::Clock;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Response};
+use http_body_util::Full;
+use std::fmt;
+use std::sync::Arc;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// What answers requests, whatever brought them.
+pub(super) struct Service {
+    world: World,
+    clock: Arc<dyn Clock>,
+    access_key: Option<String>,
+    counter: Counter,
+}
+
+impl Service {
+    pub(super) fn new(config: Config, shelves: Shelves) -> Self {
+        let account = Account::new(config.account, shelves, config.clock.now());
+        let seal = Seal::new(&account.shelf().secret());
+        let world = World { account, seal };
+        Self { world, clock: config.clock, access_key: config.access_key, counter: Counter::default() }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.counter.counts()
+    }
+
+    /// Answers. Blocks on the shelf's I/O.
+    pub(super) fn answer(&self, head: &Parts, body: Result<Bytes, Refusal>) -> Response<Full<Bytes>> {
+        let request_id = request_id();
+        let dialect = dialect(head);
+        let reply = self.act(head, body, dialect, &request_id);
+        write(reply.unwrap_or_else(|refusal| refusal.print(dialect, &request_id)), &request_id)
+    }
+
+    /// The order in which a request is looked at. What limits or disturbs requests belongs between the count and
+    /// the act: after it is known who asks for what, before anything is done.
+    fn act(
+        &self,
+        head: &Parts,
+        body: Result<Bytes, Refusal>,
+        dialect: Dialect,
+        request_id: &str,
+    ) -> Result<Reply, Refusal> {
+        let authorization = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let side = if dialect == Dialect::Ebs { Side::Ebs } else { Side::Query };
+        let caller = auth::admit(side, authorization, self.access_key.as_deref())?;
+        let call = call(head, body?, request_id);
+        let (action, call) = match dialect {
+            Dialect::Ebs => act::ebs(&head.method, head.uri.path(), call)?,
+            Dialect::Ec2 => act::query(act::EC2, call, "The action {} is not valid for this web service.")?,
+            Dialect::Sts => act::query(act::STS, call, "Could not find operation {} for version 2011-06-15")?,
+        };
+        tracing::debug!(operation = action.name, region = caller.region, %request_id);
+        self.counter.add(action.name);
+        (action.act)(&self.world, self.clock.now(), &call)
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("world", &self.world).finish_non_exhaustive()
+    }
+}
+
+/// Who is asked: EC2 and STS share the root path, and the credential scope names the service.
+fn dialect(head: &Parts) -> Dialect {
+    if head.uri.path() != "/" {
+        return Dialect::Ebs;
+    }
+    let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let is_sts = authorization.is_some_and(|text| text.contains("/sts/aws4_request"));
+    if is_sts { Dialect::Sts } else { Dialect::Ec2 }
+}
+
+fn call(head: &Parts, body: Bytes, request_id: &str) -> Call {
+    let mut query = wire::parameters(head.uri.query().unwrap_or_default());
+    let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if content_type.starts_with(b"application/x-www-form-urlencoded") {
+        query.extend(wire::parameters(&String::from_utf8_lossy(&body)));
+    }
+    Call { path: Vec::new(), query, headers: head.headers.clone(), body, request_id: request_id.to_owned() }
+}
+
+fn write(reply: Reply, request_id: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(reply.body));
+    *response.status_mut() = reply.status;
+    let headers = response.headers_mut();
+    headers.extend(reply.headers);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// A name for one answer, in the form of a UUID: not a secret, only unlikely to repeat.
+fn request_id() -> String {
+    let number = fastrand::u128(..);
+    let part = |from: u32, digits: usize| {
+        let bits = (number >> from) & ((1 << (4 * digits)) - 1);
+        format!("{bits:0digits$x}")
+    };
+    format!("{}-{}-{}-{}-{}", part(96, 8), part(80, 4), part(64, 4), part(48, 4), part(0, 12))
+}

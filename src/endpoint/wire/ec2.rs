@@ -1,0 +1,119 @@
+//! The query protocol of EC2 and STS: numbered parameters in, XML out.
+
+use crate::endpoint::wire::{Call, Refusal, Reply};
+use crate::fault::{Fault, Kind};
+use crate::snapshot::{SnapshotId, UnixMillis};
+use http::StatusCode;
+use quick_xml::Writer;
+use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
+
+/// EC2's namespace.
+pub(in crate::endpoint) const EC2: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
+/// STS's namespace.
+pub(in crate::endpoint) const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+/// `Name.1`, `Name.2`, ..: the values in order, up to the first gap.
+pub(in crate::endpoint) fn numbered<'a>(call: &'a Call, name: &str) -> Vec<&'a str> {
+    (1..).map_while(|n| call.query(&format!("{name}.{n}"))).collect()
+}
+
+/// Refuses what would have been done, if the request only asks whether it might be.
+pub(in crate::endpoint) fn dry_run(call: &Call) -> Result<(), Refusal> {
+    if call.query("DryRun").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        let message = "Request would have succeeded, but DryRun flag is set.";
+        return Err(Refusal::query(StatusCode::PRECONDITION_FAILED, "DryRunOperation", message));
+    }
+    Ok(())
+}
+
+/// A snapshot's id, or EC2's word for one that is none.
+pub(in crate::endpoint) fn snapshot_id(text: &str) -> Result<SnapshotId, Refusal> {
+    text.parse().map_err(|_| {
+        bad("InvalidSnapshotID.Malformed", format!("Invalid id: \"{text}\" (expecting \"snap-...\")"))
+    })
+}
+
+/// A 400 of EC2's.
+pub(in crate::endpoint) fn bad(code: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal::query(StatusCode::BAD_REQUEST, code, message)
+}
+
+/// EC2's word for a snapshot that is not there.
+pub(in crate::endpoint) fn no_snapshot(id: &SnapshotId) -> Refusal {
+    bad("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist."))
+}
+
+/// What a shelf could not do, in EC2's words.
+pub(in crate::endpoint) fn refusal(fault: &Fault) -> Refusal {
+    match fault.kind {
+        Kind::Denied => Refusal::query(StatusCode::FORBIDDEN, "UnauthorizedOperation", fault.to_string()),
+        Kind::NotFound => bad("InvalidSnapshot.NotFound", fault.to_string()),
+        Kind::Refused => bad("IncorrectState", fault.to_string()),
+        _ => {
+            tracing::error!(%fault, "the shelf cannot answer");
+            Refusal::query(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", fault.to_string())
+        }
+    }
+}
+
+/// A time as EC2 writes it: `2026-09-25T10:11:12.123Z`.
+pub(in crate::endpoint) fn time(at: UnixMillis) -> String {
+    let time = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// An answer of EC2's: `<ActionResponse>` with the request's id and what `body` writes.
+pub(in crate::endpoint) fn reply(call: &Call, action: &str, body: impl FnOnce(&mut Xml)) -> Reply {
+    let document = Xml::document(&format!("{action}Response"), Some(EC2), |xml| {
+        xml.text("requestId", &call.request_id);
+        body(xml);
+    });
+    Reply::new(StatusCode::OK, Xml::CONTENT_TYPE, document)
+}
+
+/// An XML document being written.
+pub(in crate::endpoint) struct Xml(Writer<Vec<u8>>);
+
+impl Xml {
+    pub(in crate::endpoint) const CONTENT_TYPE: &str = "text/xml;charset=UTF-8";
+
+    /// A whole document: its root element with what `body` writes.
+    pub(in crate::endpoint) fn document(
+        root: &str,
+        namespace: Option<&str>,
+        body: impl FnOnce(&mut Self),
+    ) -> Vec<u8> {
+        let mut xml = Self(Writer::new(Vec::new()));
+        xml.event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)));
+        let mut start = BytesStart::new(root);
+        start.extend_attributes(namespace.map(|namespace| ("xmlns", namespace)));
+        xml.event(Event::Start(start));
+        body(&mut xml);
+        xml.event(Event::End(BytesEnd::new(root)));
+        xml.0.into_inner()
+    }
+
+    /// An element with text.
+    pub(in crate::endpoint) fn text(&mut self, name: &str, text: &str) {
+        self.event(Event::Start(BytesStart::new(name)));
+        self.event(Event::Text(BytesText::new(&printable(text))));
+        self.event(Event::End(BytesEnd::new(name)));
+    }
+
+    /// An element with elements.
+    pub(in crate::endpoint) fn nest(&mut self, name: &str, body: impl FnOnce(&mut Self)) {
+        self.event(Event::Start(BytesStart::new(name)));
+        body(self);
+        self.event(Event::End(BytesEnd::new(name)));
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        self.0.write_event(event).unwrap_or_else(|_| unreachable!("a Vec takes every write"));
+    }
+}
+
+/// Control characters cannot stand in XML 1.0 at all, not even escaped.
+fn printable(text: &str) -> String {
+    let allowed = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
+    text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
+}
