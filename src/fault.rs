@@ -143,6 +143,13 @@ impl Fault {
         self
     }
 
+    /// The same, unless the fault knows something better already.
+    #[must_use]
+    pub fn or_hint(mut self, hint: &str) -> Self {
+        self.hint.get_or_insert_with(|| hint.to_owned());
+        self
+    }
+
     /// The error below, for logs.
     #[must_use]
     pub fn because(mut self, source: impl Into<BoxError>) -> Self {

@@ -20,11 +20,13 @@ mod tally;
 mod walk;
 mod write;
 
+pub(crate) use attempt::{Ask, Tries};
 pub use checkpoint::{Checkpoint, Earlier, Mark, Resumed};
-pub use engine::{Engine, Renew};
+pub use engine::{Engine, Renew, Renewal};
 pub use journaled::Journaled;
 pub use read::{Read, Which, block_map, read};
 pub use settings::Settings;
 pub use stop::Stop;
 pub use tally::{Action, Requests, Tally};
+pub(crate) use walk::Walk;
 pub use write::{Outgoing, write};

@@ -1,7 +1,11 @@
 //! The blocks of a snapshot.
 
 use crate::block::{BlockSet, Geometry};
-use crate::pipeline::Requests;
+use crate::fault::Fault;
+use crate::monitor::Event;
+use crate::ops::preflight::open;
+use crate::ops::{Engine, Services};
+use crate::pipeline::{Requests, block_map};
 use crate::snapshot::SnapshotId;
 
 /// What `icecore blocks` found.
@@ -16,4 +20,12 @@ pub struct Report {
     pub blocks: BlockSet,
     /// What was asked.
     pub requests: Requests,
+}
+
+/// Lists the blocks of a snapshot; reads none of them.
+pub async fn run(id: &SnapshotId, services: &Services, engine: &Engine) -> Result<Report, Fault> {
+    engine.monitor.on(Event::Stage { verb: "listing", total: None });
+    let source = open(services, engine, id).await?;
+    let blocks = block_map(engine, source.as_ref()).await?;
+    Ok(Report { snapshot_id: id.clone(), geometry: source.geometry(), blocks, requests: engine.requests() })
 }

@@ -1,10 +1,21 @@
 //! A snapshot as an image file.
 
-use crate::block::{ByteSize, GiB};
-use crate::pipeline::Requests;
+use crate::block::{BlockSet, ByteSize, GiB};
+use crate::cost::Estimate;
+use crate::device::ImageFile;
+use crate::fault::{Fault, Kind, Place};
+use crate::monitor::Event;
+use crate::ops::preflight::{announce, is_billed, open, suspended};
+use crate::ops::{Engine, Services};
+use crate::pipeline::{Checkpoint, Earlier, Journaled, Requests, Which, block_map, read};
 use crate::snapshot::SnapshotId;
-use std::path::PathBuf;
+use crate::source::{Block, BlockSink, BlockSource};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What to export, and where to.
 #[derive(Clone, Debug)]
@@ -43,4 +54,141 @@ pub struct Report {
     pub requests: Requests,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+/// Reads every allocated block, checks it and writes it to the file, which gets its name when it is whole. A run
+/// that was interrupted goes on where it stopped.
+pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Result<Report, Fault> {
+    let start = Instant::now();
+    if let Some(dest) = &options.dest {
+        check_dest(dest, options.force)?;
+    }
+    let source = open(services, engine, &options.snapshot_id).await?;
+    if is_billed(services) {
+        let blocks = block_map(engine, source.as_ref()).await?.len();
+        let pages = blocks.div_ceil(Estimate::PAGE).max(1);
+        let estimate = Estimate { lists: 2 * pages, gets: blocks, puts: 0 };
+        announce(services, engine, &source.place(), &estimate)?;
+    }
+    engine.monitor.on(Event::Stage { verb: "exporting", total: None });
+    let geometry = source.geometry();
+    let (written, resumed) = match &options.dest {
+        Some(dest) => to_file(options, dest, services, engine, source).await?,
+        None => {
+            let target = Arc::new(Target::default());
+            read(engine, source, Which::AllBut(BlockSet::new()), target.clone()).await?;
+            (target.n_data(), 0)
+        }
+    };
+    Ok(Report {
+        snapshot_id: options.snapshot_id.clone(),
+        dest: options.dest.clone(),
+        volume_size: geometry.volume_size,
+        blocks_written: written,
+        bytes_written: geometry.block_size.of(written),
+        holes: u64::from(geometry.n_blocks()) - written,
+        blocks_resumed: resumed,
+        synced: options.sync && options.dest.is_some(),
+        requests: engine.requests(),
+        elapsed: start.elapsed(),
+    })
+}
+
+/// Refuses what must not be written before anything is asked.
+fn check_dest(dest: &Path, force: bool) -> Result<(), Fault> {
+    let refused = |what| Fault::new(Kind::Unsuitable, Place::File(dest.to_owned()), what);
+    let Ok(meta) = std::fs::metadata(dest) else { return Ok(()) };
+    if meta.is_dir() {
+        return Err(refused("it is a directory").hint("give the name of a file to make"));
+    }
+    if !meta.is_file() {
+        return Err(refused("it is no regular file").hint("export to a file, and copy that to the device"));
+    }
+    if !force {
+        return Err(refused("the file exists already").hint("give another name, or --force to replace it"));
+    }
+    Ok(())
+}
+
+/// Blocks with data in the file at the end, and how many of the snapshot's an earlier run had done.
+async fn to_file(
+    options: &Options,
+    dest: &Path,
+    services: &Services,
+    engine: &Engine,
+    source: Arc<dyn BlockSource>,
+) -> Result<(u64, u64), Fault> {
+    let dest = std::path::absolute(dest).map_err(|error| Fault::local(dest, "find", error))?;
+    let (file, is_new) = ImageFile::open(&dest, source.geometry().size(), options.sync)?;
+    let identity = format!("export {} of {} to {}", options.snapshot_id, services.label, file.stamp()?);
+    let path = Checkpoint::path(&engine.settings.state_dir, "export", &dest.to_string_lossy());
+    let (checkpoint, data, zero) = match Checkpoint::open(&path, &identity)? {
+        Earlier::Same(earlier) if !is_new => {
+            let done = earlier.done.len() + earlier.same.len();
+            engine.note(format!("going on with an interrupted export: {done} blocks are done"));
+            (earlier.checkpoint, earlier.done, earlier.same)
+        }
+        _ => {
+            if !is_new {
+                engine.note("what an earlier run left is of another export: starting anew");
+                file.clear()?;
+            }
+            (Checkpoint::create(&path, &identity, BTreeMap::new())?, BlockSet::new(), BlockSet::new())
+        }
+    };
+    let done = &data | &zero;
+    let resumed = done.len();
+    engine.monitor.on(Event::Done { blocks: resumed, size: source.geometry().block_size.of(resumed) });
+
+    let target = Arc::new(Target { file: Some(file), n_data: AtomicU64::new(data.len()) });
+    let journal = Arc::new(Journaled::new(target.clone(), checkpoint));
+    let result = read(engine, source, Which::AllBut(done), journal.clone()).await;
+    let saved = match &result {
+        Ok(_) => Ok(()),
+        // What was written may serve the next run; that it cannot be kept is the smaller trouble.
+        Err(_) => journal.sync(),
+    };
+    let progress = resumed + journal.n_recorded();
+    let journal = Arc::into_inner(journal).map(Journaled::into_checkpoint);
+    let n_data = target.n_data();
+    let file = Arc::into_inner(target).and_then(|target| target.file);
+    let (Some(checkpoint), Some(file)) = (journal, file) else { unreachable!("reading has ended") };
+    match result {
+        Ok(_) => {
+            let finishing = tokio::task::spawn_blocking(move || file.finish());
+            finishing.await.map_err(|error| Fault::local(&dest, "finish", error.into()))??;
+            checkpoint.remove()?;
+            Ok((n_data, resumed))
+        }
+        Err(fault) if progress == 0 || saved.is_err() && resumed == 0 => {
+            file.discard();
+            checkpoint.remove()?;
+            Err(fault)
+        }
+        Err(fault) => Err(suspended(fault)),
+    }
+}
+
+/// Where the blocks go: to a file, or nowhere once they are checked.
+#[derive(Debug, Default)]
+struct Target {
+    file: Option<ImageFile>,
+    n_data: AtomicU64,
+}
+
+impl Target {
+    fn n_data(&self) -> u64 {
+        self.n_data.load(Ordering::Relaxed)
+    }
+}
+
+impl BlockSink for Target {
+    fn write(&self, block: &Block) -> Result<(), Fault> {
+        self.n_data.fetch_add(u64::from(!block.is_zero()), Ordering::Relaxed);
+        self.file.as_ref().map_or(Ok(()), |file| file.write(block))
+    }
+
+    fn sync(&self) -> Result<(), Fault> {
+        self.file.as_ref().map_or(Ok(()), BlockSink::sync)
+    }
 }

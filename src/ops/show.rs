@@ -1,7 +1,11 @@
 //! A snapshot at a glance: its facts and where its blocks lie.
 
 use crate::block::{BlockSet, ByteSize, Geometry};
-use crate::pipeline::Requests;
+use crate::fault::Fault;
+use crate::monitor::Event;
+use crate::ops::preflight::{facts, open};
+use crate::ops::{Engine, Services};
+use crate::pipeline::{Requests, block_map};
 use crate::snapshot::{SnapshotId, SnapshotInfo};
 
 /// What `icecore show` found.
@@ -25,4 +29,14 @@ impl Report {
     pub fn allocated_size(&self) -> ByteSize {
         self.geometry.block_size.of(self.allocated.len())
     }
+}
+
+/// Lists the blocks of a snapshot and asks for its facts; reads no block.
+pub async fn run(id: &SnapshotId, services: &Services, engine: &Engine) -> Result<Report, Fault> {
+    engine.monitor.on(Event::Stage { verb: "listing", total: None });
+    let source = open(services, engine, id).await?;
+    let allocated = block_map(engine, source.as_ref()).await?;
+    let info = facts(services, engine, id).await;
+    let (snapshot_id, geometry) = (id.clone(), source.geometry());
+    Ok(Report { snapshot_id, geometry, allocated, info, requests: engine.requests() })
 }

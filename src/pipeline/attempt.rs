@@ -81,6 +81,7 @@ impl Engine {
         loop {
             self.gate.pass(ask.action, ask.snapshot).await;
             self.tally.sent(ask.action);
+            let renewal = self.renew.as_ref().map(|renew| renew());
             let deadline = self.settings.deadline;
             let answer = tokio::time::timeout(deadline, send()).await.unwrap_or_else(|_| {
                 let what = format!("no answer within {} seconds", deadline.as_secs());
@@ -91,6 +92,12 @@ impl Engine {
                     self.gate.succeeded(ask.action, ask.snapshot);
                     self.retry_budget.earn();
                     return Ok(answer);
+                }
+                Err(fault) if fault.kind == Kind::ExpiredCredentials && !tries.renewed => {
+                    let Some(renewal) = renewal else { return Err(fault) };
+                    tries.renewed = true;
+                    self.tally.retried();
+                    renewal().await;
                 }
                 Err(fault) => {
                     let wait = self.after(tries, &ask, fault).await?;
@@ -121,13 +128,6 @@ impl Engine {
             Kind::NotFound if ask.is_new && now - tries.since < VISIBLE_WITHIN => {
                 tries.throttles += 1;
                 backoff(tries.throttles).min(Duration::from_secs(2))
-            }
-            Kind::ExpiredCredentials if !tries.renewed && self.renew.is_some() => {
-                tries.renewed = true;
-                if let Some(renew) = &self.renew {
-                    renew().await?;
-                }
-                Duration::ZERO
             }
             kind if kind.is_retryable() => {
                 tries.failures += 1;
@@ -263,8 +263,11 @@ mod tests {
         let renewals = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
         let count = renewals.clone();
         let engine = Engine::for_tests().renewing(std::sync::Arc::new(move || {
-            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            Box::pin(async { Ok(()) })
+            let count = count.clone();
+            Box::new(move || {
+                count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Box::pin(async {})
+            })
         }));
         assert_eq!(ask(&engine, &[Some(Kind::ExpiredCredentials), None]).await, (Ok(()), 2));
         let (answer, sent) = ask(&engine, &[Some(Kind::ExpiredCredentials)]).await;

@@ -20,7 +20,7 @@ use crate::fault::{Fault, Kind, Place};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"icecore\x01";
@@ -89,6 +89,7 @@ impl Checkpoint {
         std::fs::create_dir_all(directory).map_err(fault)?;
         let temporary = path.with_extension("new");
         let mut file = File::create(&temporary).map_err(fault)?;
+        lock(&file, path)?;
         file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(fault)?;
         std::fs::rename(&temporary, path).map_err(fault)?;
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(fault)?;
@@ -98,11 +99,14 @@ impl Checkpoint {
     /// Opens what an earlier run left at this path. A torn tail is cut.
     pub fn open(path: &Path, identity: &str) -> Result<Earlier, Fault> {
         let fault = |error| Fault::local(path, "read the checkpoint", error);
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
+        let mut file = match OpenOptions::new().read(true).append(true).open(path) {
+            Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Earlier::None),
             Err(error) => return Err(fault(error)),
         };
+        lock(&file, path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(fault)?;
         let Some((header, seed, records)) = parse_header(&bytes) else {
             return Ok(Earlier::Other(BTreeMap::new()));
         };
@@ -117,7 +121,6 @@ impl Checkpoint {
             };
             whole += RECORD;
         }
-        let file = OpenOptions::new().append(true).open(path).map_err(fault)?;
         let length = bytes.len() - records.len() + whole;
         file.set_len(length as u64).map_err(fault)?;
         let checkpoint = Self { file, path: path.to_owned(), header, seed };
@@ -153,12 +156,18 @@ impl Checkpoint {
         let digest = crate::block::Digest::of(target.as_bytes()).to_string();
         state_dir.join("checkpoints").join(format!("{command}-{}.ckpt", &digest[..20]))
     }
+}
 
-    /// A fault for a target that another run works on right now.
-    pub fn in_use(path: &Path) -> Fault {
-        Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), "another run is writing it")
-            .hint("wait for it to end, or stop it")
-    }
+/// One run at a time works from a checkpoint; the lock goes with the file, whatever ends the run.
+fn lock(file: &File, path: &Path) -> Result<(), Fault> {
+    file.try_lock().map_err(|_| {
+        Fault::new(
+            Kind::Unsuitable,
+            Place::File(path.to_owned()),
+            "another run of the same command is at work",
+        )
+        .hint("wait for it to end, or stop it")
+    })
 }
 
 fn parse_header(bytes: &[u8]) -> Option<(Header, u32, &[u8])> {
@@ -260,6 +269,16 @@ mod tests {
                 _ => assert!(position < header),
             }
         }
+    }
+
+    #[test]
+    fn two_runs_never_share_a_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ckpt");
+        let first = Checkpoint::create(&path, "one", facts()).unwrap();
+        assert_eq!(Checkpoint::open(&path, "one").unwrap_err().kind, Kind::Unsuitable);
+        drop(first);
+        assert!(matches!(Checkpoint::open(&path, "one").unwrap(), Earlier::Same(_)));
     }
 
     #[test]

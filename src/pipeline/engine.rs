@@ -1,7 +1,6 @@
 //! What every operation works with.
 
-use crate::fault::Fault;
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use crate::pipeline::attempt::RetryBudget;
 use crate::pipeline::gate::Gate;
 use crate::pipeline::{Requests, Settings, Stop, Tally};
@@ -9,8 +8,12 @@ use futures_util::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 
-/// Loads the credentials again, after the service called them expired.
-pub type Renew = Arc<dyn Fn() -> BoxFuture<'static, Result<(), Fault>> + Send + Sync>;
+/// Called before a request is signed; gives what to call when the credentials it was signed with turn out to have
+/// expired. Of many requests that fail together, one then loads them again and the others wait for it.
+pub type Renew = Arc<dyn Fn() -> Renewal + Send + Sync>;
+
+/// Loads the credentials again, unless that has been done since the request was signed.
+pub type Renewal = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
 
 /// How a run asks: its bounds, its gate, its counts, whom it tells, and how it is stopped. Cloning shares all.
 #[derive(Clone)]
@@ -50,14 +53,22 @@ impl Engine {
         self.tally.requests()
     }
 
+    /// Blocks a second that the gate lets through at most; for estimates, so AWS's quota for one snapshot where
+    /// the gate is open.
+    pub fn blocks_per_second(&self) -> u64 {
+        let limits = [self.settings.blocks_per_second, self.settings.blocks_per_second_per_snapshot];
+        limits.into_iter().flatten().min().map_or(1_000, u64::from)
+    }
+
+    /// Tells a person something, in one sentence.
+    pub(crate) fn note(&self, sentence: impl Into<String>) {
+        self.monitor.on(Event::Note(sentence.into()));
+    }
+
     /// Open gate, nobody listening, nothing on disk.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        Self::new(
-            Settings::open(std::path::PathBuf::new()),
-            Arc::new(crate::monitor::Silent),
-            Stop::new(),
-        )
+        Self::new(Settings::open(std::path::PathBuf::new()), Arc::new(crate::monitor::Silent), Stop::new())
     }
 }
 

@@ -22,19 +22,25 @@ pub struct Journaled {
 struct State {
     checkpoint: Checkpoint,
     written: Vec<(Mark, BlockIndex)>,
+    n_recorded: u64,
     saved: Instant,
 }
 
 impl Journaled {
     /// Goes on with this checkpoint.
     pub fn new(inner: Arc<dyn BlockSink>, checkpoint: Checkpoint) -> Self {
-        let state = State { checkpoint, written: Vec::new(), saved: Instant::now() };
+        let state = State { checkpoint, written: Vec::new(), n_recorded: 0, saved: Instant::now() };
         Self { inner, state: Mutex::new(state) }
     }
 
     /// Ends the journal, unsaved records dropped: the work is finished, or starts anew.
     pub fn into_checkpoint(self) -> Checkpoint {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).checkpoint
+    }
+
+    /// Blocks recorded by this run.
+    pub fn n_recorded(&self) -> u64 {
+        self.lock().n_recorded
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -45,7 +51,10 @@ impl Journaled {
     fn save(&self) -> Result<(), Fault> {
         let written = std::mem::take(&mut self.lock().written);
         self.inner.sync()?;
-        self.lock().checkpoint.append(&written)
+        let mut state = self.lock();
+        state.checkpoint.append(&written)?;
+        state.n_recorded += written.len() as u64;
+        Ok(())
     }
 }
 
@@ -55,7 +64,8 @@ impl BlockSink for Journaled {
         self.inner.write(block)?;
         let due = {
             let mut state = self.lock();
-            state.written.push((Mark::Done, block.index()));
+            // A block of zeros is recorded apart: nothing was written for it.
+            state.written.push((if block.is_zero() { Mark::Same } else { Mark::Done }, block.index()));
             let due = state.saved.elapsed() >= INTERVAL;
             if due {
                 state.saved = Instant::now();
