@@ -2,4 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod aws;
+mod ebs;
+#[cfg(feature = "ec2")]
+mod ec2;
 mod endpoint;
