@@ -132,6 +132,14 @@ impl Checkpoint {
         self.header.facts.get(name).map(String::as_str)
     }
 
+    /// Adds a fact to the header, durably. Only before the first record: a new header makes a new file.
+    pub fn set_fact(&mut self, name: &str, value: &str) -> Result<(), Fault> {
+        let mut facts = self.header.facts.clone();
+        facts.insert(name.to_owned(), value.to_owned());
+        *self = Self::create(&self.path, &self.header.identity, facts)?;
+        Ok(())
+    }
+
     /// Appends records in one write. What they claim must be durable by then.
     pub fn append(&mut self, records: &[(Mark, BlockIndex)]) -> Result<(), Fault> {
         let mut bytes = Vec::with_capacity(records.len() * RECORD);
