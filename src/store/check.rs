@@ -1,0 +1,1 @@
+//! Reading everything again, to name what is damaged.
