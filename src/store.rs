@@ -10,6 +10,7 @@
 //! never damage.
 
 mod blocks;
+mod check;
 mod collect;
 mod create;
 mod disk;
@@ -20,6 +21,7 @@ mod record;
 mod stack;
 mod writer;
 
+pub use check::{CheckReport, Damage, Hurt, Part, check};
 pub use writer::StoreWriter;
 
 use crate::block::BlockIndex;
@@ -80,7 +82,7 @@ impl Store {
             if record.shelved.info.id == *id { Ok(record) } else { Err("it is another snapshot's".into()) }
         });
         record.map(Some).map_err(|what| {
-            let what = format!("the record of {id} is damaged: {what}");
+            let what = format!("the record is damaged: {what}");
             Fault::new(Kind::Corrupt, Place::File(path), what).hint(ASK_CHECK)
         })
     }

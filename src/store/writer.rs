@@ -390,7 +390,7 @@ impl ShelfWriter for StoreWriter {
 }
 
 /// Start times, which never repeat.
-struct Times {
+pub(crate) struct Times {
     /// The latest that ever was.
     last: UnixMillis,
     /// The latest that the clock file says was.
@@ -399,7 +399,7 @@ struct Times {
 
 impl Times {
     /// The latest of the records, of the layers, which are named by theirs, and of the snapshots deleted.
-    fn of(store: &Store) -> Result<Self, Fault> {
+    pub(crate) fn of(store: &Store) -> Result<Self, Fault> {
         let files = &store.files;
         let saved = match files.read(&files.clock())? {
             None => UnixMillis(i64::MIN),
