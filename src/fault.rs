@@ -164,6 +164,11 @@ impl Fault {
         self
     }
 
+    /// What went wrong, without the place.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
     /// What a person can do next, where the fault knows.
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()

@@ -1,0 +1,183 @@
+//! Where everything lies in a store's directory, and file operations whose failures name the file.
+
+use crate::block::{BlockSize, Digest};
+use crate::fault::{Fault, Kind};
+use crate::snapshot::SnapshotId;
+use crate::store::disk::{Access, Disk};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A store's directory on its disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    pub(crate) disk: Arc<dyn Disk>,
+    root: PathBuf,
+}
+
+impl Files {
+    pub(crate) fn new(disk: Arc<dyn Disk>, root: &Path) -> Self {
+        Self { disk, root: root.to_owned() }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Says which format the store has.
+    pub(crate) fn format(&self) -> PathBuf {
+        self.root.join("format")
+    }
+
+    pub(crate) fn secret(&self) -> PathBuf {
+        self.root.join("secret")
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// The latest start time that no record shows any more.
+    pub(crate) fn clock(&self) -> PathBuf {
+        self.root.join("clock")
+    }
+
+    /// Stands while files may lie about that nothing names.
+    pub(crate) fn sweep(&self) -> PathBuf {
+        self.root.join("sweep")
+    }
+
+    /// Files on their way to a final name.
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    pub(crate) fn records(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    pub(crate) fn record(&self, id: &SnapshotId) -> PathBuf {
+        self.records().join(id.as_str())
+    }
+
+    pub(crate) fn layers(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
+    pub(crate) fn layer(&self, version: u64) -> PathBuf {
+        self.layers().join(format!("{version:016x}"))
+    }
+
+    pub(crate) fn blocks(&self) -> PathBuf {
+        self.root.join("blocks")
+    }
+
+    pub(crate) fn block(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.blocks().join(&name[..2]).join(name)
+    }
+
+    pub(crate) fn places(&self) -> PathBuf {
+        self.root.join("pending")
+    }
+
+    /// What was put to a pending snapshot.
+    pub(crate) fn place(&self, id: &SnapshotId) -> PathBuf {
+        self.places().join(id.as_str())
+    }
+
+    /// A whole small file; `None` where there is none.
+    pub(crate) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
+        self.read_at_most(path, usize::MAX)
+    }
+
+    /// A whole block file, which is never longer than a block; `None` where there is none.
+    pub(crate) fn read_block(&self, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
+        self.read_at_most(path, BlockSize::EBS.buffer_len())
+    }
+
+    fn read_at_most(&self, path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
+        match self.disk.read(path, limit) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(Fault::local(path, "read", error).as_kind(Kind::Corrupt))
+            }
+            Err(error) => Err(Fault::local(path, "read", error)),
+        }
+    }
+
+    /// Names in a directory, sorted; none where it is missing, as git leaves an empty one behind.
+    pub(crate) fn names(&self, dir: &Path) -> Result<Vec<String>, Fault> {
+        match self.disk.names(dir) {
+            Ok(mut names) => {
+                names.sort_unstable();
+                Ok(names)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(Fault::local(dir, "list", error)),
+        }
+    }
+
+    pub(crate) fn is_there(&self, path: &Path) -> Result<bool, Fault> {
+        self.disk.is_there(path).map_err(|error| Fault::local(path, "look for", error))
+    }
+
+    pub(crate) fn make_dir(&self, dir: &Path) -> Result<(), Fault> {
+        self.disk.make_dir(dir).map_err(|error| Fault::local(dir, "make", error))
+    }
+
+    /// Makes a file whose name is not final.
+    pub(crate) fn write(&self, path: &Path, bytes: &[u8], access: Access) -> Result<(), Fault> {
+        self.disk.write(path, bytes, access).map_err(|error| Fault::local(path, "write", error))
+    }
+
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), Fault> {
+        self.disk.rename(from, to).map_err(|error| Fault::local(to, "put in place", error))
+    }
+
+    /// Gives a file its final name and bytes at once and for good: after a power cut the old or the new stands.
+    pub(crate) fn replace(&self, path: &Path, bytes: &[u8], access: Access) -> Result<(), Fault> {
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Fault::local(path, "replace", io::ErrorKind::InvalidFilename.into()));
+        };
+        let draft = self.tmp().join(name);
+        let written = self.write(&draft, bytes, access).and_then(|()| self.sync(&draft));
+        let placed = written.and_then(|()| self.rename(&draft, path));
+        if placed.is_err() {
+            // Best effort: the next writer empties the directory anyway.
+            let _ = self.disk.remove(&draft);
+        }
+        placed.and_then(|()| self.sync(dir))
+    }
+
+    pub(crate) fn sync(&self, path: &Path) -> Result<(), Fault> {
+        self.disk.sync(path).map_err(|error| Fault::local(path, "sync", error))
+    }
+
+    pub(crate) fn sync_all(&self) -> Result<(), Fault> {
+        self.disk.sync_all().map_err(|error| Fault::local(&self.root, "sync", error))
+    }
+
+    /// Removes a file; it is well if it has gone.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), Fault> {
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::local(path, "remove", error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the files in a directory, which has no directories in it.
+    pub(crate) fn empty(&self, dir: &Path) -> Result<(), Fault> {
+        self.names(dir)?.iter().try_for_each(|name| self.remove(&dir.join(name)))
+    }
+
+    /// Removes a directory and the files in it.
+    pub(crate) fn remove_dir(&self, dir: &Path) -> Result<(), Fault> {
+        self.empty(dir)?;
+        match self.disk.remove_dir(dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::local(dir, "remove", error)),
+            _ => Ok(()),
+        }
+    }
+}
