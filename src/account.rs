@@ -12,11 +12,11 @@ mod encryption;
 
 pub use encryption::{Encryption, EncryptionError};
 
-use crate::block::Digest;
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::{Shelf, ShelfWriter, Shelved};
 use crate::snapshot::{SnapshotId, SnapshotState, UnixMillis};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,12 +67,12 @@ impl Default for Settings {
 }
 
 /// What a Complete says was written. `None`: it does not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimed {
     /// Blocks written, those inherited not counted.
     pub blocks: u32,
-    /// Their LINEAR aggregate.
-    pub checksum: Option<Digest>,
+    /// Their LINEAR aggregate in base64, as it was sent: what is no digest matches none.
+    pub checksum: Option<String>,
 }
 
 /// What is remembered while the process lives.
@@ -165,23 +165,20 @@ impl Account {
     }
 
     /// Ends a pending snapshot: completed if what was written is what is claimed, `error` otherwise. Durable when
-    /// this returns; seen once the moment that a Complete takes has passed.
-    pub fn complete(&self, id: &SnapshotId, claimed: Claimed, now: UnixMillis) -> Result<(), Fault> {
+    /// this returns; seen once the moment that a Complete takes has passed. Of several at once the first counts.
+    pub fn complete(&self, id: &SnapshotId, claimed: &Claimed, now: UnixMillis) -> Result<(), Fault> {
         let writer = self.writer()?;
-        let written = writer.written(id)?;
-        // Remembered first: whoever looks meanwhile must not see the end before its time.
         let takes = i64::try_from(self.settings.complete_takes.as_millis()).unwrap_or(i64::MAX);
-        self.memory().ended.insert(id.clone(), now.plus_millis(takes));
-        // Both sentences are those that AWS was recorded giving.
-        let ended = if written.blocks != claimed.blocks {
-            writer.fail(id, "Changed blocks count mismatch for snapshot")
-        } else if claimed.checksum.is_some_and(|checksum| checksum != written.checksum) {
-            writer.fail(id, "Checksum mismatch for snapshot")
-        } else {
-            writer.complete(id).map(|_| ())
+        // Remembered first: whoever looks meanwhile must not see the end before its time.
+        match self.memory().ended.entry(id.clone()) {
+            Entry::Occupied(_) => return Ok(()),
+            Entry::Vacant(place) => place.insert(now.plus_millis(takes)),
         };
+        let ended = end(writer, id, claimed);
+        let mut memory = self.memory();
+        memory.last_write.remove(id);
         if ended.is_err() {
-            self.memory().ended.remove(id);
+            memory.ended.remove(id);
         }
         ended
     }
@@ -229,6 +226,19 @@ impl Account {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Completes what is as claimed, and fails what is not, in the words AWS was recorded using.
+fn end(writer: &dyn ShelfWriter, id: &SnapshotId, claimed: &Claimed) -> Result<(), Fault> {
+    let written = writer.written(id)?;
+    if written.blocks != claimed.blocks {
+        return writer.fail(id, "Changed blocks count mismatch for snapshot");
+    }
+    let linear = written.checksum.to_base64();
+    if claimed.checksum.as_ref().is_some_and(|checksum| *checksum != linear) {
+        return writer.fail(id, "Checksum mismatch for snapshot");
+    }
+    writer.complete(id).map(|_| ())
 }
 
 fn tokens_of(shelf: &dyn Shelf) -> Result<HashMap<String, SnapshotId>, Fault> {

@@ -14,6 +14,8 @@ mod auth;
 mod counts;
 mod listen;
 mod service;
+#[cfg(test)]
+mod tests;
 mod token;
 mod wire;
 

@@ -77,3 +77,81 @@ impl Encryption {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::GiB;
+    use crate::snapshot::{SnapshotState, StorageTier, Tags, UnixMillis};
+
+    const GIVEN: &str = "arn:aws:kms:us-east-1:123456789012:key/given";
+
+    fn parent(encrypted: bool) -> SnapshotInfo {
+        SnapshotInfo {
+            id: "snap-0abc".parse().unwrap(),
+            volume_id: None,
+            owner_id: "123456789012".into(),
+            state: SnapshotState::Completed,
+            state_message: None,
+            start_time: UnixMillis(0),
+            volume_size: GiB::try_from(1).unwrap(),
+            encrypted,
+            kms_key_id: encrypted.then(|| "parents".into()),
+            description: String::new(),
+            tags: Tags::new(),
+            tier: StorageTier::Standard,
+            full_size: None,
+            parent: None,
+            lineage: None,
+        }
+    }
+
+    /// Parent, account default, `Encrypted`, whether a key is given: and the key that comes of it. `Err` is refused.
+    #[test]
+    fn the_matrix_is_that_of_the_user_guide() {
+        const OMITTED: Option<bool> = None;
+        let none = Ok(None);
+        let refused = Err(());
+        for (upon, by_default, encrypted, key, expected) in [
+            ("plain", false, OMITTED, false, none),
+            ("plain", false, OMITTED, true, refused),
+            ("plain", false, Some(true), false, refused),
+            ("plain", false, Some(true), true, refused),
+            ("plain", false, Some(false), false, refused),
+            ("plain", false, Some(false), true, refused),
+            ("plain", true, OMITTED, false, refused),
+            ("plain", true, OMITTED, true, refused),
+            ("plain", true, Some(true), false, refused),
+            ("plain", true, Some(false), false, refused),
+            ("encrypted", false, OMITTED, false, Ok(Some("parents"))),
+            ("encrypted", true, OMITTED, false, Ok(Some("parents"))),
+            ("encrypted", false, OMITTED, true, refused),
+            ("encrypted", false, Some(true), false, refused),
+            ("encrypted", false, Some(true), true, refused),
+            ("encrypted", false, Some(false), false, refused),
+            ("-", false, Some(true), false, Ok(Some("default"))),
+            ("-", true, Some(true), false, Ok(Some("default"))),
+            ("-", false, Some(true), true, Ok(Some(GIVEN))),
+            ("-", false, Some(false), false, none),
+            ("-", true, Some(false), false, refused),
+            ("-", false, Some(false), true, refused),
+            ("-", true, Some(false), true, refused),
+            ("-", false, OMITTED, false, none),
+            ("-", true, OMITTED, false, Ok(Some("default"))),
+            ("-", true, OMITTED, true, Ok(Some(GIVEN))),
+            // Recorded live, where the guide reads as a refusal.
+            ("-", false, OMITTED, true, Ok(Some(GIVEN))),
+        ] {
+            let settings = Settings {
+                encrypts_by_default: by_default,
+                default_key: "default".into(),
+                ..Settings::default()
+            };
+            let parent = (upon != "-").then(|| parent(upon == "encrypted"));
+            let decided = Encryption::decide(&settings, parent.as_ref(), encrypted, key.then_some(GIVEN));
+            let decided = decided.map(Encryption::key).map_err(|_| ());
+            let case = format!("{upon}, default {by_default}, Encrypted {encrypted:?}, key {key}");
+            assert_eq!(decided.as_ref().map(Option::as_deref), expected.as_ref().copied(), "{case}");
+        }
+    }
+}

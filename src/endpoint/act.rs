@@ -13,8 +13,6 @@ mod list_changed_blocks;
 mod list_snapshot_blocks;
 mod put_snapshot_block;
 mod start_snapshot;
-#[cfg(test)]
-mod tests;
 
 use crate::account::Account;
 use crate::endpoint::token::Seal;

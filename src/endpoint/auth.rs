@@ -119,3 +119,57 @@ fn other_service(side: Side) -> Refusal {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOUND: &str = "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/ebs/aws4_request, \
+                         SignedHeaders=host;x-amz-date, \
+                         Signature=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_credential_scope_names_key_region_and_service() {
+        let caller = admit(Side::Ebs, Some(SOUND.as_bytes()), Some("AKID")).unwrap();
+        let told = (caller.access_key.as_str(), caller.region.as_str(), caller.service.as_str());
+        assert_eq!(told, ("AKID", "eu-west-1", "ebs"));
+        let tight = SOUND.replace(", ", ",");
+        assert_eq!(admit(Side::Ebs, Some(tight.as_bytes()), None).unwrap(), caller);
+    }
+
+    #[test]
+    fn whatever_is_not_version_4_is_refused() {
+        let without = |part: &str| SOUND.replace(part, "");
+        let bad = [
+            String::new(),
+            "Basic eDp5".into(),
+            "AWS4-HMAC-SHA256".into(),
+            without("Credential=AKID"),
+            without("/aws4_request"),
+            without("/20260101"),
+            without("host;"),
+            without(", Signature=0123456789abcdef"),
+            SOUND.replace("AKID", ""),
+            SOUND.replace("AKID", "A/B"),
+            SOUND.replace("20260101", "yesterday"),
+            SOUND.replace("0123456789abcdef0", "x"),
+            SOUND.replace("SHA256", "SHA1"),
+            format!("{SOUND}, Signature=00"),
+            format!("{SOUND}, More=x"),
+        ];
+        for header in bad {
+            assert!(admit(Side::Ebs, Some(header.as_bytes()), None).is_err(), "{header}");
+            assert!(admit(Side::Query, Some(header.as_bytes()), None).is_err(), "{header}");
+        }
+        assert!(admit(Side::Ebs, Some(&[0xff, 0xfe]), None).is_err(), "not even text");
+        assert!(admit(Side::Ebs, None, None).is_err());
+    }
+
+    #[test]
+    fn a_scope_for_one_service_does_not_open_another() {
+        assert!(admit(Side::Query, Some(SOUND.as_bytes()), None).is_err());
+        let ec2 = SOUND.replace("/ebs/", "/ec2/");
+        assert!(admit(Side::Ebs, Some(ec2.as_bytes()), None).is_err());
+        assert!(admit(Side::Query, Some(ec2.as_bytes()), None).is_ok());
+    }
+}

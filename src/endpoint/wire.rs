@@ -86,3 +86,29 @@ pub(super) fn matched(shape: &str, path: &str) -> Option<Vec<String>> {
     }
     Some(variables)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded_once() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(
+            parameters("a=AA%2B%2F%3D&b=x+y&&c&d=%2525"),
+            [pair("a", "AA+/="), pair("b", "x y"), pair("c", ""), pair("d", "%25")]
+        );
+        assert_eq!(parameters(""), []);
+    }
+
+    #[test]
+    fn a_path_matches_its_shape_part_by_part() {
+        let variables = matched("/snapshots/{}/blocks/{}", "/snapshots/snap-1/blocks/%37");
+        assert_eq!(variables, Some(vec!["snap-1".to_owned(), "7".to_owned()]));
+        for other in
+            ["/snapshots/snap-1/blocks", "/snapshots/snap-1/blocks/7/", "/snapshots/snap-1/changed/7"]
+        {
+            assert_eq!(matched("/snapshots/{}/blocks/{}", other), None, "{other}");
+        }
+    }
+}

@@ -41,11 +41,12 @@ impl<'a> Asked<'a> {
         Ok(Self { id, index, length, checksum, algorithm })
     }
 
-    /// What AWS looks at before it reads the body.
-    fn fits(&self, snapshot: &Shelved) -> Result<(), Refusal> {
+    /// Whether a block of this length may stand where it is put.
+    fn fits(&self, snapshot: &Shelved, sent: usize) -> Result<(), Refusal> {
         let size = BlockSize::EBS.bytes();
-        if self.length != i64::from(size) {
-            let message = format!("Block data length {} is not valid, expected {size}", self.length);
+        let lengths = [self.length, i64::try_from(sent).unwrap_or(i64::MAX)];
+        if let Some(length) = lengths.into_iter().find(|length| *length != i64::from(size)) {
+            let message = format!("Block data length {length} is not valid, expected {size}");
             return Err(Refusal::validation("INVALID_BLOCK", message));
         }
         if self.algorithm != "SHA256" {
@@ -68,10 +69,11 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
     let writer = world.account.writer()?;
     let snapshot = world.account.find(&asked.id, now)?.ok_or_else(|| Refusal::no_snapshot(&asked.id))?;
     is_open(world, &snapshot)?;
-    asked.fits(&snapshot)?;
-    if call.body.len() != BlockSize::EBS.buffer_len() {
+    if call.body.len() < BlockSize::EBS.buffer_len() {
+        // Whatever the headers say, as recorded.
         return Err(Refusal::validation("INVALID_PARAMETER_VALUE", "Failed to read block data"));
     }
+    asked.fits(&snapshot, call.body.len())?;
     let digest = Digest::of(&call.body);
     let computed = digest.to_base64();
     if computed != asked.checksum {

@@ -191,3 +191,25 @@ pub(in crate::endpoint) fn int(name: &str, text: Option<&str>) -> Result<Option<
 pub(in crate::endpoint) fn unreadable(message: String) -> Refusal {
     Refusal::common_with(StatusCode::BAD_REQUEST, "SerializationException", message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first two are from the user guide and a recording.
+    #[test]
+    fn times_are_printed_as_java_prints_doubles() {
+        for (millis, text) in [
+            (1_592_983_796_490, "1.59298379649E9"),
+            (1_790_922_504_246, "1.790922504246E9"),
+            (1_700_000_000_000, "1.7E9"),
+            (1_000_000_000_000, "1.0E9"),
+            (10_000_000_000, "1.0E7"),
+            (9_999_999_999, "9999999.999"),
+            (1, "0.001"),
+        ] {
+            assert_eq!(scientific(millis), text);
+            assert_eq!(print(&Time(UnixMillis(millis))), text.as_bytes());
+        }
+    }
+}

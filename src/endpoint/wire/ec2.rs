@@ -5,6 +5,7 @@ use crate::fault::{Fault, Kind};
 use crate::snapshot::{SnapshotId, UnixMillis};
 use http::StatusCode;
 use quick_xml::Writer;
+use quick_xml::escape::partial_escape;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
 /// EC2's namespace.
@@ -96,7 +97,7 @@ impl Xml {
     /// An element with text.
     pub(in crate::endpoint) fn text(&mut self, name: &str, text: &str) {
         self.event(Event::Start(BytesStart::new(name)));
-        self.event(Event::Text(BytesText::new(&printable(text))));
+        self.event(Event::Text(BytesText::from_escaped(partial_escape(printable(text)))));
         self.event(Event::End(BytesEnd::new(name)));
     }
 
@@ -116,4 +117,23 @@ impl Xml {
 fn printable(text: &str) -> String {
     let allowed = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
     text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_xml_cannot_hold_does_not_break_the_document() {
+        let document = Xml::document("a", Some("ns"), |xml| xml.text("b", "<&>'\u{1}\n"));
+        let expected =
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a xmlns=\"ns\"><b>&lt;&amp;&gt;'\u{fffd}\n</b></a>";
+        assert_eq!(String::from_utf8(document).unwrap(), expected);
+    }
+
+    #[test]
+    fn times_have_milliseconds() {
+        assert_eq!(time(UnixMillis(1_790_068_104_246)), "2026-09-22T09:08:24.246Z");
+        assert_eq!(time(UnixMillis(1_790_068_104_000)), "2026-09-22T09:08:24.000Z");
+    }
 }
