@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod aws;
+mod cli;
+mod cli_golden;
+mod cli_usage;
 mod endpoint;
+mod floors;
