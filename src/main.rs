@@ -1,2 +1,7 @@
 //! The `icecore` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    icecore::cli::main()
+}

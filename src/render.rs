@@ -1,1 +1,39 @@
-//! To be filled in the next steps.
+//! Reports as people and programs read them.
+//!
+//! Each report has one file here: a private view (the fields that scripts rely on) and a printer per format. A
+//! format that does not suit a report has no printer, so that nobody can ask for one that is not there. JSON is one
+//! object that names its schema; fields are only ever added to it. Text is for people who see it for the first time.
+
+mod blocks;
+mod diff;
+mod escape;
+mod export;
+mod format;
+mod import;
+mod json;
+mod list;
+mod map;
+mod numbers;
+mod ranges;
+mod show;
+mod table;
+
+pub use escape::escaped;
+pub use format::{Format, FormatError};
+pub use numbers::{count, span};
+
+use std::io::{self, Write};
+
+/// Writes one report in one format.
+pub type Printer<R> = fn(&R, &mut dyn Write) -> io::Result<()>;
+
+/// A report that can be shown.
+pub trait Render: Sized {
+    /// The printer for a format; `None` where the format does not suit the report.
+    fn printer(format: Format) -> Option<Printer<Self>>;
+
+    /// The formats that do suit it.
+    fn formats() -> Vec<Format> {
+        Format::ALL.into_iter().filter(|format| Self::printer(*format).is_some()).collect()
+    }
+}

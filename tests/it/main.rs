@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod aws;
+mod cli;
+mod cli_golden;
+mod cli_usage;
 mod ebs;
 #[cfg(feature = "ec2")]
 mod ec2;
 mod endpoint;
+mod floors;

@@ -1,0 +1,63 @@
+//! What every command works with: what was typed beside it, whom to tell, how to stop.
+
+use crate::cli::args::Global;
+use crate::cli::complaint::Complaint;
+use crate::cli::log;
+use crate::cli::output::Output;
+use crate::cli::progress::Progress;
+use crate::pipeline::Stop;
+use crate::render::{Format, Render};
+use std::sync::Arc;
+
+/// The surroundings of a command.
+#[derive(Debug)]
+pub(crate) struct Context {
+    global: Global,
+    progress: Arc<Progress>,
+    stop: Stop,
+}
+
+impl Context {
+    /// Sets up standard error as asked for.
+    pub(crate) fn new(global: Global, stop: Stop) -> Self {
+        let progress = Arc::new(Progress::new(&global));
+        log::start(&global, progress.bar());
+        progress.keep_saying();
+        Self { global, progress, stop }
+    }
+
+    /// The options of every command.
+    pub(crate) fn global(&self) -> &Global {
+        &self.global
+    }
+
+    /// Whom the work reports to.
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Requested by the first signal.
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// For commands whose result is text by nature and no report.
+    pub(crate) fn text_only(&self) -> Result<(), Complaint> {
+        if self.global.report_file.is_some() {
+            return Err(Complaint::Usage(
+                "--report-file does not fit this command: it makes no report".to_owned(),
+            ));
+        }
+        match self.global.format {
+            Format::Text => Ok(()),
+            other => {
+                Err(Complaint::Usage(format!("--format {other} does not fit this command; it knows text")))
+            }
+        }
+    }
+
+    /// Where the report will go. Refused before any work where it cannot be shown so, or not be written there.
+    pub(crate) fn output<R: Render>(&self) -> Result<Output<R>, Complaint> {
+        Output::open(&self.global, Arc::clone(&self.progress))
+    }
+}

@@ -1,0 +1,115 @@
+//! Exit codes.
+
+use crate::fault::Kind;
+use std::process::ExitCode;
+
+/// How the program ends. Each line below stands in the README as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, and nothing to complain of; `diff` ends so whether or not it found changes
+    Clean = 0,
+    /// Done, with findings: damage in a store
+    Findings = 1,
+    /// Refused before anything was sent: wrong usage, not found, not readable, above `--max-usd`
+    Usage = 2,
+    /// Stopped by a budget or a deadline; the same command goes on from there
+    Stopped = 3,
+    /// Access denied, or no credentials, or expired ones
+    Denied = 4,
+    /// The service failed, after retries
+    Service = 5,
+    /// What was being read vanished meanwhile
+    Vanished = 6,
+    /// A local file or device failed
+    Local = 7,
+    /// Throttled for too long or interrupted, with a checkpoint saved: try again
+    TryAgain = 75,
+    /// Interrupted (SIGINT) without a checkpoint
+    Interrupted = 130,
+    /// Terminated (SIGTERM) without a checkpoint
+    Terminated = 143,
+}
+
+/// The signal that asked the program to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// SIGINT: somebody pressed Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+impl Exit {
+    /// How a fault of this kind ends the program, given the signal that came first, if any did.
+    pub(crate) fn of(kind: Kind, signal: Option<Signal>) -> Self {
+        match kind {
+            Kind::NotFound | Kind::NotReadable | Kind::Unrelated | Kind::Refused | Kind::Unsuitable => {
+                Self::Usage
+            }
+            Kind::Denied | Kind::NoCredentials | Kind::ExpiredCredentials => Self::Denied,
+            Kind::Vanished => Self::Vanished,
+            Kind::Local => Self::Local,
+            Kind::Throttled(_) | Kind::Suspended => Self::TryAgain,
+            Kind::Interrupted => signal.map_or(Self::Interrupted, Self::by),
+            Kind::Quota
+            | Kind::InvalidToken(_)
+            | Kind::Corrupt
+            | Kind::Service
+            | Kind::Unreachable
+            | Kind::Timeout => Self::Service,
+        }
+    }
+
+    /// How a signal ends it when there is nothing to keep.
+    pub(crate) fn by(signal: Signal) -> Self {
+        match signal {
+            Signal::Interrupt => Self::Interrupted,
+            Signal::Terminate => Self::Terminated,
+        }
+    }
+
+    /// The code itself.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Scope;
+
+    #[test]
+    fn kinds_map_to_the_promised_codes() {
+        for (kind, code) in [
+            (Kind::NotFound, 2),
+            (Kind::NotReadable, 2),
+            (Kind::Unrelated, 2),
+            (Kind::Unsuitable, 2),
+            (Kind::Denied, 4),
+            (Kind::ExpiredCredentials, 4),
+            (Kind::Timeout, 5),
+            (Kind::Corrupt, 5),
+            (Kind::Vanished, 6),
+            (Kind::Local, 7),
+            (Kind::Throttled(Scope::Account), 75),
+        ] {
+            assert_eq!(Exit::of(kind, None).code(), code, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_signal_gives_its_own_code_unless_there_is_a_checkpoint() {
+        for (signal, code) in [(Signal::Interrupt, 130), (Signal::Terminate, 143)] {
+            assert_eq!(Exit::of(Kind::Interrupted, Some(signal)).code(), code);
+            assert_eq!(Exit::of(Kind::Suspended, Some(signal)).code(), 75);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Where results go: standard output, and a file where one is asked for.
+
+use crate::cli::args::Global;
+use crate::cli::complaint::Complaint;
+use crate::cli::progress::Progress;
+use crate::fault::Fault;
+use crate::render::{Format, Printer, Render};
+use std::fs::Permissions;
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::NamedTempFile;
+
+/// Shows one report, once.
+#[derive(Debug)]
+pub(crate) struct Output<R> {
+    printer: Printer<R>,
+    file: Option<(NamedTempFile, PathBuf)>,
+    progress: Arc<Progress>,
+}
+
+impl<R: Render> Output<R> {
+    /// Finds the printer and makes the file, under a temporary name: what cannot work shows before the work.
+    pub(crate) fn open(global: &Global, progress: Arc<Progress>) -> Result<Self, Complaint> {
+        let printer = R::printer(global.format).ok_or_else(|| unsuitable(global.format, &R::formats()))?;
+        let file = global.report_file.as_deref().map(temporary).transpose()?;
+        Ok(Self { printer, file, progress })
+    }
+
+    /// Writes the report.
+    pub(crate) fn show(self, report: &R) -> Result<(), Complaint> {
+        self.progress.finish();
+        if let Some((mut file, path)) = self.file {
+            let written = print(self.printer, report, &mut file).and_then(|()| file.as_file().sync_data());
+            written.map_err(|error| Fault::local(&path, "write the report", error))?;
+            file.persist(&path).map_err(|error| Fault::local(&path, "write the report", error.error))?;
+        }
+        to_stdout(|out| (self.printer)(report, out))
+    }
+}
+
+/// Writes to standard output. A reader that went away (`| head`) has seen what it wanted.
+pub(crate) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Complaint> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Fault::local("standard output", "write the result", error).into())
+        }
+        _ => {
+            // What is left in the buffer belongs to a reader that is gone; dropping it would try to write it.
+            let _ = out.into_parts();
+            Ok(())
+        }
+    }
+}
+
+fn print<R>(printer: Printer<R>, report: &R, file: &mut NamedTempFile) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
+    printer(report, &mut out)?;
+    out.flush()
+}
+
+fn unsuitable(format: Format, suitable: &[Format]) -> Complaint {
+    let names: Vec<&str> = suitable.iter().map(|format| format.as_str()).collect();
+    Complaint::Usage(format!("--format {format} does not fit this command; it knows {}", names.join(", ")))
+}
+
+/// A file beside the final one, so that it can take its name.
+fn temporary(path: &Path) -> Result<(NamedTempFile, PathBuf), Complaint> {
+    if path.is_dir() {
+        return Err(Complaint::Usage(format!(
+            "{}: is a directory; give --report-file a file",
+            path.display()
+        )));
+    }
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let made = tempfile::Builder::new()
+        .prefix(".icecore-report-")
+        // As any other file: the process's umask takes its share.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(dir);
+    let file = made.map_err(|error| Fault::local(path, "make the report file", error))?;
+    Ok((file, path.to_owned()))
+}

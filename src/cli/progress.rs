@@ -1,0 +1,221 @@
+//! How far the work is: a bar on a terminal, a line every ten seconds elsewhere.
+//!
+//! The lines come from a clock of their own, not from the work: when nothing moves, they say so. Nothing ever looks
+//! hung.
+
+use crate::block::ByteSize;
+use crate::cli::args::{Global, LogFormat, ProgressWhen};
+use crate::cli::log::{ALWAYS, NOTE, PROGRESS};
+use crate::monitor::{Event, Monitor};
+use crate::render::{count, escaped, span};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// How often a line is said where there is no bar.
+const EVERY: Duration = Duration::from_secs(10);
+/// Often enough for the eye.
+const REDRAW: Duration = Duration::from_millis(120);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Bar,
+    Lines,
+    Off,
+}
+
+/// Draws what the work reports.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    mode: Mode,
+    bar: ProgressBar,
+    state: Mutex<State>,
+}
+
+/// How far, and since when.
+#[derive(Clone, Debug)]
+struct State {
+    verb: &'static str,
+    total: Option<u64>,
+    blocks: u64,
+    size: ByteSize,
+    since: Instant,
+    /// What the last line said: its time, and the size done by then.
+    last: (Instant, ByteSize),
+}
+
+impl State {
+    fn new(verb: &'static str, total: Option<u64>) -> Self {
+        let now = Instant::now();
+        Self { verb, total, blocks: 0, size: ByteSize::ZERO, since: now, last: (now, ByteSize::ZERO) }
+    }
+
+    /// `1,200 of 4,096 blocks (29 %), 600 MiB, 58.3 MiB/s, 25s left`; the rate is the one since `from`.
+    fn describe(&self, now: Instant, from: (Instant, ByteSize)) -> String {
+        if self.total.is_none() && self.blocks == 0 {
+            return format!("{} so far", span(now - self.since));
+        }
+        let mut parts = vec![match self.total {
+            Some(total) => {
+                let percent = self.blocks.min(total) * 100 / total.max(1);
+                format!("{} of {} blocks ({percent} %)", count(self.blocks), count(total))
+            }
+            None => format!("{} blocks", count(self.blocks)),
+        }];
+        parts.push(self.size.to_string());
+        let moved = self.size.bytes() - from.1.bytes();
+        let millis = u64::try_from((now - from.0).as_millis()).unwrap_or(u64::MAX).max(1);
+        if moved == 0 {
+            parts.push(format!("nothing moved for {}", span(now - from.0)));
+        } else {
+            parts.push(format!("{}/s", ByteSize::from_bytes(moved.saturating_mul(1000) / millis)));
+            parts.extend(self.left(now).map(|left| format!("{} left", span(left))));
+        }
+        parts.join(", ")
+    }
+
+    /// How long the rest takes if it goes on as it went so far.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        let left = self.total?.checked_sub(self.blocks).filter(|left| *left > 0)?;
+        let per_block = (now - self.since).as_secs_f64() / self.blocks.max(1) as f64;
+        Duration::try_from_secs_f64(per_block * left as f64).ok()
+    }
+}
+
+impl Progress {
+    /// Chooses bar, lines or silence; nothing is shown before the first event.
+    pub(crate) fn new(global: &Global) -> Self {
+        let mode = match global.progress {
+            ProgressWhen::Never => Mode::Off,
+            ProgressWhen::Auto if global.quiet => Mode::Off,
+            // A bar and JSON lines would spoil each other.
+            ProgressWhen::Auto | ProgressWhen::Always => {
+                let bar = io::stderr().is_terminal() && global.log_format == LogFormat::Text;
+                if bar { Mode::Bar } else { Mode::Lines }
+            }
+        };
+        Self { mode, bar: ProgressBar::hidden(), state: Mutex::new(State::new("working", None)) }
+    }
+
+    /// The bar, for whoever writes to the same terminal.
+    pub(crate) fn bar(&self) -> &ProgressBar {
+        &self.bar
+    }
+
+    /// Says a line every ten seconds for as long as somebody holds on to this.
+    pub(crate) fn keep_saying(self: &Arc<Self>) {
+        if self.mode != Mode::Lines {
+            return;
+        }
+        let progress = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut ticks = interval_at(Instant::now() + EVERY, EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                let Some(progress) = progress.upgrade() else { return };
+                let line = progress.next_line();
+                tracing::info!(target: PROGRESS, "{line}");
+            }
+        });
+    }
+
+    /// Takes the bar away: the result comes next.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// The line for now; the next one counts from here.
+    fn next_line(&self) -> String {
+        let mut state = self.state();
+        let now = Instant::now();
+        let line = format!("{}: {}", state.verb, state.describe(now, state.last));
+        state.last = (now, state.size);
+        line
+    }
+
+    fn update(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        change(&mut state);
+        if self.mode == Mode::Bar {
+            if self.bar.is_hidden() {
+                self.bar.set_draw_target(ProgressDrawTarget::stderr());
+                self.bar.enable_steady_tick(REDRAW);
+            }
+            let style =
+                if state.total.is_some() { "{prefix} [{bar:30}] {msg}" } else { "{prefix} {spinner} {msg}" };
+            // The template is one of two constants.
+            if let Ok(style) = ProgressStyle::with_template(style) {
+                self.bar.set_style(style.progress_chars("=> "));
+            }
+            self.bar.set_prefix(state.verb);
+            self.bar.set_length(state.total.unwrap_or(0));
+            self.bar.set_position(state.blocks);
+            self.bar.set_message(state.describe(Instant::now(), (state.since, ByteSize::ZERO)));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Monitor for Progress {
+    fn on(&self, event: Event) {
+        match event {
+            Event::Stage { verb, total } => self.update(|state| *state = State::new(verb, total)),
+            Event::Total(total) => self.update(|state| state.total = Some(total)),
+            Event::Done { blocks, size } => self.update(|state| {
+                state.blocks += blocks;
+                state.size += size;
+            }),
+            Event::SnapshotStarted(id) => tracing::info!(target: ALWAYS, "started {id}"),
+            Event::Retry { reason, attempt, wait } => {
+                tracing::debug!(target: "icecore", attempt, wait = %span(wait), "retry: {}", escaped(&reason));
+            }
+            Event::Note(note) => tracing::info!(target: NOTE, "{}", escaped(&note)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines() -> Progress {
+        let state = Mutex::new(State::new("working", None));
+        Progress { mode: Mode::Lines, bar: ProgressBar::hidden(), state }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_says_how_far_how_fast_and_how_long_yet() {
+        let progress = lines();
+        progress.on(Event::Stage { verb: "exporting", total: Some(4096) });
+        tokio::time::advance(Duration::from_secs(10)).await;
+        progress.on(Event::Done { blocks: 1024, size: ByteSize::from_mib(512) });
+        assert_eq!(
+            progress.next_line(),
+            "exporting: 1,024 of 4,096 blocks (25 %), 512 MiB, 51.2 MiB/s, 30.0s left"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_standstill_is_said() {
+        let progress = lines();
+        progress.on(Event::Stage { verb: "exporting", total: None });
+        progress.on(Event::Done { blocks: 1, size: ByteSize::from_mib(1) });
+        tokio::time::advance(EVERY).await;
+        assert_eq!(progress.next_line(), "exporting: 1 blocks, 1 MiB, 104 KiB/s");
+        tokio::time::advance(EVERY).await;
+        assert_eq!(progress.next_line(), "exporting: 1 blocks, 1 MiB, nothing moved for 10.0s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_reports_nothing_still_shows_life() {
+        let progress = lines();
+        tokio::time::advance(EVERY).await;
+        assert_eq!(progress.next_line(), "working: 10.0s so far");
+    }
+}

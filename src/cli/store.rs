@@ -1,0 +1,29 @@
+//! `icecore store`.
+
+use crate::cli::complaint::Complaint;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use std::path::PathBuf;
+
+/// Look after a store
+#[derive(Debug, clap::Args)]
+#[command(subcommand_required = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Read everything in a store again and name what is damaged
+    Check {
+        /// The store's directory
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+}
+
+pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
+    let Command::Check { dir } = args.command;
+    crate::cli::pending::store_check(&dir, cx)
+}

@@ -1,0 +1,105 @@
+//! The command line as it is parsed; what it does is tested from outside.
+
+use super::*;
+
+/// Every global option, with a value that is not its default.
+const GLOBALS: [&[&str]; 17] = [
+    &["--region", "eu-west-1"],
+    &["--profile", "audit"],
+    &["--endpoint-url", "http://127.0.0.1:1"],
+    &["--local", "/store"],
+    &["--format", "json"],
+    &["--report-file", "report.json"],
+    &["--progress", "never"],
+    &["-q"],
+    &["--quiet"],
+    &["-v"],
+    &["--log-format", "json"],
+    &["--state-dir", "/state"],
+    &["--concurrency", "7"],
+    &["--rate-get", "70"],
+    &["--rate-list", "none"],
+    &["--quota-share", "0.25"],
+    &["--max-usd", "2.50"],
+];
+
+/// What a command line means, as text that two of them can be compared by.
+#[track_caller]
+fn meaning(words: &[&[&str]]) -> String {
+    let typed = Cli::try_parse_from(["icecore"].iter().chain(words.iter().copied().flatten()));
+    format!("{:?}", typed.unwrap_or_else(|answer| panic!("{words:?}: {answer}")))
+}
+
+#[track_caller]
+fn takes_globals_on_both_sides(command: &[&str]) {
+    let bare = meaning(&[command]);
+    for option in GLOBALS {
+        let before = meaning(&[option, command]);
+        assert_eq!(before, meaning(&[command, option]), "{option:?}");
+        assert_ne!(before, bare, "{option:?} has no effect");
+    }
+}
+
+macro_rules! takes_globals {
+    ($($name:ident: $($word:literal)*;)*) => {$(
+        #[test]
+        fn $name() {
+            takes_globals_on_both_sides(&[$($word),*]);
+        }
+    )*};
+}
+
+takes_globals! {
+    serve_takes_global_options_before_and_after: "serve" "--listen" "127.0.0.1:0";
+    import_takes_global_options_before_and_after: "import" "disk.img" "--tag" "a=b";
+    list_takes_global_options_before_and_after: "list" "--volume" "vol-01";
+    show_takes_global_options_before_and_after: "show" "snap-01";
+    blocks_takes_global_options_before_and_after: "blocks" "snap-01";
+    diff_takes_global_options_before_and_after: "diff" "snap-01" "snap-02" "--content";
+    export_takes_global_options_before_and_after: "export" "snap-01" "disk.img";
+    store_check_takes_global_options_before_and_after: "store" "check" "/store";
+    completions_takes_global_options_before_and_after: "completions" "bash";
+    man_takes_global_options_before_and_after: "man" "diff";
+}
+
+#[test]
+fn no_command_is_missing_from_the_tests_above() {
+    let tested = include_str!("tests.rs");
+    for command in command().get_subcommands() {
+        assert!(tested.contains(&format!("after: \"{}\"", command.get_name())), "{}", command.get_name());
+    }
+}
+
+#[test]
+fn no_global_option_is_missing_from_the_tests_above() {
+    for option in command().get_arguments().filter(|argument| argument.is_global_set()) {
+        let long = format!("--{}", option.get_long().unwrap());
+        let short = option.get_short().map(|short| format!("-{short}"));
+        let tested = GLOBALS.iter().any(|words| words[0] == long || Some(words[0]) == short.as_deref());
+        assert!(tested, "{long}");
+    }
+}
+
+#[test]
+fn the_command_line_is_well_formed() {
+    command().debug_assert();
+}
+
+#[test]
+fn every_command_and_option_is_described_without_a_full_stop() {
+    let mut waiting = vec![command()];
+    while let Some(command) = waiting.pop() {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        assert!(!about.is_empty() && !about.ends_with('.'), "{}: {about}", command.get_name());
+        for argument in command.get_arguments() {
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                !help.is_empty() && !help.ends_with('.'),
+                "{} {}: {help}",
+                command.get_name(),
+                argument.get_id()
+            );
+        }
+        waiting.extend(command.get_subcommands().cloned());
+    }
+}

@@ -1,0 +1,70 @@
+//! JSON: one object, its schema first.
+
+use crate::pipeline::Requests;
+use serde::Serialize;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// What every report has beside its own fields.
+#[derive(Serialize)]
+struct Enveloped<'a, V> {
+    schema: String,
+    state: &'static str,
+    #[serde(flatten)]
+    view: &'a V,
+    requests: RequestsView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elapsed_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct RequestsView {
+    list: u64,
+    get: u64,
+    put: u64,
+    control: u64,
+    throttled: u64,
+    retried: u64,
+}
+
+/// What comes with a view: whether the work was completed, and what it took.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    pub complete: bool,
+    pub requests: Requests,
+    pub elapsed: Option<Duration>,
+}
+
+impl Frame {
+    /// Of work that is completed when it returns, and whose time is of no interest.
+    pub(super) fn complete(requests: Requests) -> Self {
+        Self { complete: true, requests, elapsed: None }
+    }
+}
+
+/// Writes the report named `schema` as one object on one line.
+pub(super) fn object<V: Serialize>(
+    out: &mut dyn Write,
+    schema: &str,
+    frame: Frame,
+    view: &V,
+) -> io::Result<()> {
+    let Requests { list, get, put, control, throttled, retried } = frame.requests;
+    line(
+        out,
+        &Enveloped {
+            schema: format!("icecore/{schema}/1"),
+            state: if frame.complete { "complete" } else { "incomplete" },
+            view,
+            requests: RequestsView { list, get, put, control, throttled, retried },
+            elapsed_ms: frame.elapsed.map(|elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
+        },
+    )
+}
+
+/// Writes one value on a line of its own.
+pub(super) fn line<V: Serialize>(out: &mut dyn Write, value: &V) -> io::Result<()> {
+    // serde_json hands an I/O error of the writer through with its kind, which is what tells a closed pipe.
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}

@@ -1,0 +1,231 @@
+//! Fixed reports in every format that suits them.
+
+use crate::cli::{golden, one_object};
+use icecore::block::{BlockIndex, BlockRange, BlockSet, ByteSize, Geometry, GiB};
+use icecore::delta::{Churn, Delta};
+use icecore::ops::{blocks, diff, export, import, list, show};
+use icecore::pipeline::Requests;
+use icecore::render::{Format, Render};
+use icecore::snapshot::{SnapshotId, SnapshotInfo, SnapshotState, StorageTier, UnixMillis};
+use std::time::Duration;
+
+const REQUESTS: Requests = Requests { list: 3, get: 40, put: 0, control: 1, throttled: 2, retried: 4 };
+
+fn id(n: u32) -> SnapshotId {
+    format!("snap-0{n:016x}").parse().unwrap()
+}
+
+fn gib(n: i64) -> GiB {
+    GiB::try_from(n).unwrap()
+}
+
+fn set(ranges: &[(u32, u32)]) -> BlockSet {
+    let mut set = BlockSet::new();
+    ranges.iter().for_each(|(start, len)| set.insert_range(BlockRange::new(BlockIndex::new(*start), *len)));
+    set
+}
+
+fn info(n: u32) -> SnapshotInfo {
+    SnapshotInfo {
+        id: id(n),
+        volume_id: Some("vol-0123456789abcdef0".parse().unwrap()),
+        owner_id: "123456789012".into(),
+        state: SnapshotState::Completed,
+        state_message: None,
+        start_time: UnixMillis(1_700_000_000_123 + 86_400_000 * i64::from(n)),
+        volume_size: gib(8),
+        encrypted: false,
+        kms_key_id: None,
+        description: String::new(),
+        tags: [("Name".to_owned(), format!("daily-{n}"))].into(),
+        tier: StorageTier::Standard,
+        full_size: Some(ByteSize::from_mib(1_536)),
+        parent: None,
+        lineage: None,
+    }
+}
+
+/// Shows the report in every format there is; those that do not suit it must not have a golden file either.
+#[track_caller]
+fn check<R: Render>(name: &str, report: &R) {
+    for format in Format::ALL {
+        let file = format!("{name}.{format}");
+        let Some(printer) = R::printer(format) else { continue };
+        let mut out = Vec::new();
+        printer(report, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        if format == Format::Json {
+            let schema = format!("icecore/{}/1", name.split('-').next().unwrap());
+            assert_eq!(one_object(&text)["schema"], schema);
+        }
+        if matches!(format, Format::Jsonl | Format::Cbt) {
+            text.lines().for_each(|line| assert!(serde_json::from_str::<serde_json::Value>(line).is_ok()));
+        }
+        // CSV carries the bytes as they are: it is for programs.
+        let shown = format != Format::Csv;
+        assert!(!shown || text.chars().all(|c| c == '\n' || !c.is_control()), "{file} could move a cursor");
+        golden(&file, &text);
+    }
+}
+
+#[test]
+fn list_of_two_related_and_one_strange_snapshot() {
+    let mut child = info(2);
+    child.parent = Some(id(1));
+    let mut strange = info(3);
+    strange.volume_id = None;
+    strange.state = SnapshotState::Pending;
+    strange.tier = StorageTier::Archive;
+    strange.encrypted = true;
+    strange.kms_key_id = Some("arn:aws:kms:eu-west-1:123456789012:key/1".into());
+    strange.full_size = None;
+    strange.description = "tab\there".into();
+    strange.tags = [("Name".to_owned(), "evil\x1b[2Jname, \"quoted\"".to_owned())].into();
+    let rows = [(info(1), None, 1), (child, Some(id(1)), 1), (strange, None, 2)];
+    let snapshots = rows.map(|(info, parent, lineage)| list::Row { info, parent, lineage }).into();
+    check("list", &list::Report { snapshots, requests: REQUESTS });
+}
+
+#[test]
+fn list_of_nothing() {
+    check("list-empty", &list::Report { snapshots: Vec::new(), requests: REQUESTS });
+}
+
+#[test]
+fn show_of_a_volume_with_everything_told() {
+    let mut told = info(1);
+    told.description = "before the\nupgrade".into();
+    told.parent = Some(id(7));
+    told.tags.insert("team".into(), "storage".into());
+    let allocated = set(&[(0, 700), (1024, 4096), (9000, 1), (16_383, 1)]);
+    let geometry = Geometry::ebs(gib(8));
+    let report =
+        show::Report { snapshot_id: id(1), geometry, allocated, info: Some(told), requests: REQUESTS };
+    check("show", &report);
+}
+
+#[test]
+fn show_of_an_empty_volume_nobody_tells_of() {
+    let geometry = Geometry::ebs(gib(1));
+    let report = show::Report {
+        snapshot_id: id(1),
+        geometry,
+        allocated: BlockSet::new(),
+        info: None,
+        requests: REQUESTS,
+    };
+    check("show-empty", &report);
+}
+
+#[test]
+fn blocks_of_three_runs() {
+    let blocks = set(&[(0, 2), (5, 1), (2046, 2)]);
+    let geometry = Geometry::ebs(gib(1));
+    check("blocks", &blocks::Report { snapshot_id: id(1), geometry, blocks, requests: REQUESTS });
+}
+
+fn step(n: u32, identical: Option<u64>) -> diff::Step {
+    let delta = Delta {
+        only_in_first: set(&[(10, 2)]),
+        only_in_second: set(&[(100, 40), (500 + n, 1)]),
+        in_both: set(&[(0, 3), (12, 1)]),
+    };
+    diff::Step { first: id(n), second: id(n + 1), delta, identical }
+}
+
+#[test]
+fn diff_of_two_snapshots() {
+    let report = diff::Report { steps: vec![step(1, Some(1))], churn: Vec::new(), requests: REQUESTS };
+    check("diff", &report);
+}
+
+#[test]
+fn diff_without_any_change() {
+    let same = diff::Step { first: id(1), second: id(2), delta: Delta::default(), identical: None };
+    check("diff-same", &diff::Report { steps: vec![same], churn: Vec::new(), requests: REQUESTS });
+}
+
+#[test]
+fn diff_of_many_small_runs_is_cut_for_people_and_whole_for_programs() {
+    let mut scattered = step(1, None);
+    scattered.delta.in_both = (0..40).map(|n| BlockIndex::new(1000 + 2 * n)).collect();
+    check("diff-scattered", &diff::Report { steps: vec![scattered], churn: Vec::new(), requests: REQUESTS });
+}
+
+#[test]
+fn diff_of_a_chain() {
+    let churn = vec![
+        Churn { range: BlockRange::new(BlockIndex::new(100), 40), times: 2 },
+        Churn { range: BlockRange::new(BlockIndex::new(0), 3), times: 2 },
+    ];
+    let report = diff::Report { steps: vec![step(1, None), step(2, None)], churn, requests: REQUESTS };
+    check("diff-chain", &report);
+}
+
+fn exported() -> export::Report {
+    export::Report {
+        snapshot_id: id(1),
+        dest: Some("/srv/images/root.img".into()),
+        volume_size: gib(8),
+        blocks_written: 3_072,
+        bytes_written: ByteSize::from_mib(1_536),
+        holes: 13_312,
+        blocks_resumed: 0,
+        synced: true,
+        requests: REQUESTS,
+        elapsed: Duration::from_millis(75_250),
+    }
+}
+
+#[test]
+fn export_to_a_file() {
+    check("export", &exported());
+}
+
+#[test]
+fn export_resumed_and_not_durable() {
+    check("export-resumed", &export::Report { blocks_resumed: 1_000, synced: false, ..exported() });
+}
+
+#[test]
+fn export_to_nowhere() {
+    check("export-null", &export::Report { dest: None, synced: false, ..exported() });
+}
+
+fn imported() -> import::Report {
+    import::Report {
+        snapshot_id: id(1),
+        image: "root.img".into(),
+        volume_size: gib(1),
+        blocks_written: 2_048,
+        zero_blocks_written: 1_000,
+        blocks_total: 2_048,
+        blocks_inherited: 0,
+        blocks_omitted: 0,
+        blocks_resumed: 0,
+        bytes_written: ByteSize::from_mib(1_024),
+        completed: true,
+        requests: REQUESTS,
+        elapsed: Duration::from_millis(3_250),
+    }
+}
+
+#[test]
+fn import_of_a_whole_image() {
+    check("import", &imported());
+}
+
+#[test]
+fn import_upon_a_parent_without_waiting() {
+    let report = import::Report {
+        blocks_written: 40,
+        zero_blocks_written: 0,
+        blocks_inherited: 2_000,
+        blocks_omitted: 8,
+        blocks_resumed: 12,
+        bytes_written: ByteSize::from_mib(20),
+        completed: false,
+        ..imported()
+    };
+    check("import-pending", &report);
+}
