@@ -1,0 +1,59 @@
+//! After the last block: completing the snapshot, and waiting until it can be read.
+
+use crate::fault::{Fault, Kind, Place};
+use crate::monitor::Event;
+use crate::ops::preflight::facts;
+use crate::ops::{Engine, Services};
+use crate::pipeline::{Action, Ask, Tries};
+use crate::snapshot::{SnapshotId, SnapshotState, Written};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Ends the writing.
+pub(super) async fn complete(
+    services: &Services,
+    engine: &Engine,
+    id: &SnapshotId,
+    written: Written,
+) -> Result<(), Fault> {
+    let ask = Ask::new(Action::Control, Place::Snapshot(id.clone())).of_new(id);
+    engine.ask(&mut Tries::none(), ask, || services.writer.complete(id, written)).await?;
+    Ok(())
+}
+
+/// How long a completed snapshot may take to become readable. Recorded live: 63 s at worst.
+const READABLE_WITHIN: Duration = Duration::from_secs(30 * 60);
+
+/// Waits until the block service lists it: EC2 says completed up to a minute earlier.
+pub(super) async fn until_readable(
+    services: &Services,
+    engine: &Engine,
+    id: &SnapshotId,
+) -> Result<(), Fault> {
+    engine.monitor.on(Event::Stage { verb: "waiting for completion", total: None });
+    let start = Instant::now();
+    let mut wait = Duration::from_millis(20);
+    loop {
+        let ask = Ask::new(Action::List, Place::Snapshot(id.clone()));
+        match engine.ask(&mut Tries::none(), ask, || services.blocks.open(id)).await {
+            Ok(_) => return Ok(()),
+            Err(fault) if fault.kind != Kind::NotFound => return Err(fault),
+            Err(_) => {}
+        }
+        if let Some(info) =
+            facts(services, engine, id).await.filter(|info| info.state == SnapshotState::Error)
+        {
+            let why = info.state_message.unwrap_or_else(|| "no reason given".to_owned());
+            let what = format!("the service refused the completed snapshot: {why}");
+            return Err(Fault::new(Kind::Service, Place::Snapshot(id.clone()), what)
+                .hint("delete it and import again"));
+        }
+        if start.elapsed() > READABLE_WITHIN {
+            let what = "all blocks were sent, but it is not readable after 30 minutes";
+            return Err(Fault::new(Kind::Timeout, Place::Snapshot(id.clone()), what)
+                .hint("watch its state with icecore list"));
+        }
+        engine.pause(wait).await?;
+        wait = (wait * 2).min(Duration::from_secs(2));
+    }
+}

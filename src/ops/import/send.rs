@@ -1,0 +1,87 @@
+//! Sending the image's blocks.
+
+use crate::block::{BlockSet, Geometry};
+use crate::device::Image;
+use crate::fault::{Fault, Kind, Place};
+use crate::monitor::Event;
+use crate::ops::import::Options;
+use crate::ops::import::begin::Before;
+use crate::ops::import::compare::compare;
+use crate::ops::import::feed::{BLOCKS_AHEAD, Counts, Feed};
+use crate::ops::{Engine, Services};
+use crate::pipeline::{Checkpoint, write};
+use crate::snapshot::{SnapshotId, Written};
+use crate::source::BlockSource;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What was sent, and what was not.
+pub(super) struct Sent {
+    pub(super) written: Written,
+    pub(super) counts: Counts,
+}
+
+/// One import at work.
+pub(super) struct Work<'a> {
+    pub(super) services: &'a Services,
+    pub(super) engine: &'a Engine,
+    pub(super) image: Arc<Image>,
+    pub(super) geometry: Geometry,
+    pub(super) id: &'a SnapshotId,
+}
+
+impl Work<'_> {
+    /// First the parent is read and compared with the image; then what differs is sent, ascending.
+    pub(super) async fn send(
+        &self,
+        options: &Options,
+        parent: Option<Arc<dyn BlockSource>>,
+        checkpoint: Checkpoint,
+        before: Before,
+        stamp: &str,
+    ) -> Result<(Sent, Checkpoint), Fault> {
+        let (same, in_parent, mut checkpoint) = match parent {
+            Some(parent) => compare(self.engine, self.image.clone(), parent, checkpoint, &before).await?,
+            None => (before.same, BlockSet::new(), checkpoint),
+        };
+        let total = u64::from(self.geometry.n_blocks()) - same.len();
+        self.engine.monitor.on(Event::Stage { verb: "importing", total: Some(total) });
+        let resumed = before.sent.len();
+        self.engine.monitor.on(Event::Done { blocks: resumed, size: self.geometry.block_size.of(resumed) });
+
+        let (sender, blocks) = mpsc::channel(BLOCKS_AHEAD);
+        let feed = Feed {
+            image: self.image.clone(),
+            geometry: self.geometry,
+            same,
+            sent: before.sent,
+            in_parent,
+            omit_zeros: options.omit_zero_blocks,
+            monitor: self.engine.monitor.clone(),
+            to: sender,
+        };
+        let feeding = tokio::task::spawn_blocking(move || feed.run());
+        let writer = self.services.writer.clone();
+        let written = write(self.engine, writer, self.id, blocks, &mut checkpoint).await;
+        let counts = feeding
+            .await
+            .map_err(|error| Fault::local(self.image.path(), "read", std::io::Error::other(error)))?;
+        let written = written.map_err(|fault| self.gone(fault))?;
+        if self.image.stamp()? != stamp {
+            let what = "the image changed while it was read";
+            return Err(Fault::new(Kind::Unsuitable, Place::File(self.image.path().to_owned()), what)
+                .hint("import it again while nothing writes to it; the snapshot started stays pending"));
+        }
+        Ok((Sent { written, counts }, checkpoint))
+    }
+
+    /// A pending snapshot that the service gave up takes no more blocks, and never will.
+    fn gone(&self, fault: Fault) -> Fault {
+        match fault.kind {
+            Kind::NotFound => fault
+                .as_kind(Kind::Vanished)
+                .hint("it was deleted, or given up for taking too long: remove --state-dir's checkpoint to start anew"),
+            _ => fault,
+        }
+    }
+}
