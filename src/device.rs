@@ -6,6 +6,8 @@
 
 mod file;
 mod image;
+mod unpack;
 
 pub use file::ImageFile;
 pub use image::{Image, Part};
+pub use unpack::unpack;

@@ -127,6 +127,11 @@ impl Checkpoint {
         Ok(Earlier::Same(Resumed { checkpoint, done, same }))
     }
 
+    /// Where it lies.
+    pub fn place(&self) -> &Path {
+        &self.path
+    }
+
     /// A fact that the header holds.
     pub fn fact(&self, name: &str) -> Option<&str> {
         self.header.facts.get(name).map(String::as_str)

@@ -22,13 +22,15 @@ pub enum Outgoing {
 }
 
 /// Sends blocks to a pending snapshot as they come, ascending by index, and says what was written in all. The
-/// channel's capacity, and the puts in flight, bound the memory.
+/// channel's capacity, and the puts in flight, bound the memory. Of a snapshot that `is_new`, "does not exist" may
+/// mean "not yet".
 pub async fn write(
     engine: &Engine,
     writer: Arc<dyn SnapshotWriter>,
     id: &SnapshotId,
     mut blocks: mpsc::Receiver<Result<Outgoing, Fault>>,
     checkpoint: &mut Checkpoint,
+    is_new: bool,
 ) -> Result<Written, Fault> {
     let in_flight = engine.settings.in_flight();
     let mut puts: JoinSet<Result<BlockIndex, Fault>> = JoinSet::new();
@@ -40,7 +42,7 @@ pub async fn write(
                 Some(Outgoing::Send(block)) => {
                     order.comes(block.index(), block.digest());
                     let (engine, writer, id) = (engine.clone(), writer.clone(), id.clone());
-                    puts.spawn(async move { put(&engine, writer.as_ref(), &id, &block).await });
+                    puts.spawn(async move { put(&engine, writer.as_ref(), &id, &block, is_new).await });
                 }
                 Some(Outgoing::Sent(index, digest)) => {
                     order.comes(index, digest);
@@ -68,10 +70,10 @@ async fn put(
     writer: &dyn SnapshotWriter,
     id: &SnapshotId,
     block: &Block,
+    is_new: bool,
 ) -> Result<BlockIndex, Fault> {
-    // A snapshot just started may be unknown for a while; a later put that is refused is told apart by then,
-    // since every put before it has succeeded.
-    let ask = Ask::new(Action::Put, Place::Block(id.clone(), block.index())).of_new(id);
+    let ask = Ask::new(Action::Put, Place::Block(id.clone(), block.index()));
+    let ask = if is_new { ask.of_new(id) } else { ask.of(id) };
     engine.ask(&mut Tries::none(), ask, || writer.put(id, block)).await?;
     Ok(block.index())
 }
@@ -136,7 +138,7 @@ mod tests {
         });
         let path = dir.path().join("x.ckpt");
         let mut checkpoint = Checkpoint::create(&path, "one", BTreeMap::new()).unwrap();
-        let written = write(&engine, service.clone(), &id, blocks, &mut checkpoint).await.unwrap();
+        let written = write(&engine, service.clone(), &id, blocks, &mut checkpoint, true).await.unwrap();
         feed.await.unwrap();
         assert_eq!(written.blocks, 200);
         // The service computes both itself, and refuses anything else.

@@ -10,3 +10,5 @@ mod ebs;
 mod ec2;
 mod endpoint;
 mod floors;
+mod lab;
+mod main_job;

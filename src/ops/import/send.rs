@@ -12,6 +12,7 @@ use crate::ops::{Engine, Services};
 use crate::pipeline::{Checkpoint, write};
 use crate::snapshot::{SnapshotId, Written};
 use crate::source::BlockSource;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -47,6 +48,7 @@ impl Work<'_> {
         let total = u64::from(self.geometry.n_blocks()) - same.len();
         self.engine.monitor.on(Event::Stage { verb: "importing", total: Some(total) });
         let resumed = before.sent.len();
+        let is_new = resumed == 0 && same.is_empty();
         self.engine.monitor.on(Event::Done { blocks: resumed, size: self.geometry.block_size.of(resumed) });
 
         let (sender, blocks) = mpsc::channel(BLOCKS_AHEAD);
@@ -62,11 +64,11 @@ impl Work<'_> {
         };
         let feeding = tokio::task::spawn_blocking(move || feed.run());
         let writer = self.services.writer.clone();
-        let written = write(self.engine, writer, self.id, blocks, &mut checkpoint).await;
+        let written = write(self.engine, writer, self.id, blocks, &mut checkpoint, is_new).await;
         let counts = feeding
             .await
             .map_err(|error| Fault::local(self.image.path(), "read", std::io::Error::other(error)))?;
-        let written = written.map_err(|fault| self.gone(fault))?;
+        let written = written.map_err(|fault| gone(fault, checkpoint.place()))?;
         if self.image.stamp()? != stamp {
             let what = "the image changed while it was read";
             return Err(Fault::new(Kind::Unsuitable, Place::File(self.image.path().to_owned()), what)
@@ -74,14 +76,16 @@ impl Work<'_> {
         }
         Ok((Sent { written, counts }, checkpoint))
     }
+}
 
-    /// A pending snapshot that the service gave up takes no more blocks, and never will.
-    fn gone(&self, fault: Fault) -> Fault {
-        match fault.kind {
-            Kind::NotFound => fault
-                .as_kind(Kind::Vanished)
-                .hint("it was deleted, or given up for taking too long: remove --state-dir's checkpoint to start anew"),
-            _ => fault,
-        }
+/// A pending snapshot that the service gave up takes no more blocks, and never will: its checkpoint is of no use.
+fn gone(fault: Fault, checkpoint: &Path) -> Fault {
+    if !matches!(fault.kind, Kind::NotFound | Kind::Refused) {
+        return fault;
     }
+    // Where it cannot be removed, the next run meets the same fault and says the same.
+    let _ = std::fs::remove_file(checkpoint);
+    fault
+        .as_kind(Kind::Vanished)
+        .hint("it was deleted, or given up by the service: the same command imports anew")
 }

@@ -1,0 +1,141 @@
+//! A laboratory: a store, an endpoint over it, the AWS clients aimed at that, and the fixture volumes.
+
+use icecore::aws::{Deadlines, Local, Session};
+use icecore::block::{BlockIndex, BlockSet};
+use icecore::control::Snapshots;
+use icecore::ebs::Ebs;
+use icecore::endpoint::{self, Config, Running, Shelves};
+use icecore::monitor::Recorder;
+use icecore::ops::{self, Engine, Services, import};
+use icecore::pipeline::{Settings, Stop};
+use icecore::snapshot::{SnapshotId, Tags};
+use icecore::store::StoreWriter;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// Everything in one temporary directory, gone with it.
+pub(crate) struct Lab {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) store: Arc<StoreWriter>,
+    pub(crate) endpoint: Running,
+    pub(crate) services: Services,
+    pub(crate) recorder: Arc<Recorder>,
+}
+
+impl Lab {
+    /// An empty store behind a running endpoint.
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(StoreWriter::open_or_create(dir.path().join("store"), "a test").unwrap());
+        let shelves = Shelves::writable(store.clone());
+        let endpoint = endpoint::start(Config::default(), shelves).await.unwrap();
+        let services = services(&endpoint.url());
+        Self { dir, store, endpoint, services, recorder: Arc::default() }
+    }
+
+    /// A run with nothing asked yet; its state lies in the laboratory.
+    pub(crate) fn engine(&self) -> Engine {
+        self.stoppable(Stop::new())
+    }
+
+    /// The same, to be stopped from outside.
+    pub(crate) fn stoppable(&self, stop: Stop) -> Engine {
+        Engine::new(Settings::open(self.path("state")), self.recorder.clone(), stop)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Imports an image, on a parent or none.
+    pub(crate) async fn import(&self, image: &Path, parent: Option<&SnapshotId>) -> import::Report {
+        import::run(&options(image, parent), &self.services, &self.engine()).await.unwrap()
+    }
+
+    /// Exports a snapshot and gives the file's bytes' place.
+    pub(crate) async fn export(&self, id: &SnapshotId, name: &str) -> (PathBuf, ops::export::Report) {
+        let dest = self.path(name);
+        let options = ops::export::Options {
+            snapshot_id: id.clone(),
+            dest: Some(dest.clone()),
+            force: false,
+            sync: false,
+        };
+        let report = ops::export::run(&options, &self.services, &self.engine()).await.unwrap();
+        (dest, report)
+    }
+}
+
+/// The AWS clients, aimed at an endpoint.
+pub(crate) fn services(url: &str) -> Services {
+    let local = Local {
+        url: url.to_owned(),
+        access_key_id: "AKTEST".to_owned(),
+        secret_access_key: "secret".to_owned(),
+        region: "us-east-1".to_owned(),
+    };
+    let session = Session::local(local, Deadlines::default()).unwrap();
+    let ebs = Arc::new(Ebs::new(&session));
+    Services {
+        label: "lab".to_owned(),
+        blocks: ebs.clone(),
+        writer: ebs,
+        snapshots: control(&session),
+        max_usd: None,
+    }
+}
+
+#[cfg(feature = "ec2")]
+fn control(session: &Session) -> Option<Arc<dyn Snapshots>> {
+    Some(Arc::new(icecore::ec2::Ec2::new(session)))
+}
+
+#[cfg(not(feature = "ec2"))]
+fn control(_: &Session) -> Option<Arc<dyn Snapshots>> {
+    None
+}
+
+/// A plain import.
+pub(crate) fn options(image: &Path, parent: Option<&SnapshotId>) -> import::Options {
+    import::Options {
+        image: image.to_owned(),
+        parent: parent.cloned(),
+        tags: Tags::new(),
+        description: None,
+        omit_zero_blocks: false,
+        encrypted: false,
+        kms_key_id: None,
+        volume_size: None,
+        timeout_minutes: None,
+        wait: true,
+    }
+}
+
+/// A generation of the fixture volume, expanded once per test run: the tests only read it.
+pub(crate) fn generation(n: usize) -> PathBuf {
+    static EXPANDED: OnceLock<(tempfile::TempDir, Mutex<BTreeMap<usize, PathBuf>>)> = OnceLock::new();
+    let (dir, done) = EXPANDED.get_or_init(|| (tempfile::tempdir().unwrap(), Mutex::default()));
+    let mut done = done.lock().unwrap();
+    done.entry(n)
+        .or_insert_with(|| {
+            let packed =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/volumes/gen{n}.img.zst"));
+            let path = dir.path().join(format!("gen{n}.img"));
+            icecore::device::unpack(&std::fs::read(packed).unwrap(), &path).unwrap();
+            path
+        })
+        .clone()
+}
+
+/// The blocks in which two images of the same size differ, and those that are not zero in each.
+pub(crate) fn compare(first: &Path, second: &Path) -> (BlockSet, BlockSet, BlockSet) {
+    let (first, second) = (std::fs::read(first).unwrap(), std::fs::read(second).unwrap());
+    assert_eq!(first.len(), second.len());
+    let blocks = || first.chunks(524_288).zip(second.chunks(524_288)).zip(0_u32..);
+    let chosen = |choose: &dyn Fn(&[u8], &[u8]) -> bool| -> BlockSet {
+        blocks().filter(|((a, b), _)| choose(a, b)).map(|(_, index)| BlockIndex::new(index)).collect()
+    };
+    let is_data = |bytes: &[u8]| !icecore::block::is_zero(bytes);
+    (chosen(&|a, b| a != b), chosen(&|a, _| is_data(a)), chosen(&|_, b| is_data(b)))
+}

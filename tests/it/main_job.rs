@@ -1,0 +1,219 @@
+//! The main job on real disk images, through the AWS SDK and HTTP.
+
+use crate::lab::{Lab, compare, generation, options};
+use icecore::block::{BlockIndex, BlockSet};
+use icecore::fault::Kind;
+use icecore::monitor::Event;
+use icecore::ops::{diff, import, show};
+use icecore::pipeline::Stop;
+use icecore::shelf::{Shelf, ShelfWriter};
+use icecore::snapshot::SnapshotId;
+use std::time::Duration;
+
+async fn diffed(lab: &Lab, ids: &[&SnapshotId], content: bool) -> diff::Report {
+    let options = diff::Options { snapshots: ids.iter().map(|id| (*id).clone()).collect(), content };
+    diff::run(&options, &lab.services, &lab.engine()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_generations_are_imported_compared_and_exported_byte_for_byte() {
+    let lab = Lab::new().await;
+    let (before, after) = (generation(0), generation(1));
+    let first = lab.import(&before, None).await;
+    assert_eq!((first.blocks_written, first.blocks_total), (2048, 2048), "zeros are sent as such");
+    let second = lab.import(&after, Some(&first.snapshot_id)).await;
+    let (changed, _, _) = compare(&before, &after);
+    assert_eq!(second.blocks_written, changed.len(), "only what differs from the parent is sent");
+    assert_eq!(second.blocks_inherited, 2048 - changed.len());
+
+    let report = diffed(&lab, &[&first.snapshot_id, &second.snapshot_id], true).await;
+    let step = &report.steps[0];
+    assert_eq!((&step.delta.in_both, step.identical), (&changed, Some(0)));
+    assert!(step.delta.only_in_first.is_empty() && step.delta.only_in_second.is_empty());
+
+    for (id, image, name) in [(&first.snapshot_id, &before, "a"), (&second.snapshot_id, &after, "b")] {
+        let (file, report) = lab.export(id, name).await;
+        let (differing, data, _) = compare(image, &file);
+        assert!(differing.is_empty(), "{name} differs in {differing:?}");
+        assert_eq!((report.blocks_written, report.holes), (data.len(), 2048 - data.len()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn omitted_zero_blocks_are_absent_but_those_over_the_parents_data_are_sent() {
+    let lab = Lab::new().await;
+    let omitting = |image, parent: Option<&SnapshotId>| import::Options {
+        omit_zero_blocks: true,
+        ..options(image, parent)
+    };
+    // Generation 4 wipes blocks that hold data in generation 3.
+    let (before, after) = (generation(3), generation(4));
+    let (changed, data, data_after) = compare(&before, &after);
+    let first = import::run(&omitting(&before, None), &lab.services, &lab.engine()).await.unwrap();
+    assert_eq!((first.blocks_written, first.blocks_omitted), (data.len(), 2048 - data.len()));
+    let upon = omitting(&after, Some(&first.snapshot_id));
+    let second = import::run(&upon, &lab.services, &lab.engine()).await.unwrap();
+    assert_eq!(second.blocks_written, changed.len());
+    let wiped = &data - &data_after;
+    assert_eq!((wiped.len(), second.zero_blocks_written), (8, 8));
+
+    let shown = show::run(&second.snapshot_id, &lab.services, &lab.engine()).await.unwrap();
+    assert_eq!(shown.allocated, &data | &data_after, "wiped blocks stay allocated, as zeros");
+    let (file, _) = lab.export(&second.snapshot_id, "out").await;
+    assert!(compare(&after, &file).0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_tells_what_changes_most_and_survives_a_deletion_in_the_middle() {
+    let lab = Lab::new().await;
+    let mut ids: Vec<SnapshotId> = Vec::new();
+    for n in 0..3 {
+        ids.push(lab.import(&generation(n), ids.last()).await.snapshot_id);
+    }
+    let chain: Vec<_> = ids.iter().collect();
+    let report = diffed(&lab, &chain, false).await;
+    let steps: Vec<BlockSet> = report.steps.iter().map(|step| step.delta.changed()).collect();
+    for (n, step) in steps.iter().enumerate() {
+        assert_eq!(*step, compare(&generation(n), &generation(n + 1)).0);
+    }
+    let twice: BlockSet = report.churn.iter().flat_map(|churn| churn.range.iter()).collect();
+    assert_eq!(twice, &steps[0] & &steps[1]);
+
+    let whole = diffed(&lab, &[&ids[0], &ids[2]], false).await;
+    lab.store.delete(&ids[1]).unwrap();
+    let after = diffed(&lab, &[&ids[0], &ids[2]], false).await;
+    assert_eq!(whole.steps[0].delta, after.steps[0].delta);
+    assert_eq!(after.steps[0].delta.changed(), &steps[0] | &steps[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_import_goes_on_into_the_same_snapshot() {
+    let lab = Lab::new().await;
+    let image = generation(2);
+    let stop = Stop::new();
+    let engine = lab.stoppable(stop.clone());
+    let asking = tokio::spawn({
+        let engine = engine.clone();
+        async move {
+            while engine.requests().put < 200 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            stop.request();
+        }
+    });
+    let fault = import::run(&options(&image, None), &lab.services, &engine).await.unwrap_err();
+    asking.await.unwrap();
+    assert_eq!(fault.kind, Kind::Suspended);
+    let started: Vec<_> = lab.store.list().unwrap();
+    assert_eq!(started.len(), 1);
+
+    let resumed = lab.import(&image, None).await;
+    assert_eq!(resumed.snapshot_id, started[0].info.id);
+    assert!(resumed.blocks_resumed > 100, "{}", resumed.blocks_resumed);
+    assert_eq!(resumed.blocks_resumed + resumed.requests.put, 2048);
+    let (file, _) = lab.export(&resumed.snapshot_id, "out").await;
+    assert!(compare(&image, &file).0.is_empty());
+
+    let again = lab.import(&image, None).await;
+    assert_ne!(again.snapshot_id, resumed.snapshot_id, "a finished import leaves nothing to resume");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_changed_between_two_runs_is_imported_anew() {
+    let lab = Lab::new().await;
+    let image = lab.path("image");
+    std::fs::copy(generation(0), &image).unwrap();
+    let stop = Stop::new();
+    let engine = lab.stoppable(stop.clone());
+    stop.request();
+    assert!(import::run(&options(&image, None), &lab.services, &engine).await.is_err());
+    std::fs::copy(generation(1), &image).unwrap();
+    let report = lab.import(&image, None).await;
+    assert_eq!(report.blocks_resumed, 0);
+    let noted = lab.recorder.events().into_iter().any(|event| match event {
+        Event::Note(note) => note.contains("starting anew"),
+        _ => false,
+    });
+    assert!(noted);
+    let (file, _) = lab.export(&report.snapshot_id, "out").await;
+    assert!(compare(&image, &file).0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_export_goes_on_where_it_stopped() {
+    let lab = Lab::new().await;
+    let image = generation(1);
+    let id = lab.import(&image, None).await.snapshot_id;
+    let stop = Stop::new();
+    let engine = lab.stoppable(stop.clone());
+    let asking = tokio::spawn({
+        let engine = engine.clone();
+        async move {
+            while engine.requests().get < 300 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            stop.request();
+        }
+    });
+    let dest = lab.path("out");
+    let export = icecore::ops::export::Options {
+        snapshot_id: id.clone(),
+        dest: Some(dest.clone()),
+        force: false,
+        sync: true,
+    };
+    let fault = icecore::ops::export::run(&export, &lab.services, &engine).await.unwrap_err();
+    asking.await.unwrap();
+    assert_eq!(fault.kind, Kind::Suspended);
+    assert!(!dest.exists(), "nothing half-done under the final name");
+    let report = icecore::ops::export::run(&export, &lab.services, &lab.engine()).await.unwrap();
+    assert!(report.blocks_resumed > 200, "{}", report.blocks_resumed);
+    assert_eq!(report.requests.get + report.blocks_resumed, 2048);
+    let (differing, data, _) = compare(&image, &dest);
+    assert!(differing.is_empty());
+    assert_eq!(report.blocks_written, data.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_input_is_one_sentence_and_leaves_nothing() {
+    let lab = Lab::new().await;
+    let id = lab.import(&generation(0), None).await.snapshot_id;
+    let other = lab.import(&generation(1), None).await.snapshot_id;
+    let pair = diff::Options { snapshots: vec![id.clone(), other], content: false };
+    let fault = diff::run(&pair, &lab.services, &lab.engine()).await.unwrap_err();
+    assert_eq!(fault.kind, Kind::Unrelated);
+    assert!(fault.advice().is_some());
+
+    let missing: SnapshotId = "snap-0123456789abcdef0".parse().unwrap();
+    let fault = show::run(&missing, &lab.services, &lab.engine()).await.unwrap_err();
+    assert_eq!(fault.kind, Kind::NotFound);
+
+    let taken = lab.path("taken");
+    std::fs::write(&taken, "mine").unwrap();
+    let export = |dest: &std::path::Path| icecore::ops::export::Options {
+        snapshot_id: id.clone(),
+        dest: Some(dest.to_owned()),
+        force: false,
+        sync: true,
+    };
+    for (dest, said) in [
+        (taken.clone(), "exists already"),
+        (lab.dir.path().to_owned(), "is a directory"),
+        (lab.path("no/such/dir/out"), "does not exist"),
+    ] {
+        let fault =
+            icecore::ops::export::run(&export(&dest), &lab.services, &lab.engine()).await.unwrap_err();
+        assert_eq!(fault.kind, Kind::Unsuitable);
+        assert!(fault.to_string().contains(said), "{fault}");
+    }
+    assert_eq!(std::fs::read(&taken).unwrap(), b"mine");
+    let left: Vec<_> =
+        std::fs::read_dir(lab.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("part")), "{left:?}");
+
+    let small =
+        import::Options { volume_size: Some(1.try_into().unwrap()), ..options(&generation(0), Some(&id)) };
+    assert!(import::run(&small, &lab.services, &lab.engine()).await.is_ok());
+    let at = BlockIndex::ZERO;
+    assert!(lab.store.read(&id, at).unwrap().is_some());
+}
