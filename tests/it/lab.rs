@@ -1,8 +1,9 @@
 //! A laboratory: a store, an endpoint over it, the AWS clients aimed at that, and the fixture volumes.
 
 use icecore::aws::{Deadlines, Local, Session};
-use icecore::block::{BlockIndex, BlockSet};
+use icecore::block::{BlockSet, Geometry, GiB};
 use icecore::control::Snapshots;
+use icecore::device::{Image, Part};
 use icecore::ebs::Ebs;
 use icecore::endpoint::{self, Config, Running, Shelves};
 use icecore::monitor::Recorder;
@@ -112,7 +113,13 @@ pub(crate) fn options(image: &Path, parent: Option<&SnapshotId>) -> import::Opti
     }
 }
 
-/// A generation of the fixture volume, expanded once per test run: the tests only read it.
+/// A generation of the fixture volume, unpacked to a place of the test's own.
+pub(crate) fn unpack(n: usize, path: &Path) {
+    let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/volumes/gen{n}.img.zst"));
+    icecore::device::unpack(&std::fs::read(packed).unwrap(), path).unwrap();
+}
+
+/// A generation of the fixture volume, unpacked once per test run: the tests only read it.
 pub(crate) fn generation(n: usize) -> PathBuf {
     static EXPANDED: OnceLock<(tempfile::TempDir, Mutex<BTreeMap<usize, PathBuf>>)> = OnceLock::new();
     let (dir, done) = EXPANDED.get_or_init(|| (tempfile::tempdir().unwrap(), Mutex::default()));
@@ -128,14 +135,18 @@ pub(crate) fn generation(n: usize) -> PathBuf {
         .clone()
 }
 
-/// The blocks in which two images of the same size differ, and those that are not zero in each.
+/// The blocks in which two images of the same size differ, and those that are not zero in each. Holes are not read.
 pub(crate) fn compare(first: &Path, second: &Path) -> (BlockSet, BlockSet, BlockSet) {
-    let (first, second) = (std::fs::read(first).unwrap(), std::fs::read(second).unwrap());
+    let (first, second) = (Image::open(first).unwrap(), Image::open(second).unwrap());
     assert_eq!(first.len(), second.len());
-    let blocks = || first.chunks(524_288).zip(second.chunks(524_288)).zip(0_u32..);
-    let chosen = |choose: &dyn Fn(&[u8], &[u8]) -> bool| -> BlockSet {
-        blocks().filter(|((a, b), _)| choose(a, b)).map(|(_, index)| BlockIndex::new(index)).collect()
-    };
-    let is_data = |bytes: &[u8]| !icecore::block::is_zero(bytes);
-    (chosen(&|a, b| a != b), chosen(&|a, _| is_data(a)), chosen(&|_, b| is_data(b)))
+    let geometry = Geometry::ebs(GiB::holding(first.len()).unwrap());
+    let mut sets = (BlockSet::new(), BlockSet::new(), BlockSet::new());
+    for index in geometry.range().iter() {
+        let (a, b) = (first.part(index).unwrap(), second.part(index).unwrap());
+        let chosen = [(&mut sets.0, a != b), (&mut sets.1, a != Part::Zero), (&mut sets.2, b != Part::Zero)];
+        chosen.into_iter().filter(|(_, is_in)| *is_in).for_each(|(set, _)| {
+            set.insert(index);
+        });
+    }
+    sets
 }

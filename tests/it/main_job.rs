@@ -1,6 +1,6 @@
 //! The main job on real disk images, through the AWS SDK and HTTP.
 
-use crate::lab::{Lab, compare, generation, options};
+use crate::lab::{Lab, compare, generation, options, unpack};
 use icecore::block::{BlockIndex, BlockSet};
 use icecore::fault::Kind;
 use icecore::monitor::Event;
@@ -122,12 +122,12 @@ async fn an_interrupted_import_goes_on_into_the_same_snapshot() {
 async fn an_image_changed_between_two_runs_is_imported_anew() {
     let lab = Lab::new().await;
     let image = lab.path("image");
-    std::fs::copy(generation(0), &image).unwrap();
+    unpack(0, &image);
     let stop = Stop::new();
     let engine = lab.stoppable(stop.clone());
     stop.request();
     assert!(import::run(&options(&image, None), &lab.services, &engine).await.is_err());
-    std::fs::copy(generation(1), &image).unwrap();
+    unpack(1, &image);
     let report = lab.import(&image, None).await;
     assert_eq!(report.blocks_resumed, 0);
     let noted = lab.recorder.events().into_iter().any(|event| match event {

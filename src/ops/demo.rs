@@ -1,0 +1,217 @@
+//! The main job from end to end, on disk images that come with the program.
+//!
+//! Three nights of one small server's volume (`fixtures/volumes`) go into a store through the AWS SDK and HTTP, are
+//! compared, and come out again, to be held against the images they came from. No account, no network but
+//! loopback.
+
+use crate::aws::{Deadlines, Local, Session};
+use crate::block::{BlockSet, ByteSize, Geometry};
+use crate::control::Snapshots;
+use crate::device::{Image, unpack};
+use crate::ebs::Ebs;
+use crate::endpoint::{self, Config, Shelves};
+use crate::fault::{Fault, Kind, Place};
+use crate::monitor::{Clock, Event, SystemClock};
+use crate::ops::{Engine, Services, diff, export, import};
+use crate::pipeline::Requests;
+use crate::snapshot::{SnapshotId, Tags};
+use crate::store::StoreWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Generations of the fixture volume: what happened to it, and the image, compressed.
+const NIGHTS: [(&str, &[u8]); 3] = [
+    ("a fresh server: a shop's database, logs, media", include_bytes!("../../fixtures/volumes/gen0.img.zst")),
+    ("a day of orders and log lines", include_bytes!("../../fixtures/volumes/gen1.img.zst")),
+    ("another day; an old archive is deleted", include_bytes!("../../fixtures/volumes/gen2.img.zst")),
+];
+
+/// One image that was imported.
+#[derive(Clone, Debug)]
+pub struct Night {
+    /// What happened to the volume before it.
+    pub story: &'static str,
+    /// What was made of it.
+    pub import: import::Report,
+}
+
+/// What the demo did.
+#[derive(Debug)]
+#[must_use]
+pub struct Report {
+    /// The store it made.
+    pub store: PathBuf,
+    /// Size of the volume.
+    pub geometry: Geometry,
+    /// The images, oldest first.
+    pub nights: Vec<Night>,
+    /// What changed from each to the next, contents compared.
+    pub diff: diff::Report,
+    /// The export of the last one.
+    pub export: export::Report,
+    /// Blocks of the exported image held against the source, byte for byte.
+    pub blocks_verified: u64,
+    /// Of these, blocks that differ. Anything but empty is a finding.
+    pub differing: BlockSet,
+    /// What was asked in all.
+    pub requests: Requests,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    /// Whether the exported image is the image that was imported.
+    pub fn is_verified(&self) -> bool {
+        self.differing.is_empty()
+    }
+
+    /// What was held against the source.
+    pub fn size_verified(&self) -> ByteSize {
+        self.geometry.block_size.of(self.blocks_verified)
+    }
+}
+
+/// Does it all, in a directory that is empty or not there yet. The store is left in it, to look around in.
+pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
+    let start = Instant::now();
+    let images = unpacked(dir, engine).await?;
+    let store_dir = dir.join("store");
+    let store = Arc::new(StoreWriter::open_or_create(
+        &store_dir,
+        &format!("icecore demo, pid {}", std::process::id()),
+    )?);
+    let access_key = endpoint::random_access_key()?;
+    let config = Config { access_key: Some(access_key.clone()), ..Config::default() };
+    let endpoint = endpoint::start(config, Shelves::writable(store)).await?;
+    let services = services(&endpoint.url(), access_key, &store_dir)?;
+    let done = main_job(dir, &images, &services, engine).await;
+    endpoint.stop().await;
+    let (nights, diff, export) = done?;
+
+    let exported = dir.join("restored.img");
+    let source = images.last().cloned().unwrap_or_default();
+    let (geometry, differing) = blocking(move || compare(&source, &exported)).await?;
+    Ok(Report {
+        store: store_dir,
+        geometry,
+        nights,
+        diff,
+        export,
+        blocks_verified: u64::from(geometry.n_blocks()),
+        differing,
+        requests: engine.requests(),
+        elapsed: start.elapsed(),
+    })
+}
+
+async fn unpacked(dir: &Path, engine: &Engine) -> Result<Vec<PathBuf>, Fault> {
+    engine.monitor.on(Event::Stage { verb: "unpacking the disk images", total: None });
+    std::fs::create_dir_all(dir).map_err(|error| Fault::local(dir, "make the directory", error))?;
+    let mut images = Vec::new();
+    for (number, (_, packed)) in NIGHTS.into_iter().enumerate() {
+        let image = dir.join(format!("night{number}.img"));
+        let path = image.clone();
+        blocking(move || unpack(packed, &path)).await?;
+        images.push(image);
+    }
+    Ok(images)
+}
+
+fn services(url: &str, access_key_id: String, store: &Path) -> Result<Services, Fault> {
+    let local = Local {
+        url: url.to_owned(),
+        // The endpoint reads signatures but proves none: the key is the secret.
+        secret_access_key: access_key_id.clone(),
+        access_key_id,
+        region: "us-east-1".to_owned(),
+    };
+    let session = Session::local(local, Deadlines::default())?;
+    let ebs = Arc::new(Ebs::new(&session));
+    Ok(Services {
+        label: format!("demo:{}:{}", store.display(), SystemClock.now().0),
+        blocks: ebs.clone(),
+        writer: ebs,
+        snapshots: control(&session),
+        max_usd: None,
+    })
+}
+
+#[cfg(feature = "ec2")]
+fn control(session: &Session) -> Option<Arc<dyn Snapshots>> {
+    Some(Arc::new(crate::ec2::Ec2::new(session)))
+}
+
+#[cfg(not(feature = "ec2"))]
+fn control(_: &Session) -> Option<Arc<dyn Snapshots>> {
+    None
+}
+
+type Done = (Vec<Night>, diff::Report, export::Report);
+
+/// What a user would do: import each night on the one before it, compare, export the last.
+async fn main_job(
+    dir: &Path,
+    images: &[PathBuf],
+    services: &Services,
+    engine: &Engine,
+) -> Result<Done, Fault> {
+    let mut nights: Vec<Night> = Vec::new();
+    for ((story, _), image) in NIGHTS.into_iter().zip(images) {
+        let parent = nights.last().map(|night| night.import.snapshot_id.clone());
+        let import = import::run(&import_options(image, parent, story), services, engine).await?;
+        nights.push(Night { story, import });
+    }
+    let snapshots: Vec<SnapshotId> = nights.iter().map(|night| night.import.snapshot_id.clone()).collect();
+    let last = snapshots.last().cloned();
+    let diff = diff::run(&diff::Options { snapshots, content: true }, services, engine).await?;
+    let Some(snapshot_id) = last else { unreachable!("there are nights") };
+    let dest = Some(dir.join("restored.img"));
+    let export = export::Options { snapshot_id, dest, force: true, sync: true };
+    let export = export::run(&export, services, engine).await?;
+    Ok((nights, diff, export))
+}
+
+fn import_options(image: &Path, parent: Option<SnapshotId>, story: &str) -> import::Options {
+    import::Options {
+        image: image.to_owned(),
+        parent,
+        tags: Tags::from([("Name".to_owned(), "demo".to_owned())]),
+        description: Some(story.to_owned()),
+        omit_zero_blocks: false,
+        encrypted: false,
+        kms_key_id: None,
+        volume_size: None,
+        timeout_minutes: None,
+        wait: true,
+    }
+}
+
+/// Every block of both images, byte for byte, without any digest: the judge knows nothing of how they were made.
+fn compare(source: &Path, exported: &Path) -> Result<(Geometry, BlockSet), Fault> {
+    let (source, exported) = (Image::open(source)?, Image::open(exported)?);
+    if source.len() != exported.len() {
+        let what = format!("it has {} bytes, its source {}", exported.len(), source.len());
+        return Err(Fault::new(Kind::Unsuitable, Place::File(exported.path().to_owned()), what));
+    }
+    let size = crate::block::GiB::holding(source.len());
+    let geometry = Geometry::ebs(size.map_err(|error| {
+        Fault::new(Kind::Unsuitable, Place::File(source.path().to_owned()), error.to_string())
+    })?);
+    let mut differing = BlockSet::new();
+    for index in geometry.range().iter() {
+        if source.part(index)? != exported.part(index)? {
+            differing.insert(index);
+        }
+    }
+    Ok((geometry, differing))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        Fault::new(Kind::Local, Place::Service, "a worker of this program failed").because(error)
+    })?
+}
