@@ -6,3 +6,5 @@ mod ebs;
 #[cfg(feature = "ec2")]
 mod ec2;
 mod endpoint;
+mod formats;
+mod store;
