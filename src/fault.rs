@@ -7,6 +7,7 @@ use crate::block::BlockIndex;
 use crate::snapshot::SnapshotId;
 use std::error::Error;
 use std::fmt;
+use std::io::ErrorKind::{QuotaExceeded, StorageFull};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -167,6 +168,12 @@ impl Fault {
     /// What went wrong, without the place.
     pub fn what(&self) -> &str {
         &self.what
+    }
+
+    /// Whether a local disk has no room left.
+    pub fn is_disk_full(&self) -> bool {
+        let io = self.source.as_ref().and_then(|source| source.downcast_ref::<std::io::Error>());
+        io.is_some_and(|error| matches!(error.kind(), StorageFull | QuotaExceeded))
     }
 
     /// What a person can do next, where the fault knows.

@@ -183,11 +183,14 @@ impl StoreWriter {
         files.replace(&files.record(&record.shelved.info.id), &record.encode(), Access::Usual)
     }
 
-    /// Says, before anything can become garbage, that some may lie about.
-    fn expect_garbage(&self) -> Result<(), Fault> {
+    /// Says, before anything can become garbage, that some may lie about. Gives whether that was so already: an
+    /// earlier sweep was kept from removing everything, and this one has to look at all files.
+    fn expect_garbage(&self) -> Result<bool, Fault> {
         let files = &self.store.files;
+        let stood = files.is_there(&files.sweep())?;
         files.write(&files.sweep(), b"", Access::Usual)?;
-        files.sync(files.root())
+        files.sync(files.root())?;
+        Ok(stood)
     }
 
     /// Removes those suspects that are garbage. A store with damage keeps it, and the sign that it may be there.
@@ -323,7 +326,7 @@ impl ShelfWriter for StoreWriter {
         self.ending(id, |pending| {
             let mut record = self.existing(id)?;
             let version = record.version();
-            self.expect_garbage()?;
+            let stood = self.expect_garbage()?;
             self.settle(pending, version)?;
             record.layers.push(version);
             let layers = record.layers.iter().map(|version| self.store.layer(*version));
@@ -333,8 +336,9 @@ impl ShelfWriter for StoreWriter {
             self.save(&record)?;
             // It is completed, and durable: what fails from here on only leaves garbage behind.
             let files = &self.store.files;
-            if let Err(fault) = files.remove_dir(&files.place(id)).and_then(|()| files.remove(&files.sweep()))
-            {
+            let removed = files.remove_dir(&files.place(id));
+            let swept = removed.and_then(|()| if stood { Ok(()) } else { files.remove(&files.sweep()) });
+            if let Err(fault) = swept {
                 tracing::warn!(%fault, "garbage stays in the store until it is opened for writing again");
             }
             Ok(record.shelved)
@@ -343,26 +347,27 @@ impl ShelfWriter for StoreWriter {
 
     fn fail(&self, id: &SnapshotId, why: &str) -> Result<(), Fault> {
         let _acting = self.acting();
-        let blocks = self.ending(id, |pending| {
+        let (blocks, stood) = self.ending(id, |pending| {
             let mut record = self.existing(id)?;
             record.shelved.info.state = SnapshotState::Error;
             record.shelved.info.state_message = Some(why.to_owned());
-            self.expect_garbage()?;
+            let stood = self.expect_garbage()?;
             self.save(&record)?;
-            Ok(pending.named())
+            Ok((pending.named(), stood))
         })?;
         let files = &self.store.files;
         files.remove_dir(&files.place(id))?;
-        self.swept(Suspects { blocks, ..Suspects::default() })
+        let suspects = Suspects { blocks, ..Suspects::default() };
+        self.swept(if stood { Suspects::all(&self.store)? } else { suspects })
     }
 
     /// Also takes off a snapshot whose record is damaged.
     fn delete(&self, id: &SnapshotId) -> Result<(), Fault> {
         let mut times = self.acting();
         let layers = match self.store.record(id) {
-            Ok(Some(record)) => record.layers,
+            Ok(Some(record)) => Some(record.layers),
             Ok(None) => return Err(missing(id)),
-            Err(fault) if fault.kind == Kind::Corrupt => Vec::new(),
+            Err(fault) if fault.kind == Kind::Corrupt => None,
             Err(fault) => return Err(fault),
         };
         let files = &self.store.files;
@@ -370,15 +375,21 @@ impl ShelfWriter for StoreWriter {
             files.remove(&files.record(id))?;
             files.sync(&files.records())
         };
-        times.save(files)?;
-        self.expect_garbage()?;
+        // On a full disk a deletion must still work: it alone makes room. Power lost amid it may leave garbage then.
+        let prepared = times.save(files).and_then(|()| self.expect_garbage());
+        let is_full = prepared.as_ref().is_err_and(Fault::is_disk_full);
+        let stood = if is_full { false } else { prepared? };
         let blocks = match self.find_pending(id) {
             Some(_) => self.ending(id, |pending| remove().map(|()| pending.named()))?,
             None => remove().map(|()| HashSet::new())?,
         };
         self.store.forget(id);
         files.remove_dir(&files.place(id))?;
-        self.swept(Suspects { layers: layers.into_iter().collect(), blocks })
+        self.swept(match layers {
+            Some(layers) if !stood => Suspects { layers: layers.into_iter().collect(), blocks },
+            _ => Suspects::all(&self.store)?,
+        })?;
+        times.save(files)
     }
 
     fn tag(&self, id: &SnapshotId, tags: &Tags) -> Result<(), Fault> {

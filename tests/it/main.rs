@@ -10,5 +10,7 @@ mod ebs;
 mod ec2;
 mod endpoint;
 mod floors;
+mod formats;
 mod lab;
 mod main_job;
+mod store;

@@ -39,6 +39,7 @@ struct State {
     /// Operations until the power goes.
     power: Option<u64>,
     is_off: bool,
+    is_full: bool,
 }
 
 /// The disk. Its clones are the same disk.
@@ -95,6 +96,11 @@ impl MemoryDisk {
         Self::fresh(state.now, state.contents)
     }
 
+    /// Has no room for another byte from now on.
+    pub(crate) fn fill(&self) {
+        self.state().is_full = true;
+    }
+
     /// Flips a bit of a file.
     pub(crate) fn damage(&self, path: &Path, bit: usize) {
         let mut state = self.state();
@@ -129,6 +135,11 @@ impl MemoryDisk {
     fn writing(&self, path: &Path, len: usize, put: impl FnOnce(&mut Vec<u8>, usize)) -> io::Result<()> {
         let mut state = self.powered()?;
         let has_power = state.spend();
+        if state.is_full {
+            // The name fits in, and of the bytes some.
+            put(state.made(path)?, 0);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         put(state.made(path)?, if has_power { len } else { len / 2 });
         if has_power { Ok(()) } else { Err(gone()) }
     }
