@@ -1,6 +1,7 @@
 //! The socket: who may connect, how many, for how long, and how it all ends.
 
 use crate::endpoint::service::Service;
+use crate::endpoint::stall::Impatient;
 use crate::endpoint::wire::Refusal;
 use crate::endpoint::{Config, Counts, Shelves};
 use crate::fault::{Fault, Kind, Place};
@@ -143,7 +144,7 @@ async fn serve(stream: TcpStream, service: Arc<Service>, idle: Duration, mut sto
         .header_read_timeout(idle)
         .max_buf_size(HEAD_LIMIT)
         .max_headers(HEADERS_LIMIT)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(Impatient::new(stream, idle)), answer);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
