@@ -81,7 +81,7 @@ impl Drop for Running {
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Fault> {
-    let fault = |what: String| Fault::new(Kind::Unsuitable, Place::Address(address), what);
+    let fault = |what: String| Fault::new(Kind::Unsuitable, Place::Address(address.to_string()), what);
     if !address.ip().is_loopback() {
         let why = "is not a loopback address, and an endpoint verifies no signatures";
         return Err(fault(why.into()).hint("listen on 127.0.0.1 or [::1]"));
