@@ -9,4 +9,5 @@ mod ebs;
 #[cfg(feature = "ec2")]
 mod ec2;
 mod endpoint;
+mod endpoint_store;
 mod floors;
