@@ -14,6 +14,7 @@ mod auth;
 mod counts;
 mod listen;
 mod service;
+mod stall;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -39,7 +40,7 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
     /// The simulated account.
     pub account: Settings,
-    /// How long a connection may stand idle, or dawdle over its headers or a body.
+    /// How long a connection may stand idle, dawdle over its headers or a body, or not take its answer.
     pub idle: Duration,
 }
 

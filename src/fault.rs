@@ -8,7 +8,6 @@ use crate::snapshot::SnapshotId;
 use std::error::Error;
 use std::fmt;
 use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -94,8 +93,8 @@ pub enum Place {
     Block(SnapshotId, BlockIndex),
     /// A file or device.
     File(PathBuf),
-    /// An address of this machine that something listens on, or should.
-    Address(SocketAddr),
+    /// An address of this machine that something listens on, or should: `127.0.0.1:5931`.
+    Address(String),
 }
 
 impl fmt::Display for Place {
@@ -106,7 +105,7 @@ impl fmt::Display for Place {
             Self::Pair(first, second) => write!(f, "{first} and {second}"),
             Self::Block(id, index) => write!(f, "block {index} of {id}"),
             Self::File(path) => path.display().fmt(f),
-            Self::Address(address) => address.fmt(f),
+            Self::Address(address) => f.write_str(address),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The socket: who may connect, how many, for how long, and how it all ends.
 
 use crate::endpoint::service::Service;
+use crate::endpoint::stall::Impatient;
 use crate::endpoint::wire::Refusal;
 use crate::endpoint::{Config, Counts, Shelves};
 use crate::fault::{Fault, Kind, Place};
@@ -80,7 +81,7 @@ impl Drop for Running {
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Fault> {
-    let fault = |what: String| Fault::new(Kind::Unsuitable, Place::Address(address), what);
+    let fault = |what: String| Fault::new(Kind::Unsuitable, Place::Address(address.to_string()), what);
     if !address.ip().is_loopback() {
         let why = "is not a loopback address, and an endpoint verifies no signatures";
         return Err(fault(why.into()).hint("listen on 127.0.0.1 or [::1]"));
@@ -143,7 +144,7 @@ async fn serve(stream: TcpStream, service: Arc<Service>, idle: Duration, mut sto
         .header_read_timeout(idle)
         .max_buf_size(HEAD_LIMIT)
         .max_headers(HEADERS_LIMIT)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(Impatient::new(stream, idle)), answer);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -2,6 +2,7 @@
 
 mod describe;
 mod lists;
+mod random;
 mod starts;
 mod tokens;
 mod wire;

@@ -156,6 +156,30 @@ async fn malformed_requests_get_a_4xx_and_the_server_lives() {
 }
 
 #[tokio::test]
+async fn a_400_hangs_up_and_a_404_does_not() {
+    let (running, id) = endpoint(Config::default()).await;
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n{KEY}\r\n").into_bytes();
+    let mut stream = connect(&running).await;
+    assert_eq!(ask(&mut stream, &request("/snapshots/snap-0fff/blocks")).await.status, 404);
+    let refused = ask(&mut stream, &request(&format!("/snapshots/{id}/blocks?maxResults=1"))).await;
+    assert_eq!((refused.status, refused.header("connection")), (400, Some("close")));
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "closed");
+}
+
+#[tokio::test]
+async fn requests_under_way_are_answered_when_the_endpoint_stops() {
+    let (running, id) = endpoint(Config::default()).await;
+    let mut stream = connect(&running).await;
+    let head = format!(
+        "PUT /snapshots/{id}/blocks/0 HTTP/1.1\r\nHost: x\r\n{KEY}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+    );
+    // The interim answer says that the request is being served.
+    assert_eq!(ask(&mut stream, head.as_bytes()).await.status, 100);
+    let (answered, ()) = tokio::join!(ask(&mut stream, b"late"), running.stop());
+    assert_eq!(answered.status, 400, "a block of four bytes");
+}
+
+#[tokio::test]
 async fn an_unbounded_body_is_cut_off() {
     let (running, id) = endpoint(Config::default()).await;
     let mut stream = connect(&running).await;

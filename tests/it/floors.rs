@@ -56,9 +56,10 @@ const KEYS: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli"]),
     ("comfy_table", &["render"]),
     ("crc32fast", &["pipeline", "store"]),
-    ("fastrand", &["pipeline", "synthetic"]),
+    ("fastrand", &["endpoint", "pipeline", "synthetic"]),
     ("futures_util", &["source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops"]),
     ("getrandom", &["endpoint", "store"]),
+    ("hmac", &["endpoint"]),
     ("http", &["endpoint"]),
     ("http_body_util", &["endpoint"]),
     ("hyper", &["endpoint"]),
@@ -70,11 +71,14 @@ const KEYS: &[(&str, &[&str])] = &[
     ("rustix", &["device", "store"]),
     ("serde", &["endpoint", "render", "store"]),
     ("serde_json", &["endpoint", "render", "store"]),
-    ("sha2", &["block"]),
+    ("sha2", &["block", "endpoint"]),
     ("tempfile", &["cli"]),
     (
         "thiserror",
-        &["block", "snapshot", "cost", "render", "aws", "ebs", "ec2", "endpoint", "pipeline", "store"],
+        &[
+            "block", "snapshot", "cost", "render", "account", "aws", "ebs", "ec2", "endpoint", "pipeline",
+            "store",
+        ],
     ),
     // Its clock is everybody's from floor 2 on; its tasks and sockets belong to these.
     ("tokio", &["source", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops", "cli"]),

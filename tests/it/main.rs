@@ -9,6 +9,7 @@ mod ebs;
 #[cfg(feature = "ec2")]
 mod ec2;
 mod endpoint;
+mod endpoint_store;
 mod floors;
 mod formats;
 mod lab;
