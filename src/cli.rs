@@ -9,6 +9,7 @@ mod blocks;
 mod complaint;
 mod completions;
 mod context;
+mod demo;
 mod diff;
 mod exit;
 mod export;
@@ -51,6 +52,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Serve(serve::Args),
     Import(import::Args),
     List(list::Args),
@@ -66,6 +68,7 @@ enum Command {
 impl Command {
     async fn run(self, cx: &Context) -> Result<Exit, Complaint> {
         match self {
+            Self::Demo(args) => demo::run(args, cx).await,
             Self::Serve(args) => serve::run(args, cx).await,
             Self::Import(args) => import::run(args, cx).await,
             Self::List(args) => list::run(args, cx).await,

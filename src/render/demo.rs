@@ -1,0 +1,112 @@
+//! `icecore demo`: the main job told to somebody who sees it for the first time.
+
+use crate::block::{BlockRange, BlockSize};
+use crate::ops::demo::Report;
+use crate::ops::diff::Step;
+use crate::render::json::{self, Frame};
+use crate::render::numbers::{blocks, count, span};
+use crate::render::{Format, Printer, Render};
+use serde::Serialize;
+use std::io::{self, Write};
+
+impl Render for Report {
+    fn printer(format: Format) -> Option<Printer<Self>> {
+        match format {
+            Format::Text => Some(text),
+            Format::Json => Some(as_json),
+            Format::Jsonl | Format::Csv | Format::Cbt => None,
+        }
+    }
+}
+
+/// Ranges shown for each step; the rest is counted.
+const RANGES_SHOWN: usize = 8;
+
+fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let volume = report.geometry.volume_size;
+    writeln!(out, "Three nights of one {volume} ext4 volume went into a store through the AWS SDK and HTTP.\n")?;
+    writeln!(out, "IMPORTED")?;
+    for (number, night) in report.nights.iter().enumerate() {
+        let import = &night.import;
+        let inherited = match import.blocks_inherited {
+            0 => String::new(),
+            same => format!(", {} inherited", count(same)),
+        };
+        let sent = blocks(import.blocks_written);
+        writeln!(out, "  night {number}  {}  {sent} sent{inherited}", import.snapshot_id)?;
+        writeln!(out, "           {}", night.story)?;
+    }
+    writeln!(out, "\nCHANGED")?;
+    for (number, step) in report.diff.steps.iter().enumerate() {
+        changed(out, number, step)?;
+    }
+    if let Some(churn) = report.diff.churn.first() {
+        writeln!(out, "  most often: blocks {}, in {} of {} nights", churn.range, churn.times, report.diff.steps.len())?;
+    }
+    writeln!(out, "\nEXPORTED")?;
+    let export = &report.export;
+    let (written, holes) = (export.bytes_written, blocks(export.holes));
+    writeln!(out, "  {} as a sparse image: {written} written, {holes} left as holes", export.snapshot_id)?;
+    writeln!(out, "\nVERIFIED")?;
+    match report.differing.len() {
+        0 => writeln!(
+            out,
+            "  byte for byte the image that was imported: {}, {}",
+            blocks(report.blocks_verified),
+            report.size_verified()
+        )?,
+        n => writeln!(out, "  FAILED: {} differ from the image that was imported", blocks(n))?,
+    }
+    let requests = report.requests;
+    writeln!(out, "\n{} requests in {}.", count(requests.sent()), span(report.elapsed))
+}
+
+fn changed(out: &mut dyn Write, number: usize, step: &Step) -> io::Result<()> {
+    let delta = &step.delta;
+    let (n, size) = (blocks(delta.len()), step.changed_size());
+    let changed = delta.changed();
+    let ranges: Vec<BlockRange> = changed.ranges().collect();
+    let runs = if ranges.len() == 1 { "1 range".to_owned() } else { format!("{} ranges", count(ranges.len() as u64)) };
+    writeln!(out, "  night {number} to {}: {n}, {size}, in {runs}", number + 1)?;
+    let shown: Vec<_> = ranges.iter().take(RANGES_SHOWN).map(ToString::to_string).collect();
+    let rest = ranges.len().saturating_sub(RANGES_SHOWN);
+    let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+    writeln!(out, "           blocks {}{more}", shown.join(" "))
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    store: String,
+    volume_size_gib: u32,
+    snapshots: Vec<&'a str>,
+    steps: Vec<StepView>,
+    blocks_verified: u64,
+    bytes_verified: u64,
+    verified: bool,
+}
+
+#[derive(Serialize)]
+struct StepView {
+    changed_blocks: u64,
+    changed_bytes: u64,
+    ranges: Vec<[u32; 2]>,
+}
+
+fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let steps = report.diff.steps.iter().map(|step| StepView {
+        changed_blocks: step.delta.len(),
+        changed_bytes: BlockSize::EBS.of(step.delta.len()).bytes(),
+        ranges: step.delta.changed().ranges().map(|range| [range.start().get(), range.len()]).collect(),
+    });
+    let view = View {
+        store: report.store.display().to_string(),
+        volume_size_gib: report.geometry.volume_size.get(),
+        snapshots: report.nights.iter().map(|night| night.import.snapshot_id.as_str()).collect(),
+        steps: steps.collect(),
+        blocks_verified: report.blocks_verified,
+        bytes_verified: report.size_verified().bytes(),
+        verified: report.is_verified(),
+    };
+    let frame = Frame { complete: true, requests: report.requests, elapsed: Some(report.elapsed) };
+    json::object(out, "demo", frame, &view)
+}
