@@ -9,6 +9,8 @@
 //! lags. What is kept in memory alone is the time of the last write, which a restart counts anew.
 
 mod encryption;
+#[cfg(test)]
+mod tests;
 
 pub use encryption::{Encryption, EncryptionError};
 
@@ -136,7 +138,8 @@ impl Account {
         self.memory().ended.get(id).copied()
     }
 
-    /// Starts a snapshot with `make`, unless this client token has started one already: then it is that one.
+    /// Starts a snapshot with `make`, unless this client token has started one that is still there: then it is
+    /// that one.
     pub fn start_once<E: From<Fault>>(
         &self,
         token: Option<&str>,

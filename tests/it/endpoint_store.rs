@@ -86,3 +86,31 @@ async fn a_store_that_is_only_read_is_served_but_not_written() {
     assert_eq!(denied.kind, Kind::Denied);
     running.stop().await;
 }
+
+/// Cuts every file below to half its size.
+fn damage(dir: &Path) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            damage(&entry.path());
+        } else {
+            let file = std::fs::File::options().write(true).open(entry.path()).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_block_is_a_failure_of_the_service_and_never_wrong_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let (running, ebs) = serve(dir.path()).await;
+    let id = conformance::written(&ebs, &ebs, None, &[conformance::filled(1, 1)]).await;
+    running.stop().await;
+    damage(&dir.path().join("blocks"));
+    let (running, ebs) = serve(dir.path()).await;
+    let source = ebs.open(&id).await.unwrap();
+    let page = source.list(Cursor::start()).await.unwrap();
+    assert_eq!(source.fetch(&page.entries[0]).await.unwrap_err().kind, Kind::Service);
+    assert_eq!(source.list(Cursor::start()).await.unwrap().entries.len(), 1, "the rest is served");
+    running.stop().await;
+}
