@@ -15,3 +15,4 @@ mod formats;
 mod lab;
 mod main_job;
 mod store;
+mod together;

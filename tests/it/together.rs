@@ -1,0 +1,155 @@
+//! Several runs of the program at once, and runs that are killed.
+
+use crate::cli::{Here, Outcome, one_object};
+use crate::lab::{compare, generation};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+/// `icecore serve`, killed with the test if the test does not stop it.
+struct Serve {
+    child: Child,
+    url: String,
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Serve {
+    fn start(here: &Here) -> Self {
+        let mut command = here.command(&["serve", "--local", "store", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
+        Self { child, url, _stdout: stdout }
+    }
+
+    /// The program, aimed at this endpoint.
+    fn command(&self, here: &Here, words: &[&str]) -> Command {
+        let mut command = here.command(words);
+        command.args(["--endpoint-url", &self.url, "--region", "us-east-1", "--progress", "never"]);
+        command.env("AWS_ACCESS_KEY_ID", "AKTEST").env("AWS_SECRET_ACCESS_KEY", "secret");
+        command
+    }
+
+    fn run(&self, here: &Here, words: &[&str]) -> Outcome {
+        Outcome::of(&self.command(here, words).output().unwrap())
+    }
+
+    fn terminate(mut self) -> i32 {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::TERM)
+            .unwrap();
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn imported(outcome: &Outcome) -> String {
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    one_object(&outcome.stdout)["snapshot_id"].as_str().unwrap().to_owned()
+}
+
+/// Kills a day: two by default, all of the full count where the environment asks for it.
+fn kills(full: u64) -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "how a full run is asked for")]
+    let seeds = std::env::var("ICECORE_SEEDS").ok().and_then(|count| count.parse::<u64>().ok());
+    seeds.map_or(2, |seeds| seeds.min(full))
+}
+
+/// SIGKILL after some time that differs from round to round. Whether it was still running then.
+fn killed_after(mut child: Child, wait: Duration) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "another process is given time to do some of its work")]
+    std::thread::sleep(wait);
+    let running = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    running
+}
+
+#[test]
+fn a_server_an_import_and_two_readers_share_one_store() {
+    let here = Here::new();
+    let serve = Serve::start(&here);
+    let first = imported(&serve.run(&here, &["import", text(&generation(0)), "--format", "json"]));
+    let mut importing = serve.command(&here, &["import", text(&generation(1)), "--parent", &first, "--format", "json"]);
+    let importing = importing.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut readers: Vec<Child> = Vec::new();
+    for name in ["a.img", "b.img"] {
+        let words = ["export", &first, name, "--no-sync", "--local", "store", "--progress", "never"];
+        readers.push(here.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    }
+    for reader in readers {
+        let outcome = Outcome::of(&reader.wait_with_output().unwrap());
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+    }
+    imported(&Outcome::of(&importing.wait_with_output().unwrap()));
+    for name in ["a.img", "b.img"] {
+        assert!(compare(&generation(0), &here.path(name)).0.is_empty(), "{name}");
+    }
+    // The store has one writer, and that is the server.
+    here.run(&["import", text(&generation(1)), "--local", "store"]).refused(2, &["locked by", "icecore serve"]);
+    assert_eq!(serve.terminate(), 0, "SIGTERM ends the server cleanly");
+}
+
+#[test]
+fn a_killed_import_goes_on_into_the_same_snapshot() {
+    let here = Here::new();
+    let serve = Serve::start(&here);
+    let image = generation(2);
+    for round in 0..kills(20) {
+        let words = ["import", text(&image), "--format", "json"];
+        let mut child = serve.command(&here, &words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let was_running = killed_after(child, Duration::from_millis(150 + 97 * (round % 7)));
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).unwrap();
+        let begun = said.split_whitespace().find(|word| word.starts_with("snap-")).map(str::to_owned);
+        let outcome = serve.run(&here, &words);
+        let id = imported(&outcome);
+        if let Some(begun) = begun.filter(|_| was_running) {
+            let begun = begun.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
+            assert_eq!(id, begun, "the same snapshot as the killed run: {said}");
+        }
+        let name = format!("out{round}.img");
+        let exported = serve.run(&here, &["export", &id, &name, "--no-sync"]);
+        assert_eq!(exported.code, 0, "{exported:?}");
+        assert!(compare(&image, &here.path(&name)).0.is_empty(), "round {round}");
+        std::fs::remove_file(here.path(&name)).unwrap();
+    }
+}
+
+#[test]
+fn a_killed_export_goes_on_and_is_byte_identical() {
+    let here = Here::new();
+    let serve = Serve::start(&here);
+    let image = generation(3);
+    let id = imported(&serve.run(&here, &["import", text(&image), "--format", "json"]));
+    for round in 0..kills(20) {
+        let name = format!("out{round}.img");
+        let words = ["export", &id, &name];
+        let child = serve.command(&here, &words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        killed_after(child, Duration::from_millis(60 + 83 * (round % 7)));
+        if !here.path(&name).exists() {
+            let outcome = serve.run(&here, &words);
+            assert_eq!(outcome.code, 0, "{outcome:?}");
+        }
+        assert!(compare(&image, &here.path(&name)).0.is_empty(), "round {round}");
+        let parts = std::fs::read_dir(here.path(".")).unwrap().filter(|entry| {
+            entry.as_ref().unwrap().file_name().to_string_lossy().ends_with("icecore-part")
+        });
+        assert_eq!(parts.count(), 0, "nothing half-done is left");
+        std::fs::remove_file(here.path(&name)).unwrap();
+    }
+}
