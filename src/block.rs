@@ -4,6 +4,7 @@
 //! crate counts in them. Units are types here, so that an index is never taken for an offset or a count.
 //! No I/O, no async.
 
+mod batch;
 mod content;
 mod digest;
 mod geometry;

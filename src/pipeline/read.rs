@@ -13,7 +13,7 @@ use crate::block::{BlockIndex, BlockSet, BlockSize};
 use crate::fault::{Fault, Kind, Place, TokenKind};
 use crate::monitor::Event;
 use crate::pipeline::attempt::{Ask, Tries, interrupted};
-use crate::pipeline::check::{BATCH, check};
+use crate::pipeline::check::{BATCH, block_of, check};
 use crate::pipeline::walk::Walk;
 use crate::pipeline::{Action, Engine};
 use crate::source::{BlockSink, BlockSource, Cursor, Fetched, Listed};
@@ -307,7 +307,8 @@ async fn listed_again(engine: &Engine, source: &dyn BlockSource, index: BlockInd
 /// The owned job: hash a batch, hand what is right to the sink.
 fn deliver(place: &Place, batch: Vec<Unchecked>, sink: &dyn BlockSink) -> Result<Outcome, Fault> {
     let mut outcome = Outcome { delivered: 0, wrong: Vec::new() };
-    let checked = check(place, batch.iter().map(|block| (&block.job.listed, block.fetched.clone())));
+    let unchecked: Vec<_> = batch.iter().map(|block| (&block.job.listed, &block.fetched)).collect();
+    let checked = check(place, &unchecked);
     for (block, checked) in batch.into_iter().zip(checked) {
         let Unchecked { job, claim, .. } = block;
         match checked {
@@ -320,13 +321,6 @@ fn deliver(place: &Place, batch: Vec<Unchecked>, sink: &dyn BlockSink) -> Result
         drop(claim);
     }
     Ok(outcome)
-}
-
-fn block_of(place: &Place, index: BlockIndex) -> Place {
-    match place {
-        Place::Snapshot(id) => Place::Block(id.clone(), index),
-        other => other.clone(),
-    }
 }
 
 async fn next_page(pages: &mut Option<mpsc::Receiver<Vec<Listed>>>) -> Option<Vec<Listed>> {
