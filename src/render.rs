@@ -17,6 +17,7 @@ mod map;
 mod numbers;
 mod ranges;
 mod show;
+mod store_check;
 mod table;
 
 pub use escape::escaped;

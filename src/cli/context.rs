@@ -22,7 +22,6 @@ impl Context {
     pub(crate) fn new(global: Global, stop: Stop) -> Self {
         let progress = Arc::new(Progress::new(&global));
         log::start(&global, progress.bar());
-        progress.keep_saying();
         Self { global, progress, stop }
     }
 

@@ -4,7 +4,7 @@ use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access};
-use crate::cli::pending as ops;
+use crate::ops;
 use crate::render::Format;
 use crate::snapshot::SnapshotId;
 

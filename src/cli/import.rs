@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::log::NOTE;
 use crate::cli::open::{self, Access};
-use crate::cli::pending as ops;
+use crate::ops;
 use crate::snapshot::{SnapshotId, Tag};
 use std::path::PathBuf;
 

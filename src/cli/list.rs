@@ -4,8 +4,8 @@ use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access};
-use crate::cli::pending as ops;
 use crate::control::SnapshotQuery;
+use crate::ops;
 use crate::snapshot::{SnapshotState, Tag, VolumeId};
 
 /// List own snapshots and which of them belong together

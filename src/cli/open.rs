@@ -1,15 +1,27 @@
 //! Turns what was typed into a place to work on, and nothing else.
 
+use crate::aws::{self, Deadlines, Session};
+use crate::cli::args::Global;
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
+use crate::cli::settings;
+use crate::control::Snapshots;
+use crate::ebs::Ebs;
+use crate::endpoint::{self, Running, Shelves};
+use crate::fault::{Fault, Kind, Place};
 use crate::ops::{Engine, Services};
+use crate::pipeline::{Renew, Settings};
+use crate::store::{Store, StoreWriter};
+use futures_util::future::FutureExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a command does with the snapshots of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Only reads: a local store must be there, and is not locked.
     Read,
-    /// Adds to them: a local store is made where there is none, and is ours alone meanwhile.
+    /// Adds to them: a local store is made where there is none, and nobody else writes to it meanwhile.
     Write,
 }
 
@@ -18,9 +30,106 @@ pub(crate) enum Access {
 pub(crate) struct Opened {
     pub services: Services,
     pub engine: Engine,
+    /// The endpoint in front of a local store; it stops when this is dropped.
+    _endpoint: Option<Running>,
 }
 
 /// Opens the place that the global options name.
-pub(crate) async fn open(_: &Context, _: Access) -> Result<Opened, Complaint> {
-    Err(Complaint::Usage("this build cannot do that".to_owned()))
+pub(crate) async fn open(cx: &Context, access: Access) -> Result<Opened, Complaint> {
+    let state_dir = settings::state_dir(cx.global())?;
+    // Credentials may come from slow services; whoever interrupts that gets their prompt back.
+    let (session, label, endpoint) = tokio::select! {
+        found = find(cx.global(), access) => found?,
+        () = cx.stop().requested() => {
+            return Err(Fault::new(Kind::Interrupted, Place::Service, "interrupted before anything was asked").into());
+        }
+    };
+    let settings = settings::settings(cx.global(), state_dir, session.is_aws());
+    let engine = Engine::new(settings, Arc::clone(cx.progress()) as _, cx.stop().clone());
+    cx.progress().keep_saying();
+    let ebs = Arc::new(Ebs::new(&session));
+    let services = Services {
+        label,
+        blocks: Arc::clone(&ebs) as _,
+        writer: ebs,
+        snapshots: control(&session),
+        max_usd: session.is_aws().then_some(cx.global().max_usd),
+    };
+    Ok(Opened { services, engine: engine.renewing(renewal(session)), _endpoint: endpoint })
+}
+
+/// An engine for work that asks no service.
+pub(crate) fn local_engine(cx: &Context) -> Engine {
+    cx.progress().keep_saying();
+    let settings = Settings::open(PathBuf::new());
+    Engine::new(settings, Arc::clone(cx.progress()) as _, cx.stop().clone())
+}
+
+/// A session, what the place is called in checkpoints, and the endpoint started for it.
+async fn find(global: &Global, access: Access) -> Result<(Session, String, Option<Running>), Complaint> {
+    match (&global.local, &global.endpoint_url) {
+        (Some(_), Some(_)) => {
+            let what = "--local (or ICECORE_LOCAL) and --endpoint-url name two places; give one of them";
+            Err(Complaint::Usage(what.to_owned()))
+        }
+        (Some(dir), None) => {
+            let (session, endpoint) = local(dir, global.region.as_deref(), access).await?;
+            let dir = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+            Ok((session, format!("local:{}", dir.display()), Some(endpoint)))
+        }
+        (None, url) => {
+            let session = Session::load(aws::Options {
+                region: global.region.clone(),
+                profile: global.profile.clone(),
+                endpoint_url: url.clone(),
+                deadlines: Deadlines::default(),
+            })
+            .await?;
+            let label = url.clone().unwrap_or_else(|| settings::label(&session));
+            Ok((session, label, None))
+        }
+    }
+}
+
+/// A store behind an endpoint of our own, which lets in nobody but us.
+async fn local(dir: &Path, region: Option<&str>, access: Access) -> Result<(Session, Running), Complaint> {
+    let shelves = match access {
+        Access::Read => Shelves::read_only(Arc::new(Store::open(dir)?)),
+        Access::Write => Shelves::writable(Arc::new(StoreWriter::open_or_create(dir, &who("import"))?)),
+    };
+    let key = endpoint::random_access_key()?;
+    let config = endpoint::Config { access_key: Some(key.clone()), ..endpoint::Config::default() };
+    let running = endpoint::start(config, shelves).await?;
+    let keys = aws::Local {
+        url: running.url(),
+        access_key_id: key.clone(),
+        secret_access_key: key,
+        region: region.unwrap_or("us-east-1").to_owned(),
+    };
+    Ok((Session::local(keys, Deadlines::default())?, running))
+}
+
+/// How a writer of a store is named to the next one that would like to be.
+pub(crate) fn who(command: &str) -> String {
+    format!("icecore {command}, pid {}", std::process::id())
+}
+
+#[cfg(feature = "ec2")]
+#[expect(clippy::unnecessary_wraps, reason = "without the feature there is none")]
+fn control(session: &Session) -> Option<Arc<dyn Snapshots>> {
+    Some(Arc::new(crate::ec2::Ec2::new(session)))
+}
+
+#[cfg(not(feature = "ec2"))]
+fn control(_: &Session) -> Option<Arc<dyn Snapshots>> {
+    None
+}
+
+/// Called before a request, it notes which credentials will sign that; what it returns loads them again, unless
+/// somebody else has done so since.
+fn renewal(session: Session) -> Renew {
+    Arc::new(move || {
+        let (session, seen) = (session.clone(), session.generation());
+        Box::new(move || async move { session.refresh(seen).await }.boxed())
+    })
 }

@@ -3,7 +3,13 @@
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::log::NOTE;
+use crate::cli::open::who;
+use crate::cli::output::to_stdout;
+use crate::endpoint::{self, Shelves};
+use crate::store::StoreWriter;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Serve the store in --local DIR through the EBS direct APIs, EC2 and STS, on one loopback port
 ///
@@ -22,5 +28,17 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
-    crate::cli::pending::serve(args.listen, cx)
+    cx.text_only()?;
+    let Some(dir) = &cx.global().local else {
+        return Err(Complaint::Usage("no store to serve; give --local DIR or set ICECORE_LOCAL".to_owned()));
+    };
+    let store = StoreWriter::open_or_create(dir, &who("serve"))?;
+    let config = endpoint::Config { listen: args.listen, ..endpoint::Config::default() };
+    let running = endpoint::start(config, Shelves::writable(Arc::new(store))).await?;
+    let url = running.url();
+    to_stdout(|out| writeln!(out, "listening on {url}"))?;
+    tracing::info!(target: NOTE, "for the AWS CLI and SDKs: AWS_ENDPOINT_URL_EBS={url} AWS_ENDPOINT_URL_EC2={url}");
+    cx.stop().requested().await;
+    running.stop().await;
+    Ok(Exit::Clean)
 }

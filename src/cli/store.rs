@@ -3,6 +3,8 @@
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::open;
+use crate::ops;
 use std::path::PathBuf;
 
 /// Look after a store
@@ -25,5 +27,9 @@ enum Command {
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let Command::Check { dir } = args.command;
-    crate::cli::pending::store_check(&dir, cx)
+    let output = cx.output()?;
+    let report = ops::store_check::run(&dir, &open::local_engine(cx)).await?;
+    let exit = if report.found.is_clean() { Exit::Clean } else { Exit::Findings };
+    output.show(&report)?;
+    Ok(exit)
 }

@@ -50,6 +50,7 @@ macro_rules! takes_globals {
 }
 
 takes_globals! {
+    demo_takes_global_options_before_and_after: "demo" "--keep" "dir";
     serve_takes_global_options_before_and_after: "serve" "--listen" "127.0.0.1:0";
     import_takes_global_options_before_and_after: "import" "disk.img" "--tag" "a=b";
     list_takes_global_options_before_and_after: "list" "--volume" "vol-01";

@@ -79,14 +79,21 @@ impl Engine {
         F: Future<Output = Result<T, Fault>>,
     {
         loop {
-            self.gate.pass(ask.action, ask.snapshot).await;
+            tokio::select! {
+                () = self.gate.pass(ask.action, ask.snapshot) => {}
+                () = self.stop.requested() => return Err(interrupted()),
+            }
             self.tally.sent(ask.action);
             let renewal = self.renew.as_ref().map(|renew| renew());
             let deadline = self.settings.deadline;
-            let answer = tokio::time::timeout(deadline, send()).await.unwrap_or_else(|_| {
-                let what = format!("no answer within {} seconds", deadline.as_secs());
-                Err(Fault::new(Kind::Timeout, ask.place.clone(), what))
-            });
+            let answer = tokio::select! {
+                answer = tokio::time::timeout(deadline, send()) => answer.unwrap_or_else(|_| {
+                    let what = format!("no answer within {} seconds", deadline.as_secs());
+                    Err(Fault::new(Kind::Timeout, ask.place.clone(), what))
+                }),
+                // A page under way is worth nothing to the next run; a block, or a start, may be.
+                () = self.stop.requested(), if ask.action == Action::List => return Err(interrupted()),
+            };
             match answer {
                 Ok(answer) => {
                     self.gate.succeeded(ask.action, ask.snapshot);

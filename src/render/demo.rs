@@ -120,6 +120,6 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         bytes_verified: report.size_verified().bytes(),
         verified: report.is_verified(),
     };
-    let frame = Frame { complete: true, requests: report.requests, elapsed: Some(report.elapsed) };
+    let frame = Frame { complete: true, requests: Some(report.requests), elapsed: Some(report.elapsed) };
     json::object(out, "demo", frame, &view)
 }

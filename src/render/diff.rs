@@ -129,20 +129,22 @@ fn text_of(step: &Step, out: &mut dyn Write) -> io::Result<()> {
     if step.delta.is_empty() {
         return writeln!(out, "  nothing was written between them");
     }
-    let size = |n: u64| -> ByteSize { BlockSize::EBS.of(n) };
+    let amount = |n: u64| match n {
+        0 => "none".to_owned(),
+        n => format!("{}, {}", BlockSize::EBS.of(n), blocks(n)),
+    };
     let changed = step.delta.changed();
-    let (new, gone) = (step.delta.only_in_second.len(), step.delta.only_in_first.len());
     let both = step.delta.in_both.len();
     let mut facts = vec![
-        ("changed", format!("{}, {}", size(step.delta.len()), blocks(step.delta.len()))),
-        ("rewritten", format!("{}, {}", size(both), blocks(both))),
-        ("new", format!("{}, {} only in the second", size(new), blocks(new))),
-        ("gone", format!("{}, {} only in the first", size(gone), blocks(gone))),
+        ("changed", amount(step.delta.len())),
+        ("rewritten", amount(both)),
+        ("only in second", amount(step.delta.only_in_second.len())),
+        ("only in first", amount(step.delta.only_in_first.len())),
     ];
     if let Some(same) = step.identical {
         facts.push((
             "identical",
-            format!("{} of the {} rewritten hold the same bytes", count(same), count(both)),
+            format!("{} of the {} rewritten, same bytes in both", count(same), count(both)),
         ));
     }
     table::facts(out, &facts)?;

@@ -41,7 +41,7 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         blocks_resumed: report.blocks_resumed,
         synced: report.synced,
     };
-    let frame = Frame { complete: true, requests: report.requests, elapsed: Some(report.elapsed) };
+    let frame = Frame { complete: true, requests: Some(report.requests), elapsed: Some(report.elapsed) };
     json::object(out, "export", frame, &view)
 }
 

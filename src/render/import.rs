@@ -49,7 +49,7 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     };
     // A snapshot that was not seen to be completed may still go to the state error.
     let frame =
-        Frame { complete: report.completed, requests: report.requests, elapsed: Some(report.elapsed) };
+        Frame { complete: report.completed, requests: Some(report.requests), elapsed: Some(report.elapsed) };
     json::object(out, "import", frame, &view)
 }
 

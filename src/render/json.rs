@@ -12,7 +12,8 @@ struct Enveloped<'a, V> {
     state: &'static str,
     #[serde(flatten)]
     view: &'a V,
-    requests: RequestsView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<RequestsView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     elapsed_ms: Option<u64>,
 }
@@ -27,18 +28,26 @@ struct RequestsView {
     retried: u64,
 }
 
+impl From<Requests> for RequestsView {
+    fn from(requests: Requests) -> Self {
+        let Requests { list, get, put, control, throttled, retried } = requests;
+        Self { list, get, put, control, throttled, retried }
+    }
+}
+
 /// What comes with a view: whether the work was completed, and what it took.
 #[derive(Clone, Copy)]
 pub(super) struct Frame {
     pub complete: bool,
-    pub requests: Requests,
+    /// `None` where no service is asked.
+    pub requests: Option<Requests>,
     pub elapsed: Option<Duration>,
 }
 
 impl Frame {
     /// Of work that is completed when it returns, and whose time is of no interest.
     pub(super) fn complete(requests: Requests) -> Self {
-        Self { complete: true, requests, elapsed: None }
+        Self { complete: true, requests: Some(requests), elapsed: None }
     }
 }
 
@@ -49,14 +58,13 @@ pub(super) fn object<V: Serialize>(
     frame: Frame,
     view: &V,
 ) -> io::Result<()> {
-    let Requests { list, get, put, control, throttled, retried } = frame.requests;
     line(
         out,
         &Enveloped {
             schema: format!("icecore/{schema}/1"),
             state: if frame.complete { "complete" } else { "incomplete" },
             view,
-            requests: RequestsView { list, get, put, control, throttled, retried },
+            requests: frame.requests.map(RequestsView::from),
             elapsed_ms: frame.elapsed.map(|elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
         },
     )

@@ -2,8 +2,19 @@
 
 use crate::cli::{Here, golden};
 
-const COMMANDS: [&str; 10] =
-    ["serve", "import", "list", "show", "blocks", "diff", "export", "store check", "completions", "man"];
+const COMMANDS: [&str; 11] = [
+    "demo",
+    "serve",
+    "import",
+    "list",
+    "show",
+    "blocks",
+    "diff",
+    "export",
+    "store check",
+    "completions",
+    "man",
+];
 
 #[test]
 fn help_is_a_result_and_is_as_reviewed() {
@@ -167,4 +178,19 @@ fn a_full_standard_output_is_a_local_error() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(7));
     assert!(stderr.contains("standard output: cannot write the result: no space left on device"), "{stderr}");
+}
+
+#[test]
+fn the_readme_shows_every_exit_code_as_its_doc_comment_has_it() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let (code, readme) = (read("src/cli/exit.rs"), read("README.md"));
+    let variants = code.split("pub enum Exit {").nth(1).unwrap().split('}').next().unwrap();
+    let lines: Vec<_> = variants.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines.len(), 2 * 11);
+    for pair in lines.chunks(2) {
+        let meaning = pair[0].strip_prefix("/// ").unwrap();
+        let number = pair[1].split(" = ").nth(1).unwrap().trim_end_matches(',');
+        assert!(readme.contains(&format!("| {number} | {meaning} |")), "{number}: {meaning}");
+    }
 }

@@ -38,6 +38,9 @@ const NEIGHBOURS: [(&str, &str, &str); 2] = [
     ("snapshot", "block", "facts of a snapshot are counted in blocks and bytes"),
 ];
 
+/// A crate that every module may name.
+const ANYBODY: &str = "*";
+
 /// Who may name a crate. One that is not listed here may be named by nobody.
 const KEYS: &[(&str, &[&str])] = &[
     ("anyhow", &["cli"]),
@@ -56,11 +59,12 @@ const KEYS: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli"]),
     ("comfy_table", &["render"]),
     ("crc32fast", &["pipeline", "store"]),
-    ("fastrand", &["endpoint", "pipeline", "synthetic"]),
-    ("futures_util", &["source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops"]),
-    ("getrandom", &["endpoint", "store"]),
+    ("fastrand", &["endpoint", "pipeline", "store", "synthetic"]),
+    ("futures_util", &["cli", "source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops"]),
+    ("getrandom", &["endpoint", "ops", "store"]),
     ("hmac", &["endpoint"]),
-    ("http", &["endpoint"]),
+    ("hmac", &["endpoint"]),
+    ("http", &["aws", "endpoint"]),
     ("http_body_util", &["endpoint"]),
     ("hyper", &["endpoint"]),
     ("hyper_util", &["endpoint"]),
@@ -69,22 +73,16 @@ const KEYS: &[(&str, &[&str])] = &[
     ("percent_encoding", &["endpoint"]),
     ("quick_xml", &["endpoint"]),
     ("rustix", &["device", "store"]),
-    ("serde", &["endpoint", "render", "store"]),
-    ("serde_json", &["endpoint", "render", "store"]),
+    ("serde", &["endpoint", "pipeline", "render", "store"]),
+    ("serde_json", &["endpoint", "pipeline", "render", "store"]),
     ("sha2", &["block", "endpoint"]),
     ("tempfile", &["cli"]),
-    (
-        "thiserror",
-        &[
-            "block", "snapshot", "cost", "render", "account", "aws", "ebs", "ec2", "endpoint", "pipeline",
-            "store",
-        ],
-    ),
+    ("thiserror", &[ANYBODY]),
     // Its clock is everybody's from floor 2 on; its tasks and sockets belong to these.
     ("tokio", &["source", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops", "cli"]),
     ("tracing", &["aws", "ebs", "ec2", "endpoint", "pipeline", "store", "ops", "cli"]),
     ("tracing_subscriber", &["cli"]),
-    ("zstd", &["store"]),
+    ("zstd", &["device", "store"]),
 ];
 
 /// Words that belong to some modules only, and why.
@@ -98,8 +96,10 @@ const WORDS: &[(&str, &[&str], &str)] = &[
 ];
 
 /// What the lowest floors do without.
-const PURE: [(u8, &[&str]); 2] =
-    [(0, &["async fn", "async move", "std::fs", "std::io", "std::net"]), (1, &["std::fs", "std::net"])];
+const PURE: [(u8, &[&str]); 2] = [
+    (0, &["async fn", "async move", "std::fs", "std::io", "std::net"]),
+    (1, &["std::fs", "TcpStream", "TcpListener", "UdpSocket"]),
+];
 
 struct File {
     /// Below `src`: `block/set.rs`.
@@ -215,7 +215,7 @@ fn floor(module: &str) -> Option<u8> {
 fn violations(files: &[File]) -> Vec<String> {
     let mut found = Vec::new();
     for file in files {
-        if !file.text.starts_with("//! ") {
+        if !file.text.starts_with("//! ") && !file.is_test() {
             found.push(format!("{}: does not open with what it is", file.path));
         }
         let Some(module) = file.module() else { continue };
@@ -240,7 +240,8 @@ fn violations(files: &[File]) -> Vec<String> {
             say("climbs out of its module with super::".to_owned());
         }
         for (key, holders) in KEYS {
-            if occurs(&code, &format!("{key}::")) && !holders.contains(&module) {
+            if occurs(&code, &format!("{key}::")) && !holders.contains(&ANYBODY) && !holders.contains(&module)
+            {
                 say(format!("names {key}, which is for {}", holders.join(", ")));
             }
         }

@@ -4,6 +4,9 @@
 mod aws;
 mod cli;
 mod cli_golden;
+mod cli_local;
+mod cli_serve;
+mod cli_signals;
 mod cli_usage;
 mod ebs;
 #[cfg(feature = "ec2")]

@@ -1,0 +1,117 @@
+//! How hard to work, from what was typed and where.
+
+use crate::aws::Session;
+use crate::block::{BlockSize, ByteSize};
+use crate::cli::args::{Global, Limit, Share};
+use crate::cli::complaint::Complaint;
+use crate::pipeline::Settings;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What an account may do by default (EBS user guide, "ebs-resource-quotas"): blocks and pages a second.
+const QUOTA_BLOCKS: u32 = 1_000;
+const QUOTA_LISTS: u32 = 50;
+
+/// Bounds of a run.
+pub(crate) fn settings(global: &Global, state_dir: PathBuf, is_aws: bool) -> Settings {
+    let mut settings =
+        if is_aws { Settings::within_aws_quotas(state_dir) } else { Settings::open(state_dir) };
+    if let Some(share) = global.quota_share.filter(|_| is_aws) {
+        within(&mut settings, share);
+    }
+    if let Some(Limit(rate)) = global.rate_get {
+        settings.blocks_per_second = rate.map(|rate| rate.get());
+        settings.blocks_per_second_per_snapshot = settings.blocks_per_second;
+    }
+    if let Some(Limit(rate)) = global.rate_list {
+        settings.lists_per_second = rate.map(|rate| rate.get());
+    }
+    if let Some(in_flight) = global.concurrency.0 {
+        settings.concurrency = Some(in_flight.get());
+        // Every block in flight will want its bytes; half as many again wait to be delivered.
+        let claimed = BlockSize::EBS.of(in_flight.get() as u64 * 3 / 2);
+        settings.memory = ByteSize::max(settings.memory, claimed);
+    }
+    settings
+}
+
+fn within(settings: &mut Settings, share: Share) {
+    settings.blocks_per_second = Some(share.of(QUOTA_BLOCKS));
+    settings.blocks_per_second_per_snapshot = settings.blocks_per_second;
+    settings.lists_per_second = Some(share.of(QUOTA_LISTS));
+}
+
+/// Where checkpoints are kept: what was asked for, or below the XDG state directory.
+pub(crate) fn state_dir(global: &Global) -> Result<PathBuf, Complaint> {
+    if let Some(dir) = &global.state_dir {
+        return Ok(dir.clone());
+    }
+    let absolute = |dir: OsString| Some(PathBuf::from(dir)).filter(|dir| dir.is_absolute());
+    variable("XDG_STATE_HOME")
+        .and_then(absolute)
+        .or_else(|| Some(absolute(variable("HOME")?)?.join(".local/state")))
+        .map(|dir| dir.join("icecore"))
+        .ok_or_else(|| {
+            let what = "no home directory to keep checkpoints in; give --state-dir DIR or set ICECORE_STATE";
+            Complaint::Usage(what.to_owned())
+        })
+}
+
+/// What an account is called in checkpoints: its Region, or whatever stands in for AWS.
+pub(crate) fn label(session: &Session) -> String {
+    let instead = || variable("AWS_ENDPOINT_URL_EBS").or_else(|| variable("AWS_ENDPOINT_URL"));
+    match session.is_aws() {
+        true => session.region().to_owned(),
+        false => instead().map_or_else(
+            || format!("profile endpoint in {}", session.region()),
+            |url| url.to_string_lossy().into_owned(),
+        ),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "what clap does not read: XDG, and whom the SDK asks")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        global: Global,
+    }
+
+    fn given(words: &[&str], is_aws: bool) -> Settings {
+        let line = Line::parse_from(["x"].iter().chain(words));
+        settings(&line.global, PathBuf::new(), is_aws)
+    }
+
+    #[test]
+    fn quotas_are_for_aws_alone() {
+        assert_eq!(given(&[], true).blocks_per_second, Some(500));
+        assert_eq!(given(&[], false).blocks_per_second, None);
+        let shared = given(&["--quota-share", "0.1"], true);
+        assert_eq!((shared.blocks_per_second, shared.lists_per_second), (Some(100), Some(5)));
+        assert_eq!(given(&["--quota-share", "0.1"], false).blocks_per_second, None);
+    }
+
+    #[test]
+    fn a_rate_that_was_typed_holds_everywhere() {
+        for is_aws in [true, false] {
+            let settings = given(&["--rate-get", "900", "--rate-list", "none"], is_aws);
+            assert_eq!(settings.blocks_per_second, Some(900));
+            assert_eq!(settings.blocks_per_second_per_snapshot, Some(900));
+            assert_eq!(settings.lists_per_second, None);
+        }
+    }
+
+    #[test]
+    fn many_in_flight_get_memory_for_all() {
+        assert_eq!(given(&["--concurrency", "8"], false).memory, given(&[], false).memory);
+        assert_eq!(given(&["--concurrency", "1024"], false).memory, ByteSize::from_mib(768));
+    }
+}
