@@ -24,7 +24,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let output = cx.output()?;
     let scratch = tempfile::Builder::new().prefix("icecore-demo-").tempdir();
-    let scratch = scratch.map_err(|error| Fault::local(std::env::temp_dir(), "make a directory in it", error))?;
+    let scratch =
+        scratch.map_err(|error| Fault::local(std::env::temp_dir(), "make a directory in it", error))?;
     let dir = args.keep.as_deref().unwrap_or(scratch.path());
     let settings = Settings::open(scratch.path().join("state"));
     let engine = Engine::new(settings, cx.progress().clone(), cx.stop().clone());

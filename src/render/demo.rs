@@ -24,7 +24,10 @@ const RANGES_SHOWN: usize = 8;
 
 fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let volume = report.geometry.volume_size;
-    writeln!(out, "Three nights of one {volume} ext4 volume went into a store through the AWS SDK and HTTP.\n")?;
+    writeln!(
+        out,
+        "Three nights of one {volume} ext4 volume went into a store through the AWS SDK and HTTP.\n"
+    )?;
     writeln!(out, "IMPORTED")?;
     for (number, night) in report.nights.iter().enumerate() {
         let import = &night.import;
@@ -41,7 +44,13 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         changed(out, number, step)?;
     }
     if let Some(churn) = report.diff.churn.first() {
-        writeln!(out, "  most often: blocks {}, in {} of {} nights", churn.range, churn.times, report.diff.steps.len())?;
+        writeln!(
+            out,
+            "  most often: blocks {}, in {} of {} nights",
+            churn.range,
+            churn.times,
+            report.diff.steps.len()
+        )?;
     }
     writeln!(out, "\nEXPORTED")?;
     let export = &report.export;
@@ -66,7 +75,11 @@ fn changed(out: &mut dyn Write, number: usize, step: &Step) -> io::Result<()> {
     let (n, size) = (blocks(delta.len()), step.changed_size());
     let changed = delta.changed();
     let ranges: Vec<BlockRange> = changed.ranges().collect();
-    let runs = if ranges.len() == 1 { "1 range".to_owned() } else { format!("{} ranges", count(ranges.len() as u64)) };
+    let runs = if ranges.len() == 1 {
+        "1 range".to_owned()
+    } else {
+        format!("{} ranges", count(ranges.len() as u64))
+    };
     writeln!(out, "  night {number} to {}: {n}, {size}, in {runs}", number + 1)?;
     let shown: Vec<_> = ranges.iter().take(RANGES_SHOWN).map(ToString::to_string).collect();
     let rest = ranges.len().saturating_sub(RANGES_SHOWN);

@@ -39,8 +39,11 @@ impl Serve {
 
     fn terminate(mut self) -> i32 {
         let pid = i32::try_from(self.child.id()).unwrap();
-        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::TERM)
-            .unwrap();
+        rustix::process::kill_process(
+            rustix::process::Pid::from_raw(pid).unwrap(),
+            rustix::process::Signal::TERM,
+        )
+        .unwrap();
         self.child.wait().unwrap().code().unwrap()
     }
 }
@@ -83,7 +86,8 @@ fn a_server_an_import_and_two_readers_share_one_store() {
     let here = Here::new();
     let serve = Serve::start(&here);
     let first = imported(&serve.run(&here, &["import", text(&generation(0)), "--format", "json"]));
-    let mut importing = serve.command(&here, &["import", text(&generation(1)), "--parent", &first, "--format", "json"]);
+    let mut importing =
+        serve.command(&here, &["import", text(&generation(1)), "--parent", &first, "--format", "json"]);
     let importing = importing.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut readers: Vec<Child> = Vec::new();
     for name in ["a.img", "b.img"] {
@@ -99,7 +103,8 @@ fn a_server_an_import_and_two_readers_share_one_store() {
         assert!(compare(&generation(0), &here.path(name)).0.is_empty(), "{name}");
     }
     // The store has one writer, and that is the server.
-    here.run(&["import", text(&generation(1)), "--local", "store"]).refused(2, &["locked by", "icecore serve"]);
+    here.run(&["import", text(&generation(1)), "--local", "store"])
+        .refused(2, &["locked by", "icecore serve"]);
     assert_eq!(serve.terminate(), 0, "SIGTERM ends the server cleanly");
 }
 
@@ -110,7 +115,8 @@ fn a_killed_import_goes_on_into_the_same_snapshot() {
     let image = generation(2);
     for round in 0..kills(20) {
         let words = ["import", text(&image), "--format", "json"];
-        let mut child = serve.command(&here, &words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            serve.command(&here, &words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let was_running = killed_after(child, Duration::from_millis(150 + 97 * (round % 7)));
         let mut said = String::new();
@@ -146,9 +152,9 @@ fn a_killed_export_goes_on_and_is_byte_identical() {
             assert_eq!(outcome.code, 0, "{outcome:?}");
         }
         assert!(compare(&image, &here.path(&name)).0.is_empty(), "round {round}");
-        let parts = std::fs::read_dir(here.path(".")).unwrap().filter(|entry| {
-            entry.as_ref().unwrap().file_name().to_string_lossy().ends_with("icecore-part")
-        });
+        let parts = std::fs::read_dir(here.path("."))
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with("icecore-part"));
         assert_eq!(parts.count(), 0, "nothing half-done is left");
         std::fs::remove_file(here.path(&name)).unwrap();
     }
