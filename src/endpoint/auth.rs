@@ -1,7 +1,7 @@
 //! Who asks: the Authorization header of Signature Version 4.
 //!
 //! Region, service and access key are parsed, the signature's form is checked, its value is not: an endpoint has
-//! no secret keys. The messages are AWS's.
+//! no secret keys. Codes are those AWS answers with.
 
 use crate::endpoint::wire::Refusal;
 use http::StatusCode;

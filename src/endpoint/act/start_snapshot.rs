@@ -6,9 +6,12 @@ use crate::endpoint::act::World;
 use crate::endpoint::wire::ebs::{Constraints, Time, reply, unreadable};
 use crate::endpoint::wire::{Call, Refusal, Reply};
 use crate::shelf::{Grant, Shelved};
-use crate::snapshot::{NewSnapshot, SnapshotId, SnapshotInfo, SnapshotState, UnixMillis};
+use crate::snapshot::{NewSnapshot, SnapshotId, SnapshotInfo, SnapshotState, Tags, UnixMillis};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+
+/// What [`is_key_arn`] looks for, as the model writes it and a refusal shows it.
+const KEY_ARN: &str = "arn:aws[a-z\\-]*:kms:.*:[0-9]{12}:key/.*";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -80,10 +83,9 @@ fn parse(call: &Call) -> Result<NewSnapshot, Refusal> {
         !text.is_empty() && !text.contains(char::is_whitespace)
     });
     constraints.length("kmsKeyArn", asked.kms_key_arn.as_deref(), 1, 2048);
-    const KEY: &str = "arn:aws[a-z\\-]*:kms:.*:[0-9]{12}:key/.*";
-    constraints.pattern("kmsKeyArn", asked.kms_key_arn.as_deref(), KEY, is_key_arn);
+    constraints.pattern("kmsKeyArn", asked.kms_key_arn.as_deref(), KEY_ARN, is_key_arn);
     constraints.range("timeout", asked.timeout, 10, 4320);
-    let mut tags = crate::snapshot::Tags::new();
+    let mut tags = Tags::new();
     let mut repeated = false;
     for (n, tag) in asked.tags.unwrap_or_default().into_iter().enumerate() {
         let member = |field: &str| format!("tags.{}.member.{field}", n + 1);
@@ -111,7 +113,6 @@ fn parse(call: &Call) -> Result<NewSnapshot, Refusal> {
     })
 }
 
-/// `arn:aws..:kms:..:123456789012:key/..`
 fn is_key_arn(text: &str) -> bool {
     let Some((head, _)) = text.split_once(":key/") else { return false };
     let Some((head, account)) = head.rsplit_once(':') else { return false };

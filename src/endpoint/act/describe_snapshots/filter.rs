@@ -1,6 +1,6 @@
 //! Filters of DescribeSnapshots: one of the values must match, of every filter.
 
-use super::{progress, volume_id};
+use crate::endpoint::act::describe_snapshots::{progress, volume_id};
 use crate::endpoint::wire::ec2::{self, bad, numbered};
 use crate::endpoint::wire::{Call, Refusal};
 use crate::snapshot::SnapshotInfo;
