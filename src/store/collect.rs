@@ -32,7 +32,8 @@ impl Suspects {
     }
 }
 
-/// Removes those suspects that no record and no pending snapshot names. Nobody may put meanwhile.
+/// Moves those suspects that no record and no pending snapshot names to `tmp`, for the caller to empty. Nobody may
+/// put meanwhile, and removing files can take milliseconds each; renaming them does not.
 pub(crate) fn collect(store: &Store, pending: &[Arc<Pending>], mut suspects: Suspects) -> Result<(), Fault> {
     let mut named = HashSet::new();
     for id in store.ids()? {
@@ -59,9 +60,11 @@ pub(crate) fn collect(store: &Store, pending: &[Arc<Pending>], mut suspects: Sus
         }
     }
     let files = &store.files;
-    suspects.layers.iter().try_for_each(|version| files.remove(&files.layer(*version)))?;
+    for version in &suspects.layers {
+        files.discard(&files.layer(*version))?;
+    }
     for digest in &suspects.blocks {
-        files.remove(&files.block(digest))?;
+        files.discard(&files.block(digest))?;
         store.blocks.forget(digest);
     }
     Ok(())

@@ -167,6 +167,15 @@ impl Files {
         }
     }
 
+    /// Moves a file out of the way, to `tmp`; it is well if it has gone.
+    pub(crate) fn discard(&self, path: &Path) -> Result<(), Fault> {
+        let name = path.file_name().unwrap_or_default();
+        match self.disk.rename(path, &self.tmp().join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::local(path, "remove", error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes the files in a directory, which has no directories in it.
     pub(crate) fn empty(&self, dir: &Path) -> Result<(), Fault> {
         self.names(dir)?.iter().try_for_each(|name| self.remove(&dir.join(name)))

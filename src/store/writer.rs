@@ -195,12 +195,15 @@ impl StoreWriter {
 
     /// Removes those suspects that are garbage. A store with damage keeps it, and the sign that it may be there.
     fn swept(&self, suspects: Suspects) -> Result<(), Fault> {
-        let _alone = self.puts.write().unwrap_or_else(PoisonError::into_inner);
+        let alone = self.puts.write().unwrap_or_else(PoisonError::into_inner);
         let pending: Vec<_> =
             self.pending.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let collected = collect(&self.store, &pending, suspects);
+        drop(alone);
         let files = &self.store.files;
-        match collect(&self.store, &pending, suspects) {
+        match collected {
             Ok(()) => {
+                files.empty(&files.tmp())?;
                 // Else the sign could stay away and the garbage come back.
                 files.sync_all()?;
                 files.remove(&files.sweep())

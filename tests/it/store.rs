@@ -191,6 +191,29 @@ fn what_is_deleted_is_gone_for_a_reader_that_knew_it() {
     assert_eq!(reader.find(&id).unwrap(), None);
 }
 
+#[test]
+fn a_put_never_builds_on_a_block_that_is_being_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = StoreWriter::open_or_create(dir.path(), "a test").unwrap();
+    // All write the same blocks, so each finds them stored already while another's deletion removes them.
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..8 {
+                    let id = completed(&writer, None, &[(0, 1), (1, 2), (2, 3)]).info.id;
+                    for (index, fill) in [(0, 1), (1, 2), (2, 3)] {
+                        let content = writer.read(&id, BlockIndex::new(index)).unwrap().unwrap();
+                        assert_eq!(content.digest, filled(fill).digest);
+                    }
+                    writer.delete(&id).unwrap();
+                }
+            });
+        }
+    });
+    let report = store::check(dir.path(), &Silent).unwrap();
+    assert_eq!((report.snapshots, report.damages.len(), report.unnamed), (0, 0, Some(vec![])));
+}
+
 /// The one block file of a store.
 fn block_file(dir: &Path) -> PathBuf {
     let only = |dir: &Path| fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
