@@ -11,3 +11,11 @@ mod unpack;
 pub use file::ImageFile;
 pub use image::{Image, Part};
 pub use unpack::unpack;
+
+use std::path::Path;
+
+/// Names the time since this machine was started: what was written and not made durable is there until its end.
+/// `None` where the system does not tell.
+pub fn boot_id() -> Option<String> {
+    std::fs::read_to_string(Path::new("/proc/sys/kernel/random/boot_id")).ok().map(|id| id.trim().to_owned())
+}

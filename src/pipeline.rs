@@ -21,7 +21,7 @@ mod walk;
 mod write;
 
 pub(crate) use attempt::{Ask, Tries};
-pub use checkpoint::{Checkpoint, Earlier, Mark, Resumed};
+pub use checkpoint::{Checkpoint, Earlier, Found, Mark, Slot};
 pub use engine::{Engine, Renew, Renewal};
 pub use journaled::Journaled;
 pub use read::{Read, Which, block_map, read};

@@ -85,7 +85,7 @@ async fn find(global: &Global, access: Access) -> Result<(Session, String, Optio
                 deadlines: Deadlines::default(),
             })
             .await?;
-            let label = url.clone().unwrap_or_else(|| settings::label(&session));
+            let label = url.clone().unwrap_or_else(|| settings::label(global, &session));
             Ok((session, label, None))
         }
     }

@@ -57,11 +57,18 @@ pub(crate) fn state_dir(global: &Global) -> Result<PathBuf, Complaint> {
         })
 }
 
-/// What an account is called in checkpoints: its Region, or whatever stands in for AWS.
-pub(crate) fn label(session: &Session) -> String {
+/// What an account is called in checkpoints: its profile and Region, or whatever stands in for AWS. Asking STS for
+/// its number would need a right that reading blocks does not.
+pub(crate) fn label(global: &Global, session: &Session) -> String {
     let instead = || variable("AWS_ENDPOINT_URL_EBS").or_else(|| variable("AWS_ENDPOINT_URL"));
     match session.is_aws() {
-        true => session.region().to_owned(),
+        true => {
+            let profile = global.profile.clone().map(OsString::from).or_else(|| variable("AWS_PROFILE"));
+            // Keys in the environment name no profile; the id of the key is no secret and tells accounts apart.
+            let key = || variable("AWS_ACCESS_KEY_ID");
+            let who = profile.or_else(key).map(|who| who.to_string_lossy().into_owned());
+            format!("{} as {}", session.region(), who.as_deref().unwrap_or("default"))
+        }
         false => instead().map_or_else(
             || format!("profile endpoint in {}", session.region()),
             |url| url.to_string_lossy().into_owned(),

@@ -3,9 +3,11 @@
 use crate::block::{BlockSize, ByteSize};
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// A sparse image on its way to its final name.
 ///
@@ -16,75 +18,139 @@ pub struct ImageFile {
     file: File,
     part: PathBuf,
     target: PathBuf,
+    size: ByteSize,
+    is_new: bool,
     /// Whether `sync` reaches the disk.
-    durable: bool,
+    is_durable: bool,
 }
 
 impl ImageFile {
-    /// Opens the part of this target that an earlier run left, or a new one. Says whether it is new.
+    /// Opens the part of this target that an earlier run left, or a new one.
     ///
     /// # Errors
     /// `Unsuitable` when another run is writing it or the target cannot be a file; `Local` when it cannot be made.
-    pub fn open(target: &Path, size: ByteSize, durable: bool) -> Result<(Self, bool), Fault> {
-        let unsuitable = |what: &str| Fault::new(Kind::Unsuitable, Place::File(target.to_owned()), what);
-        let name = target.file_name().ok_or_else(|| unsuitable("not the name of a file"))?;
-        let mut part_name = name.to_owned();
-        part_name.push(".icecore-part");
-        let part = target.with_file_name(part_name);
-        let fault = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                unsuitable("the directory it should be in does not exist").hint("make the directory first")
+    pub fn open(target: &Path, size: ByteSize, is_durable: bool) -> Result<Self, Fault> {
+        let part = part_of(target)?;
+        loop {
+            let is_new = !part.exists();
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&part)
+                .map_err(|error| unwritable(target, error))?;
+            lock(&file, target)?;
+            let opened =
+                Self { file, part: part.clone(), target: target.to_owned(), size, is_new, is_durable };
+            // Another run may have renamed or removed it between opening and locking: that was its file then.
+            if opened.is_in_place() {
+                if let Err(error) = opened.file.set_len(size.bytes()) {
+                    opened.give_up();
+                    return Err(unwritable(target, error));
+                }
+                return Ok(opened);
             }
-            _ => Fault::local(target, "write", error),
-        };
-        let is_new = !part.exists();
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&part)
-            .map_err(fault)?;
-        file.try_lock().map_err(|_| {
-            unsuitable("another run is writing it").hint("wait for that run to end, or stop it")
-        })?;
-        file.set_len(size.bytes()).map_err(fault)?;
-        Ok((Self { file, part, target: target.to_owned(), durable }, is_new))
+        }
     }
 
-    /// Tells this file from another that may lie there later.
-    pub fn stamp(&self) -> Result<String, Fault> {
-        let meta = self.file.metadata().map_err(|error| Fault::local(&self.part, "read its facts", error))?;
-        Ok(format!("{}:{}", meta.dev(), meta.ino()))
+    /// Whether no earlier run left anything here.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
-    /// Drops whatever an earlier run wrote.
-    pub fn clear(&self) -> Result<(), Fault> {
-        let emptied = self.file.metadata().and_then(|meta| {
-            self.file.set_len(0)?;
-            self.file.set_len(meta.len())
-        });
-        emptied.map_err(|error| Fault::local(&self.part, "empty", error))
+    /// Tells this file from every other that was or will be in its place: an inode's number is used again, but
+    /// not with the same time of birth. `None` where the file system keeps no such time.
+    pub fn stamp(&self) -> Option<String> {
+        let meta = self.file.metadata().ok()?;
+        let born = meta.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(format!("{}:{} born {}", meta.dev(), meta.ino(), born.as_nanos()))
     }
 
-    /// Makes it durable and gives it its name; what stood under that name is replaced.
-    pub fn finish(self) -> Result<(), Fault> {
-        let fault = |error| Fault::local(&self.target, "write", error);
+    /// Puts a new, empty file in the place of what an earlier run left.
+    pub fn renewed(self) -> Result<Self, Fault> {
+        let (target, size, is_durable) = (self.target.clone(), self.size, self.is_durable);
+        self.discard();
+        Self::open(&target, size, is_durable)
+    }
+
+    /// Makes it durable and gives it its name. What stands under that name is replaced only if that is meant.
+    pub fn finish(self, replaces: bool) -> Result<(), Fault> {
         self.sync()?;
-        std::fs::rename(&self.part, &self.target).map_err(fault)?;
-        if self.durable {
-            let parent = self.target.parent().filter(|parent| !parent.as_os_str().is_empty());
-            File::open(parent.unwrap_or(Path::new(".")))
-                .and_then(|parent| parent.sync_all())
-                .map_err(fault)?;
+        let (part, target) = (&self.part, &self.target);
+        let renamed = match replaces {
+            true => std::fs::rename(part, target),
+            false => rename_new(part, target),
+        };
+        renamed.map_err(|error| unwritable(target, error))?;
+        if self.is_durable {
+            let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|parent| parent.sync_all());
+            synced.map_err(|error| Fault::local(target, "make durable", error))?;
         }
         Ok(())
     }
 
     /// Takes it away: nothing of it is worth keeping.
     pub fn discard(self) {
-        // Best effort: what cannot be removed stands under no final name.
+        self.give_up();
+    }
+
+    /// Best effort: what cannot be removed stands under no final name.
+    fn give_up(&self) {
         let _ = std::fs::remove_file(&self.part);
+    }
+
+    fn is_in_place(&self) -> bool {
+        let (Ok(opened), Ok(named)) = (self.file.metadata(), std::fs::metadata(&self.part)) else {
+            return false;
+        };
+        (opened.dev(), opened.ino()) == (named.dev(), named.ino())
+    }
+}
+
+fn part_of(target: &Path) -> Result<PathBuf, Fault> {
+    let Some(name) = target.file_name() else {
+        return Err(Fault::new(Kind::Unsuitable, Place::File(target.to_owned()), "not the name of a file"));
+    };
+    let mut part = name.to_owned();
+    part.push(".icecore-part");
+    Ok(target.with_file_name(part))
+}
+
+fn lock(file: &File, target: &Path) -> Result<(), Fault> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            Err(Fault::new(Kind::Unsuitable, Place::File(target.to_owned()), "another run is writing it")
+                .hint("wait for that run to end, or stop it"))
+        }
+        Err(TryLockError::Error(error)) => Err(Fault::local(target, "lock", error)),
+    }
+}
+
+fn unwritable(target: &Path, error: io::Error) -> Fault {
+    let unsuitable = |what| Fault::new(Kind::Unsuitable, Place::File(target.to_owned()), what);
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            unsuitable("the directory it should be in does not exist").hint("make the directory first")
+        }
+        io::ErrorKind::AlreadyExists => unsuitable("a file of that name has appeared meanwhile")
+            .hint("move it away and give the same command"),
+        _ => Fault::local(target, "write", error),
+    }
+}
+
+/// Renames where nothing is in the way. Some file systems cannot do both at once; a look beforehand has to do there.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    let flags = rustix::fs::RenameFlags::NOREPLACE;
+    match rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if to.exists() => {
+            Err(io::ErrorKind::AlreadyExists.into())
+        }
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => std::fs::rename(from, to),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -101,7 +167,7 @@ impl BlockSink for ImageFile {
     }
 
     fn sync(&self) -> Result<(), Fault> {
-        if !self.durable {
+        if !self.is_durable {
             return Ok(());
         }
         self.file.sync_data().map_err(|error| Fault::local(&self.target, "make durable", error))
@@ -116,19 +182,23 @@ mod tests {
 
     const GIB: ByteSize = ByteSize::from_mib(1024);
 
+    fn opened(target: &Path) -> ImageFile {
+        ImageFile::open(target, GIB, true).unwrap()
+    }
+
     #[test]
     fn an_image_file_conforms_and_gets_its_name_at_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out.img");
-        let (file, is_new) = ImageFile::open(&target, GIB, true).unwrap();
-        assert!(is_new);
+        let file = opened(&target);
+        assert!(file.is_new());
         conformance::sink(&file, |index| {
             let mut bytes = vec![0; 524_288];
             file.file.read_exact_at(&mut bytes, index.byte_offset(BlockSize::EBS)).unwrap();
             Some(Bytes::from(bytes))
         });
         assert!(!target.exists(), "nothing half-done under the final name");
-        file.finish().unwrap();
+        file.finish(false).unwrap();
         let meta = std::fs::metadata(&target).unwrap();
         assert_eq!(meta.len(), 1 << 30);
         assert!(meta.blocks() * 512 < 4 * 524_288, "three blocks of data, the rest holes");
@@ -136,25 +206,42 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_appeared_meanwhile_is_replaced_only_if_that_is_meant() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out.img");
+        let file = opened(&target);
+        std::fs::write(&target, "mine").unwrap();
+        assert_eq!(file.finish(false).unwrap_err().kind, Kind::Unsuitable);
+        assert_eq!(std::fs::read(&target).unwrap(), b"mine");
+        opened(&target).finish(true).unwrap();
+        assert_eq!(std::fs::metadata(&target).unwrap().len(), 1 << 30);
+    }
+
+    #[test]
     fn two_runs_never_write_one_target() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out.img");
-        let (first, _) = ImageFile::open(&target, GIB, true).unwrap();
+        let first = opened(&target);
         let refused = ImageFile::open(&target, GIB, true).unwrap_err();
         assert_eq!(refused.to_string(), format!("{}: another run is writing it", target.display()));
         drop(first);
-        let (again, is_new) = ImageFile::open(&target, GIB, true).unwrap();
-        assert!(!is_new);
+        let again = opened(&target);
+        assert!(!again.is_new());
         again.discard();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn clearing_leaves_zeros() {
+    fn a_renewed_file_is_another_file_and_empty() {
         let dir = tempfile::tempdir().unwrap();
-        let (file, _) = ImageFile::open(&dir.path().join("out.img"), GIB, false).unwrap();
+        let file = opened(&dir.path().join("out.img"));
+        let before = file.stamp();
         file.write(&filled(5, 7)).unwrap();
-        file.clear().unwrap();
+        let file = file.renewed().unwrap();
+        assert!(file.is_new());
+        if before.is_some() {
+            assert_ne!(before, file.stamp(), "even if the inode's number is the same");
+        }
         let mut bytes = vec![1; 524_288];
         file.file.read_exact_at(&mut bytes, 5 * 524_288).unwrap();
         assert!(crate::block::is_zero(&bytes));

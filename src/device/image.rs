@@ -1,11 +1,11 @@
 //! Reading an image.
 
-use crate::block::{BlockIndex, BlockSize, Geometry, is_zero};
+use crate::block::{BlockIndex, BlockSize, is_zero};
 use crate::fault::{Fault, Kind, Place};
 use bytes::Bytes;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What an image has at a block.
@@ -38,7 +38,9 @@ impl Image {
             std::io::ErrorKind::NotFound => unsuitable("there is no such file").hint("check the path"),
             _ => Fault::local(path, "open", error),
         };
-        let mut file = File::open(path).map_err(missing)?;
+        // Without this, opening a named pipe waits for somebody to write to it.
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(missing)?;
         let meta = file.metadata().map_err(missing)?;
         let is_file = meta.is_file();
         if !is_file && !meta.file_type().is_block_device() {
@@ -64,6 +66,11 @@ impl Image {
     /// Its path, as it was given.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether a change of it shows in its stamp: a device has no time of last modification.
+    pub fn shows_changes(&self) -> bool {
+        self.is_file
     }
 
     /// Tells one state of the image from another: device and inode, size, time of last modification. A device
@@ -94,17 +101,6 @@ impl Image {
         Ok(if is_zero(&bytes) { Part::Zero } else { Part::Data(Bytes::from(bytes)) })
     }
 
-    /// The first block at or after `from` that may hold data; `None` when only holes follow.
-    pub fn next_part(&self, from: BlockIndex, geometry: Geometry) -> Result<Option<BlockIndex>, Fault> {
-        let start = from.byte_offset(geometry.block_size);
-        if start >= self.len {
-            return Ok(None);
-        }
-        let Some(data) = self.next_data(start)? else { return Ok(None) };
-        let block = data / u64::from(geometry.block_size.bytes());
-        Ok(i64::try_from(block).ok().and_then(|block| BlockIndex::try_from(block).ok()))
-    }
-
     /// The first byte at or after `from` that is not in a hole; `None` when only a hole follows. Where the file
     /// system knows no holes, everything is data.
     fn next_data(&self, from: u64) -> Result<Option<u64>, Fault> {
@@ -123,7 +119,6 @@ impl Image {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::GiB;
 
     #[test]
     fn holes_zeros_and_the_end_are_zero_and_the_tail_is_filled_up() {
@@ -140,11 +135,6 @@ mod tests {
         }
         let Part::Data(tail) = image.part(BlockIndex::new(8)).unwrap() else { panic!("data") };
         assert_eq!((tail.len(), &tail[..10], is_zero(&tail[10..])), (524_288, &[9; 10][..], true));
-
-        let geometry = Geometry::ebs(GiB::try_from(1).unwrap());
-        let next = |from| image.next_part(BlockIndex::new(from), geometry).unwrap().map(BlockIndex::get);
-        assert!(next(0).unwrap() <= 3 && next(9).is_none());
-        assert_eq!(next(8), Some(8));
     }
 
     #[test]
@@ -152,8 +142,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let empty = dir.path().join("empty");
         File::create(&empty).unwrap();
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
         for (path, said) in [
             (dir.path().to_owned(), "neither a file nor a block device"),
+            (pipe, "neither a file nor a block device"),
             (empty, "the image is empty"),
             (dir.path().join("missing"), "there is no such file"),
         ] {

@@ -1,13 +1,13 @@
 //! A snapshot as an image file.
 
-use crate::block::{BlockSet, ByteSize, GiB};
+use crate::block::{BlockSet, BlockSize, ByteSize, GiB};
 use crate::cost::Estimate;
-use crate::device::ImageFile;
+use crate::device::{ImageFile, boot_id};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
-use crate::ops::preflight::{announce, is_billed, open, suspended};
+use crate::ops::preflight::{announce, facts, is_billed, open, suspended};
 use crate::ops::{Engine, Services};
-use crate::pipeline::{Checkpoint, Earlier, Journaled, Requests, Which, block_map, read};
+use crate::pipeline::{Checkpoint, Earlier, Journaled, Requests, Slot, Which, block_map, read};
 use crate::snapshot::SnapshotId;
 use crate::source::{Block, BlockSink, BlockSource};
 use std::collections::BTreeMap;
@@ -70,7 +70,10 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
         let estimate = Estimate { lists: 2 * pages, gets: blocks, puts: 0 };
         announce(services, engine, &source.place(), &estimate)?;
     }
-    engine.monitor.on(Event::Stage { verb: "exporting", total: None });
+    // Where the control plane tells, the progress knows its end from the beginning.
+    let full_size = facts(services, engine, &options.snapshot_id).await.and_then(|info| info.full_size);
+    let total = full_size.map(|size| size.bytes().div_ceil(u64::from(BlockSize::EBS.bytes())));
+    engine.monitor.on(Event::Stage { verb: "exporting", total });
     let geometry = source.geometry();
     let (written, resumed) = match &options.dest {
         Some(dest) => to_file(options, dest, services, engine, source).await?,
@@ -118,54 +121,115 @@ async fn to_file(
     engine: &Engine,
     source: Arc<dyn BlockSource>,
 ) -> Result<(u64, u64), Fault> {
-    let dest = std::path::absolute(dest).map_err(|error| Fault::local(dest, "find", error))?;
-    let (file, is_new) = ImageFile::open(&dest, source.geometry().size(), options.sync)?;
-    let identity = format!("export {} of {} to {}", options.snapshot_id, services.label, file.stamp()?);
+    let dest = canonical(dest)?;
     let path = Checkpoint::path(&engine.settings.state_dir, "export", &dest.to_string_lossy());
-    let (checkpoint, data, zero) = match Checkpoint::open(&path, &identity)? {
-        Earlier::Same(earlier) if !is_new => {
-            let done = earlier.done.len() + earlier.same.len();
-            engine.note(format!("going on with an interrupted export: {done} blocks are done"));
-            (earlier.checkpoint, earlier.done, earlier.same)
-        }
-        _ => {
-            if !is_new {
-                engine.note("what an earlier run left is of another export: starting anew");
-                file.clear()?;
-            }
-            (Checkpoint::create(&path, &identity, BTreeMap::new())?, BlockSet::new(), BlockSet::new())
-        }
-    };
-    let done = &data | &zero;
-    let resumed = done.len();
+    let slot = Slot::take(&path)?;
+    let file = ImageFile::open(&dest, source.geometry().size(), options.sync)?;
+    let begun = begin(options, services, engine, slot, file)?;
+    let resumed = begun.data.len() + begun.zero.len();
     engine.monitor.on(Event::Done { blocks: resumed, size: source.geometry().block_size.of(resumed) });
 
-    let target = Arc::new(Target { file: Some(file), n_data: AtomicU64::new(data.len()) });
-    let journal = Arc::new(Journaled::new(target.clone(), checkpoint));
+    let done = &begun.data | &begun.zero;
+    let target = Arc::new(Target { file: Some(begun.file), n_data: AtomicU64::new(begun.data.len()) });
+    let journal = Arc::new(Journaled::new(target.clone(), begun.checkpoint));
     let result = read(engine, source, Which::AllBut(done), journal.clone()).await;
-    let saved = match &result {
-        Ok(_) => Ok(()),
-        // What was written may serve the next run; that it cannot be kept is the smaller trouble.
-        Err(_) => journal.sync(),
-    };
-    let progress = resumed + journal.n_recorded();
-    let journal = Arc::into_inner(journal).map(Journaled::into_checkpoint);
-    let n_data = target.n_data();
-    let file = Arc::into_inner(target).and_then(|target| target.file);
-    let (Some(checkpoint), Some(file)) = (journal, file) else { unreachable!("reading has ended") };
-    match result {
-        Ok(_) => {
-            let finishing = tokio::task::spawn_blocking(move || file.finish());
-            finishing.await.map_err(|error| Fault::local(&dest, "finish", error.into()))??;
-            checkpoint.remove()?;
-            Ok((n_data, resumed))
+    let finishing = Finishing { journal, target, resumed, replaces: options.force, dest: dest.clone() };
+    let finished = tokio::task::spawn_blocking(move || finishing.run(result.err()));
+    finished.await.map_err(|error| Fault::local(&dest, "finish", error.into()))?
+}
+
+/// The target with its directory's links resolved, so that one file has one checkpoint.
+fn canonical(dest: &Path) -> Result<PathBuf, Fault> {
+    let dest = std::path::absolute(dest).map_err(|error| Fault::local(dest, "find", error))?;
+    match (dest.parent().map(std::fs::canonicalize), dest.file_name()) {
+        (Some(Ok(parent)), Some(name)) => Ok(parent.join(name)),
+        // Whoever opens it says what is wrong.
+        _ => Ok(dest),
+    }
+}
+
+/// A file to write to, and what of it an earlier run has done.
+struct Begun {
+    file: ImageFile,
+    checkpoint: Checkpoint,
+    data: BlockSet,
+    zero: BlockSet,
+}
+
+fn begin(
+    options: &Options,
+    services: &Services,
+    engine: &Engine,
+    slot: Slot,
+    file: ImageFile,
+) -> Result<Begun, Fault> {
+    // What was not made durable is there only until the machine is started again.
+    let until = if options.sync { Some("durable".to_owned()) } else { boot_id() };
+    let identity = |file: &ImageFile| match (file.stamp(), &until) {
+        (Some(stamp), Some(until)) => {
+            Some(format!("export {} of {} to {stamp}, {until}", options.snapshot_id, services.label))
         }
-        Err(fault) if progress == 0 || saved.is_err() && resumed == 0 => {
+        // Where one file cannot be told from another, nothing is resumed.
+        _ => None,
+    };
+    if let Some(identity) = identity(&file).filter(|_| !file.is_new())
+        && let Earlier::Same(found) = slot.earlier(&identity)?
+    {
+        let (data, zero) = (found.done.clone(), found.same.clone());
+        let done = data.len() + zero.len();
+        engine.note(format!("going on with an interrupted export: {done} blocks are done"));
+        return Ok(Begun { file, checkpoint: slot.resume(found)?, data, zero });
+    }
+    let file = if file.is_new() {
+        file
+    } else {
+        engine.note("what an earlier run left is of another export: starting anew");
+        file.renewed()?
+    };
+    match slot.begin(&identity(&file).unwrap_or_default(), BTreeMap::new()) {
+        Ok(checkpoint) => Ok(Begun { file, checkpoint, data: BlockSet::new(), zero: BlockSet::new() }),
+        Err(fault) => {
             file.discard();
-            checkpoint.remove()?;
             Err(fault)
         }
-        Err(fault) => Err(suspended(fault)),
+    }
+}
+
+/// The owned job that ends an export, whichever way it went.
+struct Finishing {
+    journal: Arc<Journaled>,
+    target: Arc<Target>,
+    resumed: u64,
+    replaces: bool,
+    dest: PathBuf,
+}
+
+impl Finishing {
+    fn run(self, fault: Option<Fault>) -> Result<(u64, u64), Fault> {
+        if fault.is_some() {
+            // What was written may serve the next run; that it cannot be kept is the smaller trouble.
+            let _ = self.journal.sync();
+        }
+        let progress = self.resumed + self.journal.n_recorded();
+        let n_data = self.target.n_data();
+        let checkpoint = Arc::into_inner(self.journal).map(Journaled::into_checkpoint);
+        let file = Arc::into_inner(self.target).and_then(|target| target.file);
+        let (Some(checkpoint), Some(file)) = (checkpoint, file) else {
+            unreachable!("{}: reading has ended, and nobody else holds these", self.dest.display())
+        };
+        match fault {
+            None => {
+                file.finish(self.replaces)?;
+                checkpoint.remove()?;
+                Ok((n_data, self.resumed))
+            }
+            Some(fault) if progress == 0 || fault.kind == Kind::Vanished => {
+                file.discard();
+                checkpoint.remove()?;
+                Err(fault)
+            }
+            Some(fault) => Err(suspended(fault)),
+        }
     }
 }
 

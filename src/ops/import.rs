@@ -14,7 +14,7 @@ use crate::ops::preflight::{open, suspended};
 use crate::ops::{Engine, Services};
 use crate::pipeline::Requests;
 use crate::snapshot::{SnapshotId, Tags};
-use begin::{checkpoint, estimate, started, volume_size};
+use begin::{Started, checkpoint, estimate, started, volume_size};
 use finish::{complete, until_readable};
 use send::Work;
 use std::path::PathBuf;
@@ -93,9 +93,9 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
 
     let stamp = image.stamp()?;
     let (checkpoint, earlier) = checkpoint(options, services, engine, &image, &stamp)?;
-    let (id, checkpoint) = started(options, services, engine, geometry, checkpoint).await?;
+    let Started { id, checkpoint, is_new } = started(options, services, engine, geometry, checkpoint).await?;
     engine.monitor.on(Event::SnapshotStarted(id.clone()));
-    let work = Work { services, engine, image: image.clone(), geometry, id: &id };
+    let work = Work { services, engine, image: image.clone(), geometry, id: &id, is_new };
     let result = work.send(options, parent, checkpoint, earlier, &stamp).await;
     let (sent, checkpoint) = result.map_err(suspended)?;
     complete(services, engine, &id, sent.written).await.map_err(suspended)?;

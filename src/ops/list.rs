@@ -69,6 +69,8 @@ fn related(found: Vec<SnapshotInfo>) -> Vec<Row> {
         };
         groups.push(group);
         group_of_snapshot.insert(info.id.clone(), group);
+        // A parent that is not listed, or deleted, still tells that its children belong together.
+        group_of_snapshot.extend(info.parent.iter().map(|id| (id.clone(), group)));
         group_of_volume.extend(volume.map(|id| (id.clone(), group)));
     }
     let mut numbers: HashMap<usize, u32> = HashMap::new();
@@ -102,5 +104,9 @@ mod tests {
         };
         assert_eq!(numbers(&found[..6]), [1, 1, 2, 3, 4, 4]);
         assert_eq!(numbers(&found), [1, 1, 2, 3, 1, 1, 1]);
+        let mut orphans: Vec<_> = (1..=3).map(sample).collect();
+        orphans[0].parent = Some("snap-0de1e7ed".parse().unwrap());
+        orphans[2].parent = orphans[0].parent.clone();
+        assert_eq!(numbers(&orphans), [1, 2, 1], "children of one parent that is gone");
     }
 }

@@ -54,13 +54,14 @@ impl<'a> Ask<'a> {
 pub(crate) struct Tries {
     failures: u32,
     throttles: u32,
-    since: Instant,
+    /// When it was first refused; a request may wait long for its turn before that.
+    refused: Option<Instant>,
     renewed: bool,
 }
 
 impl Tries {
     pub(crate) fn none() -> Self {
-        Self { failures: 0, throttles: 0, since: Instant::now(), renewed: false }
+        Self { failures: 0, throttles: 0, refused: None, renewed: false }
     }
 }
 
@@ -79,20 +80,12 @@ impl Engine {
         F: Future<Output = Result<T, Fault>>,
     {
         loop {
-            tokio::select! {
-                () = self.gate.pass(ask.action, ask.snapshot) => {}
-                () = self.stop.requested() => return Err(interrupted()),
-            }
-            self.tally.sent(ask.action);
             let renewal = self.renew.as_ref().map(|renew| renew());
-            let deadline = self.settings.deadline;
+            // Dropping a request loses nothing: what it did is found again under its client token or its index.
             let answer = tokio::select! {
-                answer = tokio::time::timeout(deadline, send()) => answer.unwrap_or_else(|_| {
-                    let what = format!("no answer within {} seconds", deadline.as_secs());
-                    Err(Fault::new(Kind::Timeout, ask.place.clone(), what))
-                }),
-                // A page under way is worth nothing to the next run; a block, or a start, may be.
-                () = self.stop.requested(), if ask.action == Action::List => return Err(interrupted()),
+                biased;
+                answer = self.send_once(&ask, &mut send) => answer,
+                () = self.stop.requested() => return Err(interrupted()),
             };
             match answer {
                 Ok(answer) => {
@@ -114,6 +107,20 @@ impl Engine {
         }
     }
 
+    /// Waits for its turn and sends, no longer than the deadline.
+    async fn send_once<T, F>(&self, ask: &Ask<'_>, send: &mut impl FnMut() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.gate.pass(ask.action, ask.snapshot).await;
+        self.tally.sent(ask.action);
+        let deadline = self.settings.deadline;
+        tokio::time::timeout(deadline, send()).await.unwrap_or_else(|_| {
+            let what = format!("no answer within {} seconds", deadline.as_secs());
+            Err(Fault::new(Kind::Timeout, ask.place.clone(), what))
+        })
+    }
+
     /// What follows a fault: how long to wait before the next try, or the fault when there is none.
     pub(crate) async fn after(
         &self,
@@ -121,18 +128,18 @@ impl Engine {
         ask: &Ask<'_>,
         fault: Fault,
     ) -> Result<Duration, Fault> {
-        let now = Instant::now();
+        let since = tries.refused.get_or_insert_with(Instant::now).elapsed();
         let wait = match fault.kind {
             Kind::Throttled(scope) => {
                 self.tally.throttled();
                 self.gate.throttled(ask.action, ask.snapshot, scope);
                 tries.throttles += 1;
-                if now - tries.since > THROTTLE_PATIENCE {
+                if since > THROTTLE_PATIENCE {
                     return Err(fault.hint("the service kept refusing for 15 minutes: try again later"));
                 }
                 backoff(tries.throttles)
             }
-            Kind::NotFound if ask.is_new && now - tries.since < VISIBLE_WITHIN => {
+            Kind::NotFound if ask.is_new && since < VISIBLE_WITHIN => {
                 tries.throttles += 1;
                 backoff(tries.throttles).min(Duration::from_secs(2))
             }
@@ -280,6 +287,32 @@ mod tests {
         let (answer, sent) = ask(&engine, &[Some(Kind::ExpiredCredentials)]).await;
         assert_eq!((answer, sent), (Err(Kind::ExpiredCredentials), 2));
         assert_eq!(renewals.load(std::sync::atomic::Ordering::Relaxed), 2, "once for each request");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_waited_long_for_its_turn_has_all_its_patience_left() {
+        let engine = Engine::for_tests();
+        let mut tries = Tries::none();
+        tokio::time::advance(THROTTLE_PATIENCE * 2).await;
+        let throttled = Fault::new(Kind::Throttled(Scope::Account), Place::Service, "too fast");
+        let ask = Ask::new(Action::Get, Place::Service);
+        assert!(engine.after(&mut tries, &ask, throttled).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_a_request_that_hangs() {
+        let engine = Engine::for_tests();
+        let stop = engine.stop.clone();
+        let ask = Ask::new(Action::Get, Place::Service);
+        let start = Instant::now();
+        let mut tries = Tries::none();
+        let asking = engine.ask(&mut tries, ask, std::future::pending::<Result<(), Fault>>);
+        let (answer, ()) = tokio::join!(asking, async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stop.request();
+        });
+        assert_eq!(answer.unwrap_err().kind, Kind::Interrupted);
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
     }
 
     #[tokio::test(start_paused = true)]

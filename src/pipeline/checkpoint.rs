@@ -19,8 +19,8 @@ use crate::block::{BlockIndex, BlockSet};
 use crate::fault::{Fault, Kind, Place};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"icecore\x01";
@@ -41,15 +41,17 @@ struct Header {
     facts: BTreeMap<String, String>,
 }
 
-/// What an earlier run left.
+/// What an earlier run with the same identity left.
 #[derive(Debug)]
-pub struct Resumed {
-    /// The file, to go on with.
-    pub checkpoint: Checkpoint,
+pub struct Found {
     /// Blocks delivered.
     pub done: BlockSet,
     /// Blocks found the same.
     pub same: BlockSet,
+    header: Header,
+    seed: u32,
+    /// Bytes of the file up to the last record that counts.
+    whole: u64,
 }
 
 /// What there is to resume.
@@ -58,91 +60,84 @@ pub enum Earlier {
     /// No run was interrupted here.
     None,
     /// A run with the same identity.
-    Same(Resumed),
+    Same(Found),
     /// A run with another identity, or a file that is none of ours: facts, as far as they could be read.
     Other(BTreeMap<String, String>),
+}
+
+/// The right to the checkpoint at a path: one run at a time has it, whatever ends that run.
+///
+/// The lock is on a file of its own, which is never replaced: checkpoints are.
+#[derive(Debug)]
+pub struct Slot {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Slot {
+    /// Takes the right, or says that another run has it.
+    pub fn take(path: &Path) -> Result<Self, Fault> {
+        let fault = |error| Fault::local(path, "lock the checkpoint", error);
+        std::fs::create_dir_all(directory(path)).map_err(fault)?;
+        let lock = File::create(path.with_extension("lock")).map_err(fault)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                let what = "another run of the same command is at work";
+                Err(Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what)
+                    .hint("wait for it to end, or stop it"))
+            }
+            Err(TryLockError::Error(error)) => Err(fault(error)),
+        }
+    }
+
+    /// Reads what an earlier run left here.
+    pub fn earlier(&self, identity: &str) -> Result<Earlier, Fault> {
+        match File::open(&self.path) {
+            Ok(file) => read(BufReader::new(file), identity)
+                .map_err(|error| Fault::local(&self.path, "read the checkpoint", error)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Earlier::None),
+            Err(error) => Err(Fault::local(&self.path, "read the checkpoint", error)),
+        }
+    }
+
+    /// Goes on with what was found. A torn tail is cut.
+    pub fn resume(self, found: Found) -> Result<Checkpoint, Fault> {
+        let opened = OpenOptions::new().append(true).open(&self.path);
+        let cut = opened.and_then(|file| file.set_len(found.whole).map(|()| file));
+        let file = cut.map_err(|error| Fault::local(&self.path, "open the checkpoint", error))?;
+        Ok(Checkpoint { file, slot: self, header: found.header, seed: found.seed })
+    }
+
+    /// Makes a new checkpoint in place of whatever is there, durable when this returns.
+    pub fn begin(self, identity: &str, facts: BTreeMap<String, String>) -> Result<Checkpoint, Fault> {
+        let header = Header { identity: identity.to_owned(), facts };
+        let made = create(&self.path, &header);
+        let (file, seed) = made.map_err(|error| Fault::local(&self.path, "write the checkpoint", error))?;
+        Ok(Checkpoint { file, slot: self, header, seed })
+    }
 }
 
 /// A checkpoint being written.
 #[derive(Debug)]
 pub struct Checkpoint {
     file: File,
-    path: PathBuf,
+    slot: Slot,
     header: Header,
     seed: u32,
 }
 
 impl Checkpoint {
-    /// Makes a new one in place of whatever is there, durable when this returns.
-    pub fn create(path: &Path, identity: &str, facts: BTreeMap<String, String>) -> Result<Self, Fault> {
-        let header = Header { identity: identity.to_owned(), facts };
-        let fault = |error| Fault::local(path, "write the checkpoint", error);
-        let json = serde_json::to_vec(&header).map_err(|error| fault(error.into()))?;
-        let length = u32::try_from(json.len()).map_err(|_| fault(ErrorKind::InvalidInput.into()))?;
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(length.to_le_bytes());
-        bytes.extend(json);
-        let seed = crc32fast::hash(&bytes);
-        bytes.extend(seed.to_le_bytes());
-
-        let directory = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(directory).map_err(fault)?;
-        let temporary = path.with_extension("new");
-        let mut file = File::create(&temporary).map_err(fault)?;
-        lock(&file, path)?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(fault)?;
-        std::fs::rename(&temporary, path).map_err(fault)?;
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(fault)?;
-        Ok(Self { file, path: path.to_owned(), header, seed })
-    }
-
-    /// Opens what an earlier run left at this path. A torn tail is cut.
-    pub fn open(path: &Path, identity: &str) -> Result<Earlier, Fault> {
-        let fault = |error| Fault::local(path, "read the checkpoint", error);
-        let mut file = match OpenOptions::new().read(true).append(true).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Earlier::None),
-            Err(error) => return Err(fault(error)),
-        };
-        lock(&file, path)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(fault)?;
-        let Some((header, seed, records)) = parse_header(&bytes) else {
-            return Ok(Earlier::Other(BTreeMap::new()));
-        };
-        if header.identity != identity {
-            return Ok(Earlier::Other(header.facts));
-        }
-        let (mut done, mut same, mut whole) = (BlockSet::new(), BlockSet::new(), 0);
-        for (mark, index) in records.chunks_exact(RECORD).map_while(|record| parse_record(record, seed)) {
-            match mark {
-                Mark::Done => done.insert(index),
-                Mark::Same => same.insert(index),
-            };
-            whole += RECORD;
-        }
-        let length = bytes.len() - records.len() + whole;
-        file.set_len(length as u64).map_err(fault)?;
-        let checkpoint = Self { file, path: path.to_owned(), header, seed };
-        Ok(Earlier::Same(Resumed { checkpoint, done, same }))
-    }
-
-    /// Where it lies.
-    pub fn place(&self) -> &Path {
-        &self.path
-    }
-
     /// A fact that the header holds.
     pub fn fact(&self, name: &str) -> Option<&str> {
         self.header.facts.get(name).map(String::as_str)
     }
 
     /// Adds a fact to the header, durably. Only before the first record: a new header makes a new file.
-    pub fn set_fact(&mut self, name: &str, value: &str) -> Result<(), Fault> {
-        let mut facts = self.header.facts.clone();
-        facts.insert(name.to_owned(), value.to_owned());
-        *self = Self::create(&self.path, &self.header.identity, facts)?;
-        Ok(())
+    pub fn set_fact(self, name: &str, value: &str) -> Result<Self, Fault> {
+        let mut header = self.header;
+        header.facts.insert(name.to_owned(), value.to_owned());
+        self.slot.begin(&header.identity, header.facts)
     }
 
     /// Appends records in one write. What they claim must be durable by then.
@@ -151,14 +146,16 @@ impl Checkpoint {
         for (mark, index) in records {
             bytes.extend(record(*mark, *index, self.seed));
         }
-        self.file.write_all(&bytes).map_err(|error| Fault::local(&self.path, "write the checkpoint", error))
+        self.file
+            .write_all(&bytes)
+            .map_err(|error| Fault::local(&self.slot.path, "write the checkpoint", error))
     }
 
     /// The work is finished: there is nothing to resume any more.
     pub fn remove(self) -> Result<(), Fault> {
-        match std::fs::remove_file(&self.path) {
+        match std::fs::remove_file(&self.slot.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(Fault::local(&self.path, "remove the checkpoint", error))
+                Err(Fault::local(&self.slot.path, "remove the checkpoint", error))
             }
             _ => Ok(()),
         }
@@ -171,29 +168,89 @@ impl Checkpoint {
     }
 }
 
-/// One run at a time works from a checkpoint; the lock goes with the file, whatever ends the run.
-fn lock(file: &File, path: &Path) -> Result<(), Fault> {
-    file.try_lock().map_err(|_| {
-        Fault::new(
-            Kind::Unsuitable,
-            Place::File(path.to_owned()),
-            "another run of the same command is at work",
-        )
-        .hint("wait for it to end, or stop it")
-    })
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn parse_header(bytes: &[u8]) -> Option<(Header, u32, &[u8])> {
-    let rest = bytes.strip_prefix(MAGIC)?;
-    let (length, rest) = rest.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let (json, rest) = rest.split_at_checked(length)?;
-    let (seed, records) = rest.split_first_chunk::<4>()?;
-    let seed = u32::from_le_bytes(*seed);
-    if crc32fast::hash(&bytes[..MAGIC.len() + 4 + length]) != seed {
-        return None;
+/// The header as bytes, up to and including its CRC; and that CRC.
+fn encode(header: &Header) -> std::io::Result<(Vec<u8>, u32)> {
+    let json = serde_json::to_vec(header)?;
+    let length = u32::try_from(json.len()).map_err(|_| ErrorKind::InvalidInput)?;
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(json);
+    let seed = crc32fast::hash(&bytes);
+    bytes.extend(seed.to_le_bytes());
+    Ok((bytes, seed))
+}
+
+fn create(path: &Path, header: &Header) -> std::io::Result<(File, u32)> {
+    let (bytes, seed) = encode(header)?;
+    let temporary = path.with_extension("new");
+    let mut file = File::create(&temporary)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    File::open(directory(path))?.sync_all()?;
+    Ok((file, seed))
+}
+
+/// Longest header that is read: paths and tags, with room to spare.
+const LONGEST_HEADER: u32 = 1 << 20;
+
+/// Reads a file record by record: of 64 TiB there may be a gigabyte of them.
+fn read(mut file: impl Read, identity: &str) -> std::io::Result<Earlier> {
+    let Some((header, seed, length)) = read_header(&mut file)? else {
+        return Ok(Earlier::Other(BTreeMap::new()));
+    };
+    if header.identity != identity {
+        return Ok(Earlier::Other(header.facts));
     }
-    Some((serde_json::from_slice(json).ok()?, seed, records))
+    let mut found = Found { done: BlockSet::new(), same: BlockSet::new(), header, seed, whole: length };
+    let mut bytes = [0; RECORD];
+    while is_filled(&mut file, &mut bytes)? {
+        let Some((mark, index)) = parse_record(&bytes, seed) else { break };
+        match mark {
+            Mark::Done => found.done.insert(index),
+            Mark::Same => found.same.insert(index),
+        };
+        found.whole += RECORD as u64;
+    }
+    Ok(Earlier::Same(found))
+}
+
+/// The header, its CRC and its length in the file; `None` where it is no header of ours.
+fn read_header(file: &mut impl Read) -> std::io::Result<Option<(Header, u32, u64)>> {
+    let mut start = [0; 12];
+    if !is_filled(file, &mut start)? {
+        return Ok(None);
+    }
+    let [magic @ .., a, b, c, d] = &start;
+    let length = u32::from_le_bytes([*a, *b, *c, *d]);
+    if magic != MAGIC || length > LONGEST_HEADER {
+        return Ok(None);
+    }
+    let mut rest = Vec::new();
+    file.take(u64::from(length) + 4).read_to_end(&mut rest)?;
+    let Some((json, seed)) = rest.split_last_chunk::<4>().filter(|(json, _)| json.len() == length as usize)
+    else {
+        return Ok(None);
+    };
+    let seed = u32::from_le_bytes(*seed);
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&start);
+    crc.update(json);
+    let header = serde_json::from_slice(json).ok().filter(|_| crc.finalize() == seed);
+    Ok(header.map(|header| (header, seed, 12 + u64::from(length) + 4)))
+}
+
+/// Fills the buffer; false at the end of the file, a torn piece before it included.
+fn is_filled(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
+    match file.read_exact(buffer) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn record(mark: Mark, index: BlockIndex, seed: u32) -> [u8; RECORD] {
@@ -223,16 +280,16 @@ mod tests {
     }
 
     fn written(path: &Path, n: u32) {
-        let mut checkpoint = Checkpoint::create(path, "one", facts()).unwrap();
+        let mut checkpoint = Slot::take(path).unwrap().begin("one", facts()).unwrap();
         for index in 0..n {
             let mark = if index % 3 == 0 { Mark::Same } else { Mark::Done };
             checkpoint.append(&[(mark, BlockIndex::new(index))]).unwrap();
         }
     }
 
-    fn resumed(path: &Path) -> Resumed {
-        match Checkpoint::open(path, "one").unwrap() {
-            Earlier::Same(resumed) => resumed,
+    fn found(slot: &Slot) -> Found {
+        match slot.earlier("one").unwrap() {
+            Earlier::Same(found) => found,
             other => panic!("{other:?}"),
         }
     }
@@ -242,14 +299,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/er/x.ckpt");
         written(&path, 30);
-        let mut first = resumed(&path);
-        assert_eq!((first.done.len(), first.same.len()), (20, 10));
-        assert_eq!(first.checkpoint.fact("snapshot"), Some("snap-0a"));
-        first.checkpoint.append(&[(Mark::Done, BlockIndex::new(99))]).unwrap();
-        let second = resumed(&path);
-        assert_eq!(second.done.len(), 21);
-        second.checkpoint.remove().unwrap();
-        assert!(matches!(Checkpoint::open(&path, "one").unwrap(), Earlier::None));
+        let slot = Slot::take(&path).unwrap();
+        let earlier = found(&slot);
+        assert_eq!((earlier.done.len(), earlier.same.len()), (20, 10));
+        let mut checkpoint = slot.resume(earlier).unwrap();
+        assert_eq!(checkpoint.fact("snapshot"), Some("snap-0a"));
+        checkpoint.append(&[(Mark::Done, BlockIndex::new(99))]).unwrap();
+        drop(checkpoint);
+        let slot = Slot::take(&path).unwrap();
+        let earlier = found(&slot);
+        assert_eq!(earlier.done.len(), 21);
+        slot.resume(earlier).unwrap().remove().unwrap();
+        assert!(matches!(Slot::take(&path).unwrap().earlier("one").unwrap(), Earlier::None));
     }
 
     #[test]
@@ -259,39 +320,54 @@ mod tests {
         written(&path, 12);
         let whole = std::fs::read(&path).unwrap();
         let header = whole.len() - 12 * RECORD;
+        let records_of = |bytes: &[u8]| match read(bytes, "one").unwrap() {
+            Earlier::Same(found) => Some((found.done.len() + found.same.len(), found.whole)),
+            _ => None,
+        };
         for length in 0..whole.len() {
-            std::fs::write(&path, &whole[..length]).unwrap();
-            match Checkpoint::open(&path, "one").unwrap() {
-                Earlier::Same(resumed) => {
-                    let records = (length - header) / RECORD;
-                    assert_eq!(resumed.done.len() + resumed.same.len(), records as u64);
-                    assert_eq!(std::fs::metadata(&path).unwrap().len() as usize, header + records * RECORD);
-                }
-                _ => assert!(length < header),
-            }
+            let records = length.checked_sub(header).map(|rest| rest / RECORD);
+            let expected = records.map(|n| (n as u64, (header + n * RECORD) as u64));
+            assert_eq!(records_of(&whole[..length]), expected, "torn at {length}");
         }
         for position in 0..whole.len() {
             let mut bent = whole.clone();
             bent[position] ^= 0x04;
-            std::fs::write(&path, &bent).unwrap();
-            match Checkpoint::open(&path, "one").unwrap() {
-                Earlier::Same(resumed) => {
-                    let before = (position - header) / RECORD;
-                    assert_eq!(resumed.done.len() + resumed.same.len(), before as u64, "byte {position}");
-                }
-                _ => assert!(position < header),
-            }
+            let before = position.checked_sub(header).map(|rest| (rest / RECORD) as u64);
+            assert_eq!(records_of(&bent).map(|(records, _)| records), before, "byte {position}");
         }
     }
 
     #[test]
-    fn two_runs_never_share_a_checkpoint() {
+    fn a_torn_tail_is_cut_before_more_is_appended() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.ckpt");
-        let first = Checkpoint::create(&path, "one", facts()).unwrap();
-        assert_eq!(Checkpoint::open(&path, "one").unwrap_err().kind, Kind::Unsuitable);
-        drop(first);
-        assert!(matches!(Checkpoint::open(&path, "one").unwrap(), Earlier::Same(_)));
+        written(&path, 3);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.truncate(bytes.len() - 2);
+        std::fs::write(&path, bytes).unwrap();
+        let slot = Slot::take(&path).unwrap();
+        let earlier = found(&slot);
+        let mut checkpoint = slot.resume(earlier).unwrap();
+        checkpoint.append(&[(Mark::Done, BlockIndex::new(7))]).unwrap();
+        drop(checkpoint);
+        let earlier = found(&Slot::take(&path).unwrap());
+        assert!(earlier.done.contains(BlockIndex::new(7)));
+        assert_eq!(earlier.done.len() + earlier.same.len(), 3);
+    }
+
+    #[test]
+    fn two_runs_never_share_a_checkpoint_not_even_while_it_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ckpt");
+        let first = Slot::take(&path).unwrap();
+        assert_eq!(Slot::take(&path).unwrap_err().kind, Kind::Unsuitable);
+        let begun = first.begin("one", facts()).unwrap();
+        assert_eq!(Slot::take(&path).unwrap_err().kind, Kind::Unsuitable);
+        let replaced = begun.set_fact("more", "1").unwrap();
+        assert_eq!(Slot::take(&path).unwrap_err().kind, Kind::Unsuitable);
+        assert_eq!((replaced.fact("more"), replaced.fact("snapshot")), (Some("1"), Some("snap-0a")));
+        drop(replaced);
+        assert!(matches!(Slot::take(&path).unwrap().earlier("one").unwrap(), Earlier::Same(_)));
     }
 
     #[test]
@@ -299,19 +375,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.ckpt");
         written(&path, 3);
-        assert!(matches!(Checkpoint::open(&path, "two").unwrap(), Earlier::Other(found) if found == facts()));
+        let other = Slot::take(&path).unwrap().earlier("two").unwrap();
+        assert!(matches!(other, Earlier::Other(found) if found == facts()));
     }
 
     #[test]
     fn records_of_another_file_do_not_count() {
-        let dir = tempfile::tempdir().unwrap();
-        let (one, two) = (dir.path().join("1.ckpt"), dir.path().join("2.ckpt"));
-        written(&one, 5);
-        Checkpoint::create(&two, "one", BTreeMap::new()).unwrap();
-        let mut mixed = std::fs::read(&two).unwrap();
-        let records = std::fs::read(&one).unwrap();
-        mixed.extend(&records[records.len() - 5 * RECORD..]);
-        std::fs::write(&two, mixed).unwrap();
-        assert_eq!(resumed(&two).done.len(), 0);
+        let (mut one, seed) = encode(&Header { identity: "one".into(), facts: facts() }).unwrap();
+        let foreign = record(Mark::Done, BlockIndex::new(1), seed ^ 1);
+        one.extend(foreign);
+        let Earlier::Same(found) = read(one.as_slice(), "one").unwrap() else { panic!("ours") };
+        assert!(found.done.is_empty());
     }
 }

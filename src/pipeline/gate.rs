@@ -108,6 +108,8 @@ struct Bucket {
     /// What went through since `counted_from`, to know the rate of an open bucket when it must be cut.
     counted: u32,
     counted_from: Instant,
+    /// Requests a second in the window before that.
+    counted_before: f64,
 }
 
 impl Bucket {
@@ -120,12 +122,15 @@ impl Bucket {
             last_cut: None,
             counted: 0,
             counted_from: now,
+            counted_before: 0.0,
         }
     }
 
     /// The time at which the next request may go.
     fn take(&mut self, now: Instant) -> Instant {
-        if now - self.counted_from > Duration::from_secs(2) {
+        let window = now - self.counted_from;
+        if window > Duration::from_secs(2) {
+            self.counted_before = f64::from(self.counted) / window.as_secs_f64();
             (self.counted, self.counted_from) = (0, now);
         }
         self.counted += 1;
@@ -141,7 +146,8 @@ impl Bucket {
         }
         self.last_cut = Some(now);
         let passed = (now - self.counted_from).max(BURST).as_secs_f64();
-        let rate = self.rate.unwrap_or(f64::from(self.counted) / passed);
+        // Whichever is larger: a window that has only begun says little.
+        let rate = self.rate.unwrap_or((f64::from(self.counted) / passed).max(self.counted_before));
         self.before_cut = self.before_cut.max(rate);
         self.rate = Some((rate / 2.0).max(SLOWEST));
         self.next = self.next.max(now);

@@ -23,13 +23,16 @@ struct State {
     checkpoint: Checkpoint,
     written: Vec<(Mark, BlockIndex)>,
     n_recorded: u64,
+    /// A sync has failed: the system tells that once, and nothing written before it may be claimed ever again.
+    is_broken: bool,
     saved: Instant,
 }
 
 impl Journaled {
     /// Goes on with this checkpoint.
     pub fn new(inner: Arc<dyn BlockSink>, checkpoint: Checkpoint) -> Self {
-        let state = State { checkpoint, written: Vec::new(), n_recorded: 0, saved: Instant::now() };
+        let state =
+            State { checkpoint, written: Vec::new(), n_recorded: 0, is_broken: false, saved: Instant::now() };
         Self { inner, state: Mutex::new(state) }
     }
 
@@ -49,9 +52,19 @@ impl Journaled {
 
     /// Takes the records first: a block written while `sync` runs is not claimed by this one.
     fn save(&self) -> Result<(), Fault> {
-        let written = std::mem::take(&mut self.lock().written);
-        self.inner.sync()?;
+        let written = {
+            let mut state = self.lock();
+            if state.is_broken {
+                return Ok(());
+            }
+            std::mem::take(&mut state.written)
+        };
+        let synced = self.inner.sync();
         let mut state = self.lock();
+        if synced.is_err() {
+            state.is_broken = true;
+        }
+        synced?;
         state.checkpoint.append(&written)?;
         state.n_recorded += written.len() as u64;
         Ok(())
@@ -83,21 +96,24 @@ impl BlockSink for Journaled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::Earlier;
+    use crate::fault::{Kind, Place};
+    use crate::pipeline::{Earlier, Slot};
     use crate::source::conformance::{self, filled};
     use crate::source::memory::MemorySink;
     use std::collections::BTreeMap;
     use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-    fn journaled(path: &Path) -> (Arc<MemorySink>, Journaled) {
-        let sink = Arc::new(MemorySink::default());
-        let checkpoint = Checkpoint::create(path, "one", BTreeMap::new()).unwrap();
-        (sink.clone(), Journaled::new(sink, checkpoint))
+    fn begun(path: &Path) -> Checkpoint {
+        Slot::take(path).unwrap().begin("one", BTreeMap::new()).unwrap()
     }
 
+    /// Blocks claimed in a copy of the file, whose own lock is held.
     fn claimed(path: &Path) -> u64 {
-        match Checkpoint::open(path, "one").unwrap() {
-            Earlier::Same(resumed) => resumed.done.len(),
+        let copy = path.with_file_name("copy.ckpt");
+        std::fs::copy(path, &copy).unwrap();
+        match Slot::take(&copy).unwrap().earlier("one").unwrap() {
+            Earlier::Same(found) => found.done.len(),
             other => panic!("{other:?}"),
         }
     }
@@ -105,15 +121,16 @@ mod tests {
     #[test]
     fn a_journaled_sink_conforms() {
         let dir = tempfile::tempdir().unwrap();
-        let (memory, journaled) = journaled(&dir.path().join("x.ckpt"));
+        let memory = Arc::new(MemorySink::default());
+        let journaled = Journaled::new(memory.clone(), begun(&dir.path().join("x.ckpt")));
         conformance::sink(&journaled, |index| memory.blocks().get(&index).map(|block| block.bytes().clone()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_claimed_before_it_was_synced() {
+    async fn records_are_saved_every_two_seconds_and_at_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.ckpt");
-        let (_, journaled) = journaled(&path);
+        let journaled = Journaled::new(Arc::new(MemorySink::default()), begun(&path));
         journaled.write(&filled(1, 1)).unwrap();
         assert_eq!(claimed(&path), 0);
         tokio::time::advance(INTERVAL).await;
@@ -123,5 +140,50 @@ mod tests {
         assert_eq!(claimed(&path), 2);
         journaled.sync().unwrap();
         assert_eq!(claimed(&path), 3);
+    }
+
+    /// Looks at the checkpoint when it is asked to sync, and fails once if told to.
+    #[derive(Debug)]
+    struct Watching {
+        path: std::path::PathBuf,
+        fails: AtomicBool,
+    }
+
+    impl BlockSink for Watching {
+        fn write(&self, _: &Block) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        fn sync(&self) -> Result<(), Fault> {
+            assert_eq!(claimed(&self.path), 0, "nothing is claimed before it was synced");
+            match self.fails.swap(false, Ordering::Relaxed) {
+                true => Err(Fault::new(Kind::Local, Place::Service, "the disk failed")),
+                false => Ok(()),
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_claimed_before_it_was_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ckpt");
+        let sink = Arc::new(Watching { path: path.clone(), fails: AtomicBool::new(false) });
+        let journaled = Journaled::new(sink, begun(&path));
+        journaled.write(&filled(1, 1)).unwrap();
+        journaled.sync().unwrap();
+        assert_eq!(claimed(&path), 1);
+    }
+
+    #[test]
+    fn after_a_failed_sync_nothing_is_claimed_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ckpt");
+        let sink = Arc::new(Watching { path: path.clone(), fails: AtomicBool::new(true) });
+        let journaled = Journaled::new(sink, begun(&path));
+        journaled.write(&filled(1, 1)).unwrap();
+        assert!(journaled.sync().is_err());
+        journaled.write(&filled(2, 1)).unwrap();
+        journaled.sync().unwrap();
+        assert_eq!(claimed(&path), 0, "the second sync may know nothing of what the first one lost");
     }
 }

@@ -61,7 +61,7 @@ pub async fn read(
     let mut reader = Reader::new(engine, source.clone(), sink, feed);
     match which {
         Which::AllBut(done) => {
-            reader.done = done;
+            (reader.done, reader.lists_all) = (done, true);
             let lister = pin!(list(engine, source.as_ref(), pages));
             let mut reading = pin!(reader.run());
             tokio::select! {
@@ -85,7 +85,7 @@ pub async fn read(
 
 /// Every allocated block of a source, without fetching any.
 pub async fn block_map(engine: &Engine, source: &dyn BlockSource) -> Result<BlockSet, Fault> {
-    let mut walk = Walk::new(engine, source.place(), BlockIndex::ZERO);
+    let mut walk = Walk::over(engine, source, BlockIndex::ZERO);
     let mut blocks = BlockSet::new();
     while let Some(page) = walk.page(|cursor| source.list(cursor)).await? {
         engine
@@ -101,7 +101,7 @@ async fn list(
     source: &dyn BlockSource,
     pages: mpsc::Sender<Vec<Listed>>,
 ) -> Result<(), Fault> {
-    let mut walk = Walk::new(engine, source.place(), BlockIndex::ZERO);
+    let mut walk = Walk::over(engine, source, BlockIndex::ZERO);
     while let Some(page) = walk.page(|cursor| source.list(cursor)).await? {
         if pages.send(page).await.is_err() {
             break;
@@ -135,6 +135,8 @@ struct Reader<'a> {
     source: Arc<dyn BlockSource>,
     sink: Arc<dyn BlockSink>,
     done: BlockSet,
+    /// Whether the pages are all of the source: then their end tells how many blocks there are.
+    lists_all: bool,
     pages: Option<mpsc::Receiver<Vec<Listed>>>,
     waiting: VecDeque<Job>,
     fetches: JoinSet<Result<Unchecked, Fault>>,
@@ -159,6 +161,7 @@ impl<'a> Reader<'a> {
             source,
             sink,
             done: BlockSet::new(),
+            lists_all: false,
             pages: Some(pages),
             waiting: VecDeque::new(),
             fetches: JoinSet::new(),
@@ -208,13 +211,14 @@ impl<'a> Reader<'a> {
     fn take(&mut self, page: Option<Vec<Listed>>) {
         let Some(page) = page else {
             self.pages = None;
-            self.engine.monitor.on(Event::Total(self.read.listed.len()));
+            if self.lists_all {
+                self.engine.monitor.on(Event::Total(self.read.listed.len()));
+            }
             return;
         };
         self.read.listed.extend(page.iter().map(|listed| listed.index));
         let wanted = page.into_iter().filter(|listed| !self.done.contains(listed.index));
         self.waiting.extend(wanted.map(|listed| Job { listed, tries: Tries::none(), wait: Duration::ZERO }));
-        self.engine.monitor.on(Event::Total(self.read.listed.len()));
     }
 
     fn fetch(&mut self, job: Job) {
@@ -291,7 +295,7 @@ async fn fetch(
 }
 
 async fn listed_again(engine: &Engine, source: &dyn BlockSource, index: BlockIndex) -> Result<Listed, Fault> {
-    let mut walk = Walk::new(engine, source.place(), index);
+    let mut walk = Walk::over(engine, source, index);
     while let Some(page) = walk.page(|cursor: Cursor| source.list(cursor)).await? {
         if let Some(first) = page.into_iter().next() {
             if first.index == index {

@@ -2,9 +2,9 @@
 
 use crate::block::BlockIndex;
 use crate::fault::{Fault, Kind, Place, TokenKind};
-use crate::pipeline::attempt::{Ask, Tries, interrupted};
+use crate::pipeline::attempt::{Ask, Tries};
 use crate::pipeline::{Action, Engine};
-use crate::source::{Change, Cursor, Listed, Page};
+use crate::source::{BlockSource, Change, Cursor, Listed, Page};
 use futures_util::future::BoxFuture;
 
 /// What a page holds: something at an index.
@@ -32,12 +32,24 @@ pub(crate) struct Walk<'a> {
     engine: &'a Engine,
     place: Place,
     next: Option<Cursor>,
+    /// It has been seen: if it is not found from now on, it has gone.
+    is_seen: bool,
+    empty_pages: u32,
 }
+
+/// Empty pages in a row that a listing may have: 64 TiB in windows of the smallest size there is, 100 blocks, are
+/// 1,342,178. A service that gives more does not end.
+const MOST_EMPTY_PAGES: u32 = 1_400_000;
 
 impl<'a> Walk<'a> {
     /// A walk from this index on.
     pub(crate) fn new(engine: &'a Engine, place: Place, from: BlockIndex) -> Self {
-        Self { engine, place, next: Some(Cursor::at(from)) }
+        Self { engine, place, next: Some(Cursor::at(from)), is_seen: false, empty_pages: 0 }
+    }
+
+    /// A walk over a source that was opened, and so has been seen.
+    pub(crate) fn over(engine: &'a Engine, source: &dyn BlockSource, from: BlockIndex) -> Self {
+        Self { is_seen: true, ..Self::new(engine, source.place(), from) }
     }
 
     /// The next page's entries, possibly none; `None` after the last page.
@@ -61,6 +73,11 @@ impl<'a> Walk<'a> {
             // Past the last index there is nothing to list; the walk ends with its pages.
             from = entry.index().next().unwrap_or(entry.index());
         }
+        self.is_seen = true;
+        self.empty_pages = if page.entries.is_empty() { self.empty_pages + 1 } else { 0 };
+        if self.empty_pages > MOST_EMPTY_PAGES {
+            return Err(Fault::new(Kind::Service, self.place.clone(), "the listing does not end"));
+        }
         self.next = page.next.map(|next| Cursor { from: from.max(next.from), token: next.token });
         Ok(Some(page.entries))
     }
@@ -70,11 +87,12 @@ impl<'a> Walk<'a> {
         cursor: &Cursor,
         list: &impl Fn(Cursor) -> BoxFuture<'s, Result<Page<T>, Fault>>,
     ) -> Result<Page<T>, Fault> {
-        if self.engine.stop.is_requested() {
-            return Err(interrupted());
-        }
         let ask = Ask::new(Action::List, self.place.clone());
-        self.engine.ask(&mut Tries::none(), ask, || list(cursor.clone())).await
+        let page = self.engine.ask(&mut Tries::none(), ask, || list(cursor.clone())).await;
+        page.map_err(|fault| match fault.kind {
+            Kind::NotFound if self.is_seen => fault.as_kind(Kind::Vanished),
+            _ => fault,
+        })
     }
 }
 
@@ -82,10 +100,10 @@ impl<'a> Walk<'a> {
 mod tests {
     use super::*;
     use crate::block::GiB;
+    use crate::source::BlockService;
     use crate::source::conformance::filled;
     use crate::source::faulty::Faulty;
     use crate::source::memory::MemoryService;
-    use crate::source::{BlockService, BlockSource};
 
     async fn walked(source: &dyn BlockSource, from: u32) -> Vec<u32> {
         let engine = Engine::for_tests();
@@ -95,6 +113,19 @@ mod tests {
             seen.extend(page.iter().map(|listed| listed.index.get()));
         }
         seen
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_seen_and_is_not_found_has_vanished() {
+        let service = MemoryService::new(3);
+        let id = service.add(GiB::try_from(1).unwrap(), None, (0..9).map(|index| filled(index, 1)));
+        let faulty = Faulty::new(service.open(&id).await.unwrap()).listing([Kind::NotFound]);
+        let engine = Engine::for_tests();
+        let mut fresh = Walk::new(&engine, faulty.place(), BlockIndex::ZERO);
+        assert_eq!(fresh.page(|cursor| faulty.list(cursor)).await.unwrap_err().kind, Kind::NotFound);
+        let faulty = faulty.listing([Kind::NotFound]);
+        let mut opened = Walk::over(&engine, &faulty, BlockIndex::ZERO);
+        assert_eq!(opened.page(|cursor| faulty.list(cursor)).await.unwrap_err().kind, Kind::Vanished);
     }
 
     #[tokio::test(start_paused = true)]

@@ -113,6 +113,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::Slot;
     use crate::source::BlockService;
     use crate::source::conformance::{filled, request};
     use crate::source::memory::MemoryService;
@@ -137,7 +138,7 @@ mod tests {
             }
         });
         let path = dir.path().join("x.ckpt");
-        let mut checkpoint = Checkpoint::create(&path, "one", BTreeMap::new()).unwrap();
+        let mut checkpoint = Slot::take(&path).unwrap().begin("one", BTreeMap::new()).unwrap();
         let written = write(&engine, service.clone(), &id, blocks, &mut checkpoint, true).await.unwrap();
         feed.await.unwrap();
         assert_eq!(written.blocks, 200);

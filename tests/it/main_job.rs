@@ -1,13 +1,18 @@
 //! The main job on real disk images, through the AWS SDK and HTTP.
 
 use crate::lab::{Lab, compare, generation, options, unpack};
+use futures_util::future::BoxFuture;
 use icecore::block::{BlockIndex, BlockSet};
-use icecore::fault::Kind;
+use icecore::fault::{Fault, Kind, Place};
 use icecore::monitor::Event;
-use icecore::ops::{diff, import, show};
-use icecore::pipeline::Stop;
+use icecore::ops::{Engine, Services, diff, import, show};
+use icecore::pipeline::{Settings, Stop};
 use icecore::shelf::{Shelf, ShelfWriter};
-use icecore::snapshot::SnapshotId;
+use icecore::snapshot::{NewSnapshot, SnapshotId, SnapshotInfo, SnapshotState, Written};
+use icecore::source::{Block, SnapshotWriter};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 async fn diffed(lab: &Lab, ids: &[&SnapshotId], content: bool) -> diff::Report {
@@ -144,34 +149,141 @@ async fn an_interrupted_export_goes_on_where_it_stopped() {
     let lab = Lab::new().await;
     let image = generation(1);
     let id = lab.import(&image, None).await.snapshot_id;
-    let stop = Stop::new();
-    let engine = lab.stoppable(stop.clone());
-    let asking = tokio::spawn({
-        let engine = engine.clone();
-        async move {
-            while engine.requests().get < 300 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            stop.request();
-        }
-    });
     let dest = lab.path("out");
-    let export = icecore::ops::export::Options {
-        snapshot_id: id.clone(),
-        dest: Some(dest.clone()),
-        force: false,
-        sync: true,
-    };
-    let fault = icecore::ops::export::run(&export, &lab.services, &engine).await.unwrap_err();
-    asking.await.unwrap();
-    assert_eq!(fault.kind, Kind::Suspended);
+    interrupted_export(&lab, "state", &id, &dest, true, 300).await;
     assert!(!dest.exists(), "nothing half-done under the final name");
-    let report = icecore::ops::export::run(&export, &lab.services, &lab.engine()).await.unwrap();
+    let report =
+        icecore::ops::export::run(&exporting(&id, &dest, true), &lab.services, &lab.engine()).await.unwrap();
     assert!(report.blocks_resumed > 200, "{}", report.blocks_resumed);
     assert_eq!(report.requests.get + report.blocks_resumed, 2048);
     let (differing, data, _) = compare(&image, &dest);
     assert!(differing.is_empty());
     assert_eq!(report.blocks_written, data.len());
+}
+
+/// Exports until so many blocks were asked for, then stops.
+async fn interrupted_export(lab: &Lab, state: &str, id: &SnapshotId, dest: &Path, sync: bool, gets: u64) {
+    let stop = Stop::new();
+    let settings = Settings { concurrency: Some(4), ..Settings::open(lab.path(state)) };
+    let engine = Engine::new(settings, lab.recorder.clone(), stop.clone());
+    let asking = tokio::spawn({
+        let engine = engine.clone();
+        async move {
+            while engine.requests().get < gets {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            stop.request();
+        }
+    });
+    let options = exporting(id, dest, sync);
+    let fault = icecore::ops::export::run(&options, &lab.services, &engine).await.unwrap_err();
+    asking.await.unwrap();
+    assert_eq!(fault.kind, Kind::Suspended);
+}
+
+fn exporting(id: &SnapshotId, dest: &Path, sync: bool) -> icecore::ops::export::Options {
+    icecore::ops::export::Options { snapshot_id: id.clone(), dest: Some(dest.to_owned()), force: false, sync }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_runs_state_says_of_a_file_since_replaced_is_not_believed() {
+    let lab = Lab::new().await;
+    let image = generation(1);
+    let id = lab.import(&image, None).await.snapshot_id;
+    let dest = lab.path("out");
+    interrupted_export(&lab, "mine", &id, &dest, true, 1000).await;
+    // Another user, with a state of their own, starts the same file anew and does not get far.
+    interrupted_export(&lab, "theirs", &id, &dest, true, 300).await;
+    let engine = Engine::new(Settings::open(lab.path("mine")), lab.recorder.clone(), Stop::new());
+    let report =
+        icecore::ops::export::run(&exporting(&id, &dest, true), &lab.services, &engine).await.unwrap();
+    assert_eq!(report.blocks_resumed, 0);
+    assert!(compare(&image, &dest).0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_made_durable_is_not_resumed_as_durable() {
+    let lab = Lab::new().await;
+    let image = generation(1);
+    let id = lab.import(&image, None).await.snapshot_id;
+    let dest = lab.path("out");
+    interrupted_export(&lab, "state", &id, &dest, false, 500).await;
+    let durable =
+        icecore::ops::export::run(&exporting(&id, &dest, true), &lab.services, &lab.engine()).await.unwrap();
+    assert_eq!((durable.blocks_resumed, durable.synced), (0, true));
+    assert!(compare(&image, &dest).0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_verbs_send_nothing_that_changes_anything() {
+    let lab = Lab::new().await;
+    let first = lab.import(&generation(0), None).await.snapshot_id;
+    let second = lab.import(&generation(1), Some(&first)).await.snapshot_id;
+    let changing = || -> u64 {
+        let counts = lab.endpoint.counts();
+        let changing =
+            ["StartSnapshot", "PutSnapshotBlock", "CompleteSnapshot", "DeleteSnapshot", "CreateTags"];
+        changing.into_iter().map(|action| counts.of(action)).sum()
+    };
+    let before = changing();
+    assert!(before > 2048, "the imports are counted");
+    diffed(&lab, &[&first, &second], true).await;
+    let _ = show::run(&first, &lab.services, &lab.engine()).await.unwrap();
+    let _ = icecore::ops::blocks::run(&first, &lab.services, &lab.engine()).await.unwrap();
+    lab.export(&second, "out").await;
+    #[cfg(feature = "ec2")]
+    {
+        let all = icecore::control::SnapshotQuery::default();
+        let listed = icecore::ops::list::run(&all, &lab.services, &lab.engine()).await.unwrap();
+        let lineages: Vec<_> = listed.snapshots.iter().map(|row| (row.parent.clone(), row.lineage)).collect();
+        assert_eq!(lineages, [(None, 1), (Some(first), 1)], "our own tag tells the parent");
+    }
+    assert_eq!(changing(), before);
+}
+
+/// A writer whose first answer to a start is lost on the way.
+#[derive(Debug)]
+struct Forgetful {
+    inner: Arc<dyn SnapshotWriter>,
+    lost: AtomicBool,
+}
+
+impl SnapshotWriter for Forgetful {
+    fn start<'a>(&'a self, new: &'a NewSnapshot) -> BoxFuture<'a, Result<SnapshotInfo, Fault>> {
+        Box::pin(async move {
+            let started = self.inner.start(new).await?;
+            match self.lost.swap(true, Ordering::Relaxed) {
+                true => Ok(started),
+                // A kind that is not tried again, so that the run ends here.
+                false => Err(Fault::new(Kind::Interrupted, Place::Service, "the answer was lost")),
+            }
+        })
+    }
+
+    fn put<'a>(&'a self, id: &'a SnapshotId, block: &'a Block) -> BoxFuture<'a, Result<(), Fault>> {
+        self.inner.put(id, block)
+    }
+
+    fn complete<'a>(
+        &'a self,
+        id: &'a SnapshotId,
+        written: Written,
+    ) -> BoxFuture<'a, Result<SnapshotState, Fault>> {
+        self.inner.complete(id, written)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_whose_answer_was_lost_starts_no_second_snapshot() {
+    let lab = Lab::new().await;
+    let writer = Arc::new(Forgetful { inner: lab.services.writer.clone(), lost: AtomicBool::new(false) });
+    let services = Services { writer, ..lab.services.clone() };
+    let image = generation(0);
+    let fault = import::run(&options(&image, None), &services, &lab.engine()).await.unwrap_err();
+    assert_eq!(fault.kind, Kind::Suspended);
+    let report = import::run(&options(&image, None), &services, &lab.engine()).await.unwrap();
+    let all: Vec<_> = lab.store.list().unwrap().into_iter().map(|shelved| shelved.info.id).collect();
+    assert_eq!(all, [report.snapshot_id]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,19 +302,14 @@ async fn wrong_input_is_one_sentence_and_leaves_nothing() {
 
     let taken = lab.path("taken");
     std::fs::write(&taken, "mine").unwrap();
-    let export = |dest: &std::path::Path| icecore::ops::export::Options {
-        snapshot_id: id.clone(),
-        dest: Some(dest.to_owned()),
-        force: false,
-        sync: true,
-    };
     for (dest, said) in [
         (taken.clone(), "exists already"),
         (lab.dir.path().to_owned(), "is a directory"),
         (lab.path("no/such/dir/out"), "does not exist"),
     ] {
-        let fault =
-            icecore::ops::export::run(&export(&dest), &lab.services, &lab.engine()).await.unwrap_err();
+        let fault = icecore::ops::export::run(&exporting(&id, &dest, true), &lab.services, &lab.engine())
+            .await
+            .unwrap_err();
         assert_eq!(fault.kind, Kind::Unsuitable);
         assert!(fault.to_string().contains(said), "{fault}");
     }

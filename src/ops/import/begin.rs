@@ -6,9 +6,9 @@ use crate::device::Image;
 use crate::fault::Kind;
 use crate::fault::{Fault, Place};
 use crate::ops::import::Options;
-use crate::ops::preflight::{announce, is_billed};
+use crate::ops::preflight::{announce, is_billed, suspended};
 use crate::ops::{Engine, Services};
-use crate::pipeline::{Action, Ask, Checkpoint, Earlier, Tries, block_map};
+use crate::pipeline::{Action, Ask, Checkpoint, Earlier, Slot, Tries, block_map};
 use crate::snapshot::{NewSnapshot, SnapshotId};
 use crate::source::BlockSource;
 use std::collections::BTreeMap;
@@ -92,10 +92,13 @@ pub(super) fn checkpoint(
     );
     let target = format!("{} {:?} {}", services.label, options.parent, path.display());
     let file = Checkpoint::path(&engine.settings.state_dir, "import", &target);
-    match Checkpoint::open(&file, &identity)? {
-        Earlier::Same(earlier) => {
-            let before = Before { sent: earlier.done, same: earlier.same };
-            return Ok((earlier.checkpoint, before));
+    let slot = Slot::take(&file)?;
+    match slot.earlier(&identity)? {
+        Earlier::Same(found) => {
+            // Of a device nobody can tell whether it has changed: what was the same is looked at again.
+            let same = if image.shows_changes() { found.same.clone() } else { BlockSet::new() };
+            let before = Before { sent: found.done.clone(), same };
+            return Ok((slot.resume(found)?, before));
         }
         Earlier::Other(facts) => {
             let left = facts.get(SNAPSHOT).map(|id| format!(" ({id} stays pending until it times out)"));
@@ -108,7 +111,7 @@ pub(super) fn checkpoint(
     }
     let token = Digest::of(&random()?).to_string()[..32].to_owned();
     let facts = BTreeMap::from([(CLIENT_TOKEN.to_owned(), token)]);
-    Ok((Checkpoint::create(&file, &identity, facts)?, Before::default()))
+    Ok((slot.begin(&identity, facts)?, Before::default()))
 }
 
 fn random() -> Result<[u8; 32], Fault> {
@@ -118,6 +121,14 @@ fn random() -> Result<[u8; 32], Fault> {
     Ok(bytes)
 }
 
+/// The pending snapshot.
+pub(super) struct Started {
+    pub(super) id: SnapshotId,
+    pub(super) checkpoint: Checkpoint,
+    /// By this run: it may not be visible everywhere yet.
+    pub(super) is_new: bool,
+}
+
 /// The snapshot to write to: the one the checkpoint names, else a new one. The client token is on disk before the
 /// request goes out, so a start whose answer was lost is the same start when repeated.
 pub(super) async fn started(
@@ -125,11 +136,11 @@ pub(super) async fn started(
     services: &Services,
     engine: &Engine,
     geometry: Geometry,
-    mut checkpoint: Checkpoint,
-) -> Result<(SnapshotId, Checkpoint), Fault> {
+    checkpoint: Checkpoint,
+) -> Result<Started, Fault> {
     if let Some(id) = checkpoint.fact(SNAPSHOT).and_then(|id| id.parse().ok()) {
         engine.note(format!("going on with the interrupted import of {id}"));
-        return Ok((id, checkpoint));
+        return Ok(Started { id, checkpoint, is_new: false });
     }
     let mut tags = options.tags.clone();
     if let Some(parent) = &options.parent {
@@ -150,12 +161,27 @@ pub(super) async fn started(
     let started = engine.ask(&mut Tries::none(), ask, || services.writer.start(&new)).await;
     match started {
         Ok(info) => {
-            checkpoint.set_fact(SNAPSHOT, info.id.as_str())?;
-            Ok((info.id, checkpoint))
+            let checkpoint = checkpoint.set_fact(SNAPSHOT, info.id.as_str())?;
+            Ok(Started { id: info.id, checkpoint, is_new: true })
         }
-        Err(fault) => {
+        // Nothing was started, for certain. After anything else the token is kept: the start may have happened.
+        Err(fault) if is_final(fault.kind) => {
             checkpoint.remove()?;
             Err(fault)
         }
+        Err(fault) => Err(suspended(fault)),
     }
+}
+
+/// Whether the service has said no, rather than nothing.
+fn is_final(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Refused
+            | Kind::NotFound
+            | Kind::Denied
+            | Kind::NoCredentials
+            | Kind::ExpiredCredentials
+            | Kind::Quota
+    )
 }

@@ -8,11 +8,11 @@ use crate::ops::import::Options;
 use crate::ops::import::begin::Before;
 use crate::ops::import::compare::compare;
 use crate::ops::import::feed::{BLOCKS_AHEAD, Counts, Feed};
+use crate::ops::preflight::facts;
 use crate::ops::{Engine, Services};
 use crate::pipeline::{Checkpoint, write};
-use crate::snapshot::{SnapshotId, Written};
+use crate::snapshot::{SnapshotId, SnapshotState, Written};
 use crate::source::BlockSource;
-use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -29,6 +29,8 @@ pub(super) struct Work<'a> {
     pub(super) image: Arc<Image>,
     pub(super) geometry: Geometry,
     pub(super) id: &'a SnapshotId,
+    /// Started by this run.
+    pub(super) is_new: bool,
 }
 
 impl Work<'_> {
@@ -48,7 +50,6 @@ impl Work<'_> {
         let total = u64::from(self.geometry.n_blocks()) - same.len();
         self.engine.monitor.on(Event::Stage { verb: "importing", total: Some(total) });
         let resumed = before.sent.len();
-        let is_new = resumed == 0 && same.is_empty();
         self.engine.monitor.on(Event::Done { blocks: resumed, size: self.geometry.block_size.of(resumed) });
 
         let (sender, blocks) = mpsc::channel(BLOCKS_AHEAD);
@@ -64,11 +65,14 @@ impl Work<'_> {
         };
         let feeding = tokio::task::spawn_blocking(move || feed.run());
         let writer = self.services.writer.clone();
-        let written = write(self.engine, writer, self.id, blocks, &mut checkpoint, is_new).await;
+        let written = write(self.engine, writer, self.id, blocks, &mut checkpoint, self.is_new).await;
         let counts = feeding
             .await
             .map_err(|error| Fault::local(self.image.path(), "read", std::io::Error::other(error)))?;
-        let written = written.map_err(|fault| gone(fault, checkpoint.place()))?;
+        let written = match written {
+            Ok(written) => written,
+            Err(fault) => return Err(self.refused(fault, checkpoint).await),
+        };
         if self.image.stamp()? != stamp {
             let what = "the image changed while it was read";
             return Err(Fault::new(Kind::Unsuitable, Place::File(self.image.path().to_owned()), what)
@@ -76,16 +80,21 @@ impl Work<'_> {
         }
         Ok((Sent { written, counts }, checkpoint))
     }
-}
 
-/// A pending snapshot that the service gave up takes no more blocks, and never will: its checkpoint is of no use.
-fn gone(fault: Fault, checkpoint: &Path) -> Fault {
-    if !matches!(fault.kind, Kind::NotFound | Kind::Refused) {
-        return fault;
+    /// A snapshot that was deleted or given up takes no more blocks, and never will: its checkpoint is of no use.
+    /// While it is pending, or nobody can tell, the checkpoint stays.
+    async fn refused(&self, fault: Fault, checkpoint: Checkpoint) -> Fault {
+        if !matches!(fault.kind, Kind::NotFound | Kind::Refused) || self.services.snapshots.is_none() {
+            return fault;
+        }
+        let state = facts(self.services, self.engine, self.id).await.map(|info| info.state);
+        if state == Some(SnapshotState::Pending) {
+            return fault;
+        }
+        // Where it cannot be removed, the next run meets the same fault and says the same.
+        let _ = checkpoint.remove();
+        fault
+            .as_kind(Kind::Vanished)
+            .hint("it was deleted, or given up by the service: the same command imports anew")
     }
-    // Where it cannot be removed, the next run meets the same fault and says the same.
-    let _ = std::fs::remove_file(checkpoint);
-    fault
-        .as_kind(Kind::Vanished)
-        .hint("it was deleted, or given up by the service: the same command imports anew")
 }

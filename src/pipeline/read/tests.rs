@@ -121,6 +121,71 @@ async fn a_budget_of_one_block_and_one_in_flight_still_reads_all() {
     assert_eq!(done.sum::<u64>(), u64::from(BLOCKS));
 }
 
+/// Holds every block it is given until it is told to go on, and knows the most it ever held.
+#[derive(Debug, Default)]
+struct Hoarding {
+    held: std::sync::Mutex<(usize, usize)>,
+}
+
+impl Hoarding {
+    fn change(&self, by: isize) {
+        let mut held = self.held.lock().unwrap();
+        held.0 = held.0.checked_add_signed(by).unwrap();
+        held.1 = held.1.max(held.0);
+    }
+}
+
+#[derive(Debug)]
+struct Counting {
+    inner: Arc<dyn BlockSource>,
+    bodies: Arc<Hoarding>,
+}
+
+impl BlockSource for Counting {
+    fn place(&self) -> Place {
+        self.inner.place()
+    }
+
+    fn geometry(&self) -> crate::block::Geometry {
+        self.inner.geometry()
+    }
+
+    fn list(
+        &self,
+        cursor: Cursor,
+    ) -> futures_util::future::BoxFuture<'_, Result<crate::source::Page<Listed>, Fault>> {
+        self.inner.list(cursor)
+    }
+
+    fn fetch<'a>(&'a self, block: &'a Listed) -> futures_util::future::BoxFuture<'a, Result<Fetched, Fault>> {
+        self.bodies.change(1);
+        self.inner.fetch(block)
+    }
+}
+
+impl BlockSink for Counting {
+    fn write(&self, _: &crate::source::Block) -> Result<(), Fault> {
+        self.bodies.change(-1);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn blocks_fetched_and_not_delivered_stay_within_the_budget() {
+    let settings =
+        Settings { concurrency: Some(32), memory: BlockSize::EBS.of(5), ..Settings::open(PathBuf::new()) };
+    let engine = Engine::new(settings, Arc::new(Recorder::default()), Stop::new());
+    let bodies = Arc::new(Hoarding::default());
+    let counting = Arc::new(Counting { inner: source().await, bodies: bodies.clone() });
+    read(&engine, counting.clone(), all(), counting).await.unwrap();
+    let (left, most) = *bodies.held.lock().unwrap();
+    assert_eq!((left, most), (0, 5), "all delivered, and never more than the budget between");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_reading() {
     let engine = Engine::for_tests();
