@@ -22,7 +22,7 @@ mod table;
 
 pub use escape::escaped;
 pub use format::{Format, FormatError};
-pub use numbers::{count, span};
+pub use numbers::{blocks, count, span};
 
 use std::io::{self, Write};
 

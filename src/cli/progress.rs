@@ -7,7 +7,7 @@ use crate::block::ByteSize;
 use crate::cli::args::{Global, LogFormat, ProgressWhen};
 use crate::cli::log::{ALWAYS, NOTE, PROGRESS};
 use crate::monitor::{Event, Monitor};
-use crate::render::{count, escaped, span};
+use crate::render::{blocks as counted, count, escaped, span};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -62,7 +62,7 @@ impl State {
                 let percent = self.blocks.min(total) * 100 / total.max(1);
                 format!("{} of {} blocks ({percent} %)", count(self.blocks), count(total))
             }
-            None => format!("{} blocks", count(self.blocks)),
+            None => counted(self.blocks),
         }];
         parts.push(self.size.to_string());
         let moved = self.size.bytes() - from.1.bytes();
@@ -184,38 +184,52 @@ impl Monitor for Progress {
 mod tests {
     use super::*;
 
-    fn lines() -> Progress {
-        let state = Mutex::new(State::new("working", None));
-        Progress { mode: Mode::Lines, bar: ProgressBar::hidden(), state }
+    const SOME: Duration = Duration::from_secs(8);
+
+    fn after(blocks: u64, total: Option<u64>) -> State {
+        let mut state = State::new("exporting", total);
+        (state.blocks, state.size) = (blocks, ByteSize::from_bytes(blocks * 524_288));
+        state
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_line_says_how_far_how_fast_and_how_long_yet() {
-        let progress = lines();
-        progress.on(Event::Stage { verb: "exporting", total: Some(4096) });
-        tokio::time::advance(Duration::from_secs(10)).await;
-        progress.on(Event::Done { blocks: 1024, size: ByteSize::from_mib(512) });
+    #[test]
+    fn a_line_says_how_far_how_fast_and_how_long_yet() {
+        let state = after(1024, Some(4096));
         assert_eq!(
-            progress.next_line(),
-            "exporting: 1,024 of 4,096 blocks (25 %), 512 MiB, 51.2 MiB/s, 30.0s left"
+            state.describe(state.since + SOME, state.last),
+            "1,024 of 4,096 blocks (25 %), 512 MiB, 64 MiB/s, 24.0s left"
         );
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_standstill_is_said() {
-        let progress = lines();
-        progress.on(Event::Stage { verb: "exporting", total: None });
-        progress.on(Event::Done { blocks: 1, size: ByteSize::from_mib(1) });
-        tokio::time::advance(EVERY).await;
-        assert_eq!(progress.next_line(), "exporting: 1 blocks, 1 MiB, 104 KiB/s");
-        tokio::time::advance(EVERY).await;
-        assert_eq!(progress.next_line(), "exporting: 1 blocks, 1 MiB, nothing moved for 10.0s");
+    #[test]
+    fn a_standstill_is_said() {
+        let mut state = after(1, None);
+        assert_eq!(state.describe(state.since + SOME, state.last), "1 block, 512 KiB, 64 KiB/s");
+        state.last = (state.since + SOME, state.size);
+        let line = state.describe(state.since + 3 * SOME, state.last);
+        assert_eq!(line, "1 block, 512 KiB, nothing moved for 16.0s");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn work_that_reports_nothing_still_shows_life() {
-        let progress = lines();
-        tokio::time::advance(EVERY).await;
-        assert_eq!(progress.next_line(), "working: 10.0s so far");
+    #[test]
+    fn work_that_reports_nothing_still_shows_life() {
+        let state = State::new("listing", None);
+        assert_eq!(state.describe(state.since + SOME, state.last), "8.0s so far");
+    }
+
+    #[test]
+    fn events_add_up_and_a_stage_starts_anew() {
+        let progress = Progress {
+            mode: Mode::Lines,
+            bar: ProgressBar::hidden(),
+            state: Mutex::new(State::new("working", None)),
+        };
+        progress.on(Event::Stage { verb: "exporting", total: None });
+        progress.on(Event::Total(4));
+        progress.on(Event::Done { blocks: 2, size: ByteSize::from_mib(1) });
+        progress.on(Event::Done { blocks: 1, size: ByteSize::from_mib(1) });
+        assert!(progress.next_line().starts_with("exporting: 3 of 4 blocks (75 %), 2 MiB"));
+        assert!(progress.next_line().contains("nothing moved"));
+        progress.on(Event::Stage { verb: "checking", total: Some(7) });
+        assert!(progress.next_line().starts_with("checking: 0 of 7 blocks (0 %), 0 B"));
     }
 }

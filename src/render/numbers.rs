@@ -18,7 +18,7 @@ pub fn count(n: u64) -> String {
 }
 
 /// `1 block`, `2,048 blocks`.
-pub(super) fn blocks(n: u64) -> String {
+pub fn blocks(n: u64) -> String {
     format!("{} block{}", count(n), if n == 1 { "" } else { "s" })
 }
 
