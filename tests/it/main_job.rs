@@ -227,10 +227,10 @@ async fn read_verbs_send_nothing_that_changes_anything() {
     };
     let before = changing();
     assert!(before > 2048, "the imports are counted");
-    diffed(&lab, &[&first, &second], true).await;
+    let _ = diffed(&lab, &[&first, &second], true).await;
     let _ = show::run(&first, &lab.services, &lab.engine()).await.unwrap();
     let _ = icecore::ops::blocks::run(&first, &lab.services, &lab.engine()).await.unwrap();
-    lab.export(&second, "out").await;
+    let _ = lab.export(&second, "out").await;
     #[cfg(feature = "ec2")]
     {
         let all = icecore::control::SnapshotQuery::default();
