@@ -34,7 +34,8 @@ use std::sync::Arc;
 /// # Contract
 /// - A listing yields each allocated index once, ascending, whatever the pages; resuming at index `n` yields
 ///   exactly those at or after `n`. **An empty page with a next cursor is not the end.**
-/// - A listed block can be fetched, in any order, from any task, more than once, until its page expires.
+/// - A listed block can be fetched, in any order, from any task, more than once, until its token
+///   expires.
 /// - No call retries, waits for quota, or checks bytes: that is the pipeline's, once.
 pub trait BlockSource: fmt::Debug + Send + Sync {
     /// How this source is called in messages.

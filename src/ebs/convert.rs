@@ -54,7 +54,7 @@ pub(super) fn listed(
     });
     let entries = entries.collect::<Result<Vec<_>, Fault>>()?;
     let last = entries.last().map(|entry| entry.index);
-    page(entries, last, reply.next_token, reply.expiry_time, sent, at)
+    page(entries, last, reply.next_token, reply.volume_size, sent, at)
 }
 
 /// A page of changes. Which volume they lie in is not known here: of two snapshots one may be larger.
@@ -75,7 +75,7 @@ pub(super) fn changed(
     });
     let entries = entries.collect::<Result<Vec<_>, Fault>>()?;
     let last = entries.last().map(|entry| entry.index);
-    page(entries, last, reply.next_token, reply.expiry_time, sent, at)
+    page(entries, last, reply.next_token, reply.volume_size, sent, at)
 }
 
 /// Follows a listing: each index after the one before it.
@@ -103,7 +103,7 @@ fn page<T>(
     entries: Vec<T>,
     last: Option<BlockIndex>,
     next: Option<String>,
-    expires: Option<DateTime>,
+    volume_size: Option<i64>,
     sent: &Cursor,
     at: &Place,
 ) -> Result<Page<T>, Fault> {
@@ -113,9 +113,9 @@ fn page<T>(
     }
     let from = last.map_or(Some(sent.from), BlockIndex::next);
     let next = token.zip(from).map(|(token, from)| Cursor { from, token: Some(token) });
-    // On an empty page the service gives the time of the answer (recorded live): there is nothing to expire.
-    let expires = expires.filter(|_| !entries.is_empty()).map(|time| millis(&time));
-    Ok(Page { entries, next, expires })
+    let volume_size =
+        volume_size.map(GiB::try_from).transpose().map_err(|error| corrupt(at, error.to_string()))?;
+    Ok(Page { entries, next, volume_size })
 }
 
 /// What a started snapshot is, from the reply and, where it is silent, from what was asked.

@@ -1,6 +1,6 @@
 //! What was written between snapshots, step by step along a chain.
 
-use crate::block::{BlockIndex, BlockSize, ByteSize, Digest};
+use crate::block::{BlockIndex, BlockSize, ByteSize, Digest, GiB};
 use crate::cost::Estimate;
 use crate::delta::{Churn, Delta, churn};
 use crate::fault::{Fault, Kind, Place};
@@ -32,6 +32,8 @@ pub struct Step {
     pub first: SnapshotId,
     /// The snapshot after.
     pub second: SnapshotId,
+    /// Size of the second's volume, where the service tells.
+    pub volume_size: Option<GiB>,
     /// The blocks that differ.
     pub delta: Delta,
     /// Of the blocks in both, how many hold the same bytes; `None` unless contents were compared.
@@ -64,8 +66,14 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     let mut steps = Vec::new();
     for pair in options.snapshots.windows(2) {
         let (first, second) = (&pair[0], &pair[1]);
-        let delta = delta(services, engine, first, second).await?;
-        steps.push(Step { first: first.clone(), second: second.clone(), delta, identical: None });
+        let (delta, volume_size) = delta(services, engine, first, second).await?;
+        steps.push(Step {
+            first: first.clone(),
+            second: second.clone(),
+            volume_size,
+            delta,
+            identical: None,
+        });
     }
     if options.content {
         let both: u64 = steps.iter().map(|step| step.delta.in_both.len()).sum();
@@ -86,7 +94,7 @@ async fn delta(
     engine: &Engine,
     first: &SnapshotId,
     second: &SnapshotId,
-) -> Result<Delta, Fault> {
+) -> Result<(Delta, Option<GiB>), Fault> {
     let feed = services.blocks.compare(first, second);
     let mut walk = Walk::new(engine, feed.place(), BlockIndex::ZERO);
     let mut delta = Delta::default();
@@ -95,7 +103,7 @@ async fn delta(
             Err(fault) => return Err(explained(services, engine, [first, second], fault).await),
             Ok(page) => page,
         };
-        let Some(page) = page else { return Ok(delta) };
+        let Some(page) = page else { return Ok((delta, walk.volume_size())) };
         engine
             .monitor
             .on(Event::Done { blocks: page.len() as u64, size: BlockSize::EBS.of(page.len() as u64) });

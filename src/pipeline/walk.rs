@@ -1,6 +1,6 @@
 //! Walking listings, page by page.
 
-use crate::block::BlockIndex;
+use crate::block::{BlockIndex, GiB};
 use crate::fault::{Fault, Kind, Place, TokenKind};
 use crate::pipeline::attempt::{Ask, Tries};
 use crate::pipeline::{Action, Engine};
@@ -35,6 +35,7 @@ pub(crate) struct Walk<'a> {
     /// It has been seen: if it is not found from now on, it has gone.
     is_seen: bool,
     empty_pages: u32,
+    volume_size: Option<GiB>,
 }
 
 /// Empty pages in a row that a listing may have: 64 TiB in windows of the smallest size there is, 100 blocks, are
@@ -44,12 +45,24 @@ const MOST_EMPTY_PAGES: u32 = 1_400_000;
 impl<'a> Walk<'a> {
     /// A walk from this index on.
     pub(crate) fn new(engine: &'a Engine, place: Place, from: BlockIndex) -> Self {
-        Self { engine, place, next: Some(Cursor::at(from)), is_seen: false, empty_pages: 0 }
+        Self {
+            engine,
+            place,
+            next: Some(Cursor::at(from)),
+            is_seen: false,
+            empty_pages: 0,
+            volume_size: None,
+        }
     }
 
     /// A walk over a source that was opened, and so has been seen.
     pub(crate) fn over(engine: &'a Engine, source: &dyn BlockSource, from: BlockIndex) -> Self {
         Self { is_seen: true, ..Self::new(engine, source.place(), from) }
+    }
+
+    /// Size of the volume, as far as the pages seen tell it.
+    pub(crate) fn volume_size(&self) -> Option<GiB> {
+        self.volume_size
     }
 
     /// The next page's entries, possibly none; `None` after the last page.
@@ -74,6 +87,7 @@ impl<'a> Walk<'a> {
             from = entry.index().next().unwrap_or(entry.index());
         }
         self.is_seen = true;
+        self.volume_size = page.volume_size.or(self.volume_size);
         self.empty_pages = if page.entries.is_empty() { self.empty_pages + 1 } else { 0 };
         if self.empty_pages > MOST_EMPTY_PAGES {
             return Err(Fault::new(Kind::Service, self.place.clone(), "the listing does not end"));

@@ -98,10 +98,10 @@ fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 
 /// One object a step: two snapshots give one.
 fn cbt(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    report
-        .steps
-        .iter()
-        .try_for_each(|step| json::line(out, &Cbt::new(&step.delta.changed(), BlockSize::EBS, None)))
+    report.steps.iter().try_for_each(|step| {
+        let capacity = step.volume_size.map(|size| size.size().bytes());
+        json::line(out, &Cbt::new(&step.delta.changed(), BlockSize::EBS, capacity))
+    })
 }
 
 fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! Listings: pages of entries, and the cursor that walks them.
 
-use crate::block::BlockIndex;
-use crate::snapshot::{BlockToken, PageToken, UnixMillis};
+use crate::block::{BlockIndex, GiB};
+use crate::snapshot::{BlockToken, PageToken};
 
 /// An allocated block, and the token that opens it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,6 @@ pub struct Page<T> {
     pub entries: Vec<T>,
     /// Where it goes on; `None` at the end.
     pub next: Option<Cursor>,
-    /// When the block tokens on it stop working, where the service says.
-    pub expires: Option<UnixMillis>,
+    /// Size of the volume, where the service says; of two compared, the second's. Last pages may not say it.
+    pub volume_size: Option<GiB>,
 }

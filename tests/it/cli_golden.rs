@@ -132,7 +132,7 @@ fn step(n: u32, identical: Option<u64>) -> diff::Step {
         only_in_second: set(&[(100, 40), (500 + n, 1)]),
         in_both: set(&[(0, 3), (12, 1)]),
     };
-    diff::Step { first: id(n), second: id(n + 1), delta, identical }
+    diff::Step { first: id(n), second: id(n + 1), volume_size: Some(gib(1)), delta, identical }
 }
 
 #[test]
@@ -143,7 +143,13 @@ fn diff_of_two_snapshots() {
 
 #[test]
 fn diff_without_any_change() {
-    let same = diff::Step { first: id(1), second: id(2), delta: Delta::default(), identical: None };
+    let same = diff::Step {
+        first: id(1),
+        second: id(2),
+        volume_size: None,
+        delta: Delta::default(),
+        identical: None,
+    };
     check("diff-same", &diff::Report { steps: vec![same], churn: Vec::new(), requests: REQUESTS });
 }
 
