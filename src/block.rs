@@ -1,6 +1,6 @@
 //! Blocks of a volume: where they are, how large, which ones, and what they hold.
 //!
-//! A volume is cut into blocks of 512 KiB (aws-facts: EBS user guide, "ebsapi-elements"); everything in this
+//! A volume is cut into blocks of 512 KiB (EBS user guide, "ebsapi-elements"); everything in this
 //! crate counts in them. Units are types here, so that an index is never taken for an offset or a count.
 //! No I/O, no async.
 

@@ -1,7 +1,7 @@
 //! What differs between block maps.
 //!
 //! Pure set work: a [`Delta`] is three disjoint sets, built from a change listing or from two maps, and
-//! [`churn`] tells which blocks a chain of deltas touches most. "Changed" means *written* (aws-facts A8): a block
+//! [`churn`] tells which blocks a chain of deltas touches most. "Changed" means *written* (recorded live): a block
 //! rewritten with the same bytes is in the delta; whether bytes differ is a second question, for those who read.
 
 use crate::block::{BlockIndex, BlockRange, BlockSet};

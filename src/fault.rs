@@ -33,7 +33,7 @@ pub enum TokenKind {
 /// What went wrong, for machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// There is no such thing, or it is not visible yet: a new snapshot may take two minutes (aws-facts A6).
+    /// There is no such thing, or it is not visible yet: a new snapshot may take two minutes (awslabs/coldsnap#43).
     NotFound,
     /// It is there but cannot be read: pending, archived, public.
     NotReadable,

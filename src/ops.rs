@@ -17,8 +17,10 @@ mod preflight;
 
 pub use crate::pipeline::Engine;
 
+use crate::aws::Session;
 use crate::control::Snapshots;
 use crate::cost::Usd;
+use crate::ebs::Ebs;
 use crate::source::{BlockService, SnapshotWriter};
 use std::sync::Arc;
 
@@ -36,4 +38,24 @@ pub struct Services {
     pub snapshots: Option<Arc<dyn Snapshots>>,
     /// Most that the requests of this run may cost; `None` where requests are free: no AWS host is asked.
     pub max_usd: Option<Usd>,
+}
+
+impl Services {
+    /// An account reached through AWS's own clients. Requests are paid for where it is AWS that is asked.
+    pub fn reached(session: &Session, label: String, max_usd: Usd) -> Self {
+        let ebs = Arc::new(Ebs::new(session));
+        let max_usd = session.is_aws().then_some(max_usd);
+        Self { label, blocks: ebs.clone(), writer: ebs, snapshots: control(session), max_usd }
+    }
+}
+
+#[cfg(feature = "ec2")]
+#[expect(clippy::unnecessary_wraps, reason = "without the feature there is none")]
+fn control(session: &Session) -> Option<Arc<dyn Snapshots>> {
+    Some(Arc::new(crate::ec2::Ec2::new(session)))
+}
+
+#[cfg(not(feature = "ec2"))]
+fn control(_: &Session) -> Option<Arc<dyn Snapshots>> {
+    None
 }

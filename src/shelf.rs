@@ -10,7 +10,9 @@ pub mod memory;
 
 use crate::block::{BlockIndex, Digest};
 use crate::fault::Fault;
-use crate::snapshot::{NewSnapshot, SnapshotId, SnapshotInfo, Tags, UnixMillis, Written};
+use crate::snapshot::{
+    Lineage, NewSnapshot, SnapshotId, SnapshotInfo, SnapshotState, StorageTier, Tags, UnixMillis, Written,
+};
 use bytes::Bytes;
 use std::fmt;
 
@@ -65,6 +67,30 @@ pub struct Grant {
     pub kms_key_id: Option<String>,
     /// The time now; the shelf moves it on by milliseconds where it would repeat.
     pub now: UnixMillis,
+}
+
+impl Grant {
+    /// The pending snapshot that this grant makes, under the name, time and lineage that the shelf gives it.
+    pub fn shelved(&self, id: SnapshotId, start_time: UnixMillis, lineage: Lineage) -> Shelved {
+        let info = SnapshotInfo {
+            id,
+            volume_id: None,
+            owner_id: self.owner_id.clone(),
+            state: SnapshotState::Pending,
+            state_message: None,
+            start_time,
+            volume_size: self.asked.volume_size,
+            encrypted: self.encrypted,
+            kms_key_id: self.kms_key_id.clone(),
+            description: self.asked.description.clone().unwrap_or_default(),
+            tags: self.asked.tags.clone(),
+            tier: StorageTier::Standard,
+            full_size: None,
+            parent: self.asked.parent.clone(),
+            lineage: Some(lineage),
+        };
+        Shelved { info, asked: self.asked.clone() }
+    }
 }
 
 /// A collection of snapshots.

@@ -82,7 +82,7 @@ impl FromStr for Digest {
 /// The LINEAR aggregate of a snapshot's written blocks: SHA-256 over their raw digests, by ascending index.
 ///
 /// AWS's text leaves open whether digests or their base64 are joined; live recordings and AWS's own client
-/// settle it for the raw 32 bytes (aws-facts A5). The vectors below were accepted by AWS.
+/// settle it for the raw 32 bytes. The vectors below were accepted by AWS.
 #[derive(Clone, Default)]
 pub struct LinearDigest(Sha256);
 
@@ -113,7 +113,7 @@ impl fmt::Debug for LinearDigest {
 mod tests {
     use super::*;
 
-    /// The recorded payloads of aws-facts A8: a line repeated and cut to one block.
+    /// The payloads of a live recording: a line repeated and cut to one block.
     fn recorded(name: &str) -> Digest {
         let line = format!("stackd-ebs-synthetic-{name}\n");
         Digest::of(&line.bytes().cycle().take(524_288).collect::<Vec<_>>())

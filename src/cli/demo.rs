@@ -26,7 +26,8 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let scratch = tempfile::Builder::new().prefix("icecore-demo-").tempdir();
     let scratch =
         scratch.map_err(|error| Fault::local(std::env::temp_dir(), "make a directory in it", error))?;
-    let dir = args.keep.as_deref().unwrap_or(scratch.path());
+    let work = scratch.path().join("work");
+    let dir = args.keep.as_deref().unwrap_or(&work);
     let settings = Settings::open(scratch.path().join("state"));
     let engine = Engine::new(settings, cx.progress().clone(), cx.stop().clone());
     let report = demo::run(dir, &engine).await?;

@@ -5,8 +5,6 @@ use crate::cli::args::Global;
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::settings;
-use crate::control::Snapshots;
-use crate::ebs::Ebs;
 use crate::endpoint::{self, Running, Shelves};
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::{Engine, Services};
@@ -47,14 +45,7 @@ pub(crate) async fn open(cx: &Context, access: Access) -> Result<Opened, Complai
     let settings = settings::settings(cx.global(), state_dir, session.is_aws());
     let engine = Engine::new(settings, Arc::clone(cx.progress()) as _, cx.stop().clone());
     cx.progress().keep_saying();
-    let ebs = Arc::new(Ebs::new(&session));
-    let services = Services {
-        label,
-        blocks: Arc::clone(&ebs) as _,
-        writer: ebs,
-        snapshots: control(&session),
-        max_usd: session.is_aws().then_some(cx.global().max_usd),
-    };
+    let services = Services::reached(&session, label, cx.global().max_usd);
     Ok(Opened { services, engine: engine.renewing(renewal(session)), _endpoint: endpoint })
 }
 
@@ -112,17 +103,6 @@ async fn local(dir: &Path, region: Option<&str>, access: Access) -> Result<(Sess
 /// How a writer of a store is named to the next one that would like to be.
 pub(crate) fn who(command: &str) -> String {
     format!("icecore {command}, pid {}", std::process::id())
-}
-
-#[cfg(feature = "ec2")]
-#[expect(clippy::unnecessary_wraps, reason = "without the feature there is none")]
-fn control(session: &Session) -> Option<Arc<dyn Snapshots>> {
-    Some(Arc::new(crate::ec2::Ec2::new(session)))
-}
-
-#[cfg(not(feature = "ec2"))]
-fn control(_: &Session) -> Option<Arc<dyn Snapshots>> {
-    None
 }
 
 /// Called before a request, it notes which credentials will sign that; what it returns loads them again, unless

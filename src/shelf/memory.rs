@@ -3,9 +3,7 @@
 use crate::block::{BlockIndex, BlockSize, LinearDigest};
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::{Content, Entry, Grant, Shelf, ShelfWriter, Shelved, Version};
-use crate::snapshot::{
-    Lineage, SnapshotId, SnapshotInfo, SnapshotState, StorageTier, Tags, UnixMillis, Written,
-};
+use crate::snapshot::{Lineage, SnapshotId, SnapshotState, Tags, UnixMillis, Written};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -111,25 +109,9 @@ impl ShelfWriter for MemoryShelf {
         let number = snapshots.started;
         let start_time = snapshots.last_start.map_or(grant.now, |last| grant.now.max(last.plus_millis(1)));
         snapshots.last_start = Some(start_time);
-        let (lineage, inherited) = parent.unwrap_or_else(|| (Some(Lineage::new(number)), BTreeMap::new()));
-        let info = SnapshotInfo {
-            id: format!("snap-{number:017x}").parse().unwrap_or_else(|_| unreachable!("hex digits")),
-            volume_id: None,
-            owner_id: grant.owner_id.clone(),
-            state: SnapshotState::Pending,
-            state_message: None,
-            start_time,
-            volume_size: grant.asked.volume_size,
-            encrypted: grant.encrypted,
-            kms_key_id: grant.kms_key_id.clone(),
-            description: grant.asked.description.clone().unwrap_or_default(),
-            tags: grant.asked.tags.clone(),
-            tier: StorageTier::Standard,
-            full_size: None,
-            parent: grant.asked.parent.clone(),
-            lineage,
-        };
-        let shelved = Shelved { info, asked: grant.asked.clone() };
+        let id = format!("snap-{number:017x}").parse().unwrap_or_else(|_| unreachable!("hex digits"));
+        let (lineage, inherited) = parent.unwrap_or((None, BTreeMap::new()));
+        let shelved = grant.shelved(id, start_time, lineage.unwrap_or(Lineage::new(number)));
         let held =
             Held { shelved: shelved.clone(), inherited, version: Version(number), own: BTreeMap::new() };
         snapshots.by_id.insert(shelved.info.id.clone(), held);

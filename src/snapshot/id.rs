@@ -60,7 +60,7 @@ id! {
 }
 
 impl VolumeId {
-    /// What AWS shows where there is no volume: it never tells which snapshots belong together (aws-facts C2).
+    /// What AWS shows where there is no volume: it never tells which snapshots belong together (EBS user guide, "ebs-copy-snapshot").
     pub const NONE: &'static str = "vol-ffffffff";
 
     /// Whether a volume stands behind this id.

@@ -34,7 +34,7 @@ token! {
 }
 
 token! {
-    /// Continues a listing; valid for 60 minutes (aws-facts A4).
+    /// Continues a listing; valid for 60 minutes (EBS user guide, "ebsapi-faq").
     PageToken
 }
 

@@ -63,3 +63,35 @@ impl BlockSource for Recorded {
         self.inner.fetch(block)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::SnapshotId;
+    use crate::source::faulty::Faulty;
+    use crate::source::memory::MemoryService;
+    use crate::source::{BlockService, ChangeFeed, conformance};
+
+    /// Every source it opens is wrapped twice.
+    #[derive(Debug)]
+    struct Wrapping(MemoryService);
+
+    impl BlockService for Wrapping {
+        fn open<'a>(&'a self, id: &'a SnapshotId) -> BoxFuture<'a, Result<Arc<dyn BlockSource>, Fault>> {
+            Box::pin(async move {
+                let inner = self.0.open(id).await?;
+                Ok(Arc::new(Recorded::new(Arc::new(Faulty::new(inner)))) as _)
+            })
+        }
+
+        fn compare(&self, first: &SnapshotId, second: &SnapshotId) -> Arc<dyn ChangeFeed> {
+            self.0.compare(first, second)
+        }
+    }
+
+    #[tokio::test]
+    async fn wrapped_sources_conform() {
+        let memory = MemoryService::new(3);
+        conformance::writing_and_reading(&Wrapping(memory.clone()), &memory).await;
+    }
+}

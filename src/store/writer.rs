@@ -3,9 +3,7 @@
 use crate::block::{BlockIndex, BlockSize, Geometry};
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::{Content, Entry, Grant, Shelf, ShelfWriter, Shelved};
-use crate::snapshot::{
-    Lineage, SnapshotId, SnapshotInfo, SnapshotState, StorageTier, Tags, UnixMillis, Written,
-};
+use crate::snapshot::{Lineage, SnapshotId, SnapshotState, Tags, UnixMillis, Written};
 use crate::store::collect::{Suspects, collect};
 use crate::store::disk::{Access, Lock, RealDisk};
 use crate::store::files::Files;
@@ -289,24 +287,8 @@ impl ShelfWriter for StoreWriter {
         let id: SnapshotId =
             format!("snap-0{digits}").parse().unwrap_or_else(|_| unreachable!("hexadecimal digits"));
         let fresh = || line.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte));
-        let info = SnapshotInfo {
-            id: id.clone(),
-            volume_id: None,
-            owner_id: grant.owner_id.clone(),
-            state: SnapshotState::Pending,
-            state_message: None,
-            start_time,
-            volume_size: grant.asked.volume_size,
-            encrypted: grant.encrypted,
-            kms_key_id: grant.kms_key_id.clone(),
-            description: grant.asked.description.clone().unwrap_or_default(),
-            tags: grant.asked.tags.clone(),
-            tier: StorageTier::Standard,
-            full_size: None,
-            parent: grant.asked.parent.clone(),
-            lineage: Some(parent.unwrap_or_else(|| Lineage::new(fresh()))),
-        };
-        let record = Record { shelved: Shelved { info, asked: grant.asked.clone() }, layers };
+        let lineage = parent.unwrap_or_else(|| Lineage::new(fresh()));
+        let record = Record { shelved: grant.shelved(id.clone(), start_time, lineage), layers };
         let place = self.place_of(&record)?;
         // Before the record is tried: should it fail after it was written, its time is spent.
         times.last = start_time;
