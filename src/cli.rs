@@ -66,6 +66,14 @@ enum Command {
 }
 
 impl Command {
+    /// Whose log the endpoint's is.
+    fn endpoint(&self) -> log::Endpoint {
+        match self {
+            Self::Serve(_) => log::Endpoint::Itself,
+            _ => log::Endpoint::Beside,
+        }
+    }
+
     async fn run(self, cx: &Context) -> Result<Exit, Complaint> {
         match self {
             Self::Demo(args) => demo::run(args, cx).await,
@@ -104,7 +112,7 @@ pub fn main() -> ExitCode {
 
 async fn run(typed: Cli) -> Exit {
     let signals = Signals::listen();
-    let cx = Context::new(typed.global, signals.stop());
+    let cx = Context::new(typed.global, typed.command.endpoint(), signals.stop());
     let outcome = tokio::select! {
         outcome = typed.command.run(&cx) => outcome,
         exit = signals.second() => return exit,

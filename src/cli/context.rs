@@ -19,9 +19,9 @@ pub(crate) struct Context {
 
 impl Context {
     /// Sets up standard error as asked for.
-    pub(crate) fn new(global: Global, stop: Stop) -> Self {
+    pub(crate) fn new(global: Global, endpoint: log::Endpoint, stop: Stop) -> Self {
         let progress = Arc::new(Progress::new(&global));
-        log::start(&global, progress.bar());
+        log::start(&global, endpoint, progress.bar());
         Self { global, progress, stop }
     }
 

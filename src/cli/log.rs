@@ -24,14 +24,23 @@ pub(crate) const NOTE: &str = "icecore::note";
 /// How far the work is.
 pub(crate) const PROGRESS: &str = "icecore::progress";
 
+/// Whose log the endpoint's is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// The program is the endpoint.
+    Itself,
+    /// It runs beside a command, which hears of every refusal and says it once, in its own words.
+    Beside,
+}
+
 /// Sends everything said from now on to standard error, around the bar if there is one.
-pub(crate) fn start(global: &Global, bar: &ProgressBar) {
+pub(crate) fn start(global: &Global, endpoint: Endpoint, bar: &ProgressBar) {
     let writer = AroundBar(bar.clone());
     let layer = match global.log_format {
         LogFormat::Text => tracing_fmt::layer().event_format(Line).with_writer(writer).boxed(),
         LogFormat::Json => tracing_fmt::layer().json().flatten_event(true).with_writer(writer).boxed(),
     };
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter(global)));
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter(global, endpoint)));
     // Fails only where one is set already: in tests that run several command lines in one process.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
@@ -41,7 +50,7 @@ pub(crate) fn last_words(what: &str) {
     let _ = writeln!(io::stderr(), "icecore: {what}");
 }
 
-fn filter(global: &Global) -> Targets {
+fn filter(global: &Global, endpoint: Endpoint) -> Targets {
     let (ours, others) = match (global.quiet, global.verbose) {
         (true, _) => (LevelFilter::ERROR, LevelFilter::OFF),
         (false, 0) => (LevelFilter::WARN, LevelFilter::OFF),
@@ -49,9 +58,14 @@ fn filter(global: &Global) -> Targets {
         (false, _) => (LevelFilter::TRACE, LevelFilter::INFO),
     };
     let notes = if global.quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
+    let endpoint = match (endpoint, global.verbose) {
+        (Endpoint::Beside, 0) => LevelFilter::OFF,
+        _ => ours,
+    };
     Targets::new()
         .with_default(others)
         .with_target("icecore", ours)
+        .with_target("icecore::endpoint", endpoint)
         .with_target(NOTE, notes)
         // Both are only ever sent when they are wanted.
         .with_targets([(ALWAYS, LevelFilter::INFO), (PROGRESS, LevelFilter::INFO)])

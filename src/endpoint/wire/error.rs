@@ -5,7 +5,7 @@
 
 use crate::endpoint::wire::Reply;
 use crate::endpoint::wire::ec2::Xml;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::SnapshotId;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -165,9 +165,17 @@ impl From<Fault> for Refusal {
             _ => {
                 tracing::error!(%fault, "the shelf cannot answer");
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                Self::service(status, "InternalServerException", None, fault.to_string())
+                Self::service(status, "InternalServerException", None, told(&fault))
             }
         }
+    }
+}
+
+/// What went wrong, without the block or snapshot: whoever asked knows which.
+fn told(fault: &Fault) -> String {
+    match fault.at {
+        Place::Block(..) | Place::Snapshot(_) => fault.what().to_owned(),
+        _ => fault.to_string(),
     }
 }
 
