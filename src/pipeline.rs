@@ -20,7 +20,7 @@ mod tally;
 mod walk;
 mod write;
 
-pub(crate) use attempt::{Ask, Tries};
+pub(crate) use attempt::{Ask, Tries, interrupted};
 pub use checkpoint::{Checkpoint, Earlier, Found, Mark, Slot};
 pub use engine::{Engine, Renew, Renewal};
 pub use journaled::Journaled;

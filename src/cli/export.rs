@@ -8,17 +8,18 @@ use crate::ops;
 use crate::snapshot::SnapshotId;
 use std::path::PathBuf;
 
-/// Write a snapshot to a sparse file of exactly its volume's size
+/// Write a snapshot to a sparse file of exactly its volume's size, or over a block device
 ///
-/// The file gets its name only when it is complete and durable. An interrupted export goes on where it stopped when
-/// the same command is given again.
+/// A file gets its name only when it is complete and durable. A device is overwritten, with zeros where the snapshot
+/// has no block, and refused while it is mounted or in use. An interrupted export goes on where it stopped when the
+/// same command is given again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The snapshot
     #[arg(value_name = "SNAPSHOT")]
     snapshot: SnapshotId,
 
-    /// The file to make
+    /// The file to make, or the block device to overwrite
     #[arg(value_name = "DEST", required_unless_present = "to_null")]
     dest: Option<PathBuf>,
 

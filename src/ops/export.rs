@@ -1,20 +1,24 @@
-//! A snapshot as an image file.
+//! A snapshot as an image file, or on a block device.
+
+mod device;
+mod file;
+mod target;
 
 use crate::block::{BlockSet, BlockSize, ByteSize, GiB};
 use crate::cost::Estimate;
-use crate::device::{ImageFile, boot_id};
-use crate::fault::{Fault, Kind, Place};
+use crate::device::BlockDevice;
+use crate::fault::Fault;
 use crate::monitor::Event;
-use crate::ops::preflight::{announce, facts, is_billed, open, suspended};
+use crate::ops::preflight::{announce, facts, is_billed, open};
 use crate::ops::{Engine, Services};
-use crate::pipeline::{Checkpoint, Earlier, Journaled, Requests, Slot, Which, block_map, read};
+use crate::pipeline::{Requests, Which, block_map, read};
 use crate::snapshot::SnapshotId;
-use crate::source::{Block, BlockSink, BlockSource};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use device::to_device;
+use file::{check_dest, to_file};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use target::Target;
 use tokio::time::Instant;
 
 /// What to export, and where to.
@@ -22,7 +26,7 @@ use tokio::time::Instant;
 pub struct Options {
     /// The snapshot.
     pub snapshot_id: SnapshotId,
-    /// The file to make; `None` reads and checks every block and keeps nothing.
+    /// The file to make, or the device to overwrite; `None` reads and checks every block and keeps nothing.
     pub dest: Option<PathBuf>,
     /// Whether a file already there may be replaced.
     pub force: bool,
@@ -36,7 +40,7 @@ pub struct Options {
 pub struct Report {
     /// The snapshot.
     pub snapshot_id: SnapshotId,
-    /// The file made.
+    /// The file made, or the device overwritten.
     pub dest: Option<PathBuf>,
     /// Size of the volume, and of the file.
     pub volume_size: GiB,
@@ -44,7 +48,7 @@ pub struct Report {
     pub blocks_written: u64,
     /// What they hold.
     pub bytes_written: ByteSize,
-    /// Blocks of the volume left as holes: absent from the snapshot, or zeros.
+    /// Blocks of the volume left as holes, or overwritten with zeros on a device: absent from the snapshot, or zeros.
     pub holes: u64,
     /// Blocks that an earlier, interrupted run had written.
     pub blocks_resumed: u64,
@@ -76,9 +80,10 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     engine.monitor.on(Event::Stage { verb: "exporting", total });
     let geometry = source.geometry();
     let (written, resumed) = match &options.dest {
+        Some(dest) if BlockDevice::is_at(dest) => to_device(options, dest, services, engine, source).await?,
         Some(dest) => to_file(options, dest, services, engine, source).await?,
         None => {
-            let target = Arc::new(Target::default());
+            let target = Arc::new(Target::nothing());
             read(engine, source, Which::AllBut(BlockSet::new()), target.clone()).await?;
             (target.n_data(), 0)
         }
@@ -95,164 +100,4 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
         requests: engine.requests(),
         elapsed: start.elapsed(),
     })
-}
-
-/// Refuses what must not be written before anything is asked.
-fn check_dest(dest: &Path, force: bool) -> Result<(), Fault> {
-    let refused = |what| Fault::new(Kind::Unsuitable, Place::File(dest.to_owned()), what);
-    let Ok(meta) = std::fs::metadata(dest) else { return Ok(()) };
-    if meta.is_dir() {
-        return Err(refused("it is a directory").hint("give the name of a file to make"));
-    }
-    if !meta.is_file() {
-        return Err(refused("it is no regular file").hint("export to a file, and copy that to the device"));
-    }
-    if !force {
-        return Err(refused("the file exists already").hint("give another name, or --force to replace it"));
-    }
-    Ok(())
-}
-
-/// Blocks with data in the file at the end, and how many of the snapshot's an earlier run had done.
-async fn to_file(
-    options: &Options,
-    dest: &Path,
-    services: &Services,
-    engine: &Engine,
-    source: Arc<dyn BlockSource>,
-) -> Result<(u64, u64), Fault> {
-    let dest = canonical(dest)?;
-    let path = Checkpoint::path(&engine.settings.state_dir, "export", &dest.to_string_lossy());
-    let slot = Slot::take(&path)?;
-    let file = ImageFile::open(&dest, source.geometry().size(), options.sync)?;
-    let begun = begin(options, services, engine, slot, file)?;
-    let resumed = begun.data.len() + begun.zero.len();
-    engine.monitor.on(Event::Done { blocks: resumed, size: source.geometry().block_size.of(resumed) });
-
-    let done = &begun.data | &begun.zero;
-    let target = Arc::new(Target { file: Some(begun.file), n_data: AtomicU64::new(begun.data.len()) });
-    let journal = Arc::new(Journaled::new(target.clone(), begun.checkpoint));
-    let result = read(engine, source, Which::AllBut(done), journal.clone()).await;
-    let finishing = Finishing { journal, target, resumed, replaces: options.force, dest: dest.clone() };
-    let finished = tokio::task::spawn_blocking(move || finishing.run(result.err()));
-    finished.await.map_err(|error| Fault::local(&dest, "finish", error.into()))?
-}
-
-/// The target with its directory's links resolved, so that one file has one checkpoint.
-fn canonical(dest: &Path) -> Result<PathBuf, Fault> {
-    let dest = std::path::absolute(dest).map_err(|error| Fault::local(dest, "find", error))?;
-    match (dest.parent().map(std::fs::canonicalize), dest.file_name()) {
-        (Some(Ok(parent)), Some(name)) => Ok(parent.join(name)),
-        // Whoever opens it says what is wrong.
-        _ => Ok(dest),
-    }
-}
-
-/// A file to write to, and what of it an earlier run has done.
-struct Begun {
-    file: ImageFile,
-    checkpoint: Checkpoint,
-    data: BlockSet,
-    zero: BlockSet,
-}
-
-fn begin(
-    options: &Options,
-    services: &Services,
-    engine: &Engine,
-    slot: Slot,
-    file: ImageFile,
-) -> Result<Begun, Fault> {
-    // What was not made durable is there only until the machine is started again.
-    let until = if options.sync { Some("durable".to_owned()) } else { boot_id() };
-    let identity = |file: &ImageFile| match (file.stamp(), &until) {
-        (Some(stamp), Some(until)) => {
-            Some(format!("export {} of {} to {stamp}, {until}", options.snapshot_id, services.label))
-        }
-        // Where one file cannot be told from another, nothing is resumed.
-        _ => None,
-    };
-    if let Some(identity) = identity(&file).filter(|_| !file.is_new())
-        && let Earlier::Same(found) = slot.earlier(&identity)?
-    {
-        let (data, zero) = (found.done.clone(), found.same.clone());
-        let done = data.len() + zero.len();
-        engine.note(format!("going on with an interrupted export: {done} blocks are done"));
-        return Ok(Begun { file, checkpoint: slot.resume(found)?, data, zero });
-    }
-    let file = if file.is_new() {
-        file
-    } else {
-        engine.note("what an earlier run left is of another export: starting anew");
-        file.renewed()?
-    };
-    match slot.begin(&identity(&file).unwrap_or_default(), BTreeMap::new()) {
-        Ok(checkpoint) => Ok(Begun { file, checkpoint, data: BlockSet::new(), zero: BlockSet::new() }),
-        Err(fault) => {
-            file.discard();
-            Err(fault)
-        }
-    }
-}
-
-/// The owned job that ends an export, whichever way it went.
-struct Finishing {
-    journal: Arc<Journaled>,
-    target: Arc<Target>,
-    resumed: u64,
-    replaces: bool,
-    dest: PathBuf,
-}
-
-impl Finishing {
-    fn run(self, fault: Option<Fault>) -> Result<(u64, u64), Fault> {
-        if fault.is_some() {
-            // What was written may serve the next run; that it cannot be kept is the smaller trouble.
-            let _ = self.journal.sync();
-        }
-        let progress = self.resumed + self.journal.n_recorded();
-        let n_data = self.target.n_data();
-        let checkpoint = Arc::into_inner(self.journal).map(Journaled::into_checkpoint);
-        let file = Arc::into_inner(self.target).and_then(|target| target.file);
-        let (Some(checkpoint), Some(file)) = (checkpoint, file) else {
-            unreachable!("{}: reading has ended, and nobody else holds these", self.dest.display())
-        };
-        match fault {
-            None => {
-                file.finish(self.replaces)?;
-                checkpoint.remove()?;
-                Ok((n_data, self.resumed))
-            }
-            Some(fault) if progress == 0 || fault.kind == Kind::Vanished => {
-                file.discard();
-                checkpoint.remove()?;
-                Err(fault)
-            }
-            Some(fault) => Err(suspended(fault)),
-        }
-    }
-}
-
-/// Where the blocks go: to a file, or nowhere once they are checked.
-#[derive(Debug, Default)]
-struct Target {
-    file: Option<ImageFile>,
-    n_data: AtomicU64,
-}
-
-impl Target {
-    fn n_data(&self) -> u64 {
-        self.n_data.load(Ordering::Relaxed)
-    }
-}
-
-impl BlockSink for Target {
-    fn write(&self, block: &Block) -> Result<(), Fault> {
-        self.n_data.fetch_add(u64::from(!block.is_zero()), Ordering::Relaxed);
-        self.file.as_ref().map_or(Ok(()), |file| file.write(block))
-    }
-
-    fn sync(&self) -> Result<(), Fault> {
-        self.file.as_ref().map_or(Ok(()), BlockSink::sync)
-    }
 }

@@ -10,7 +10,9 @@ use icecore::pipeline::{Settings, Stop};
 use icecore::shelf::{Shelf, ShelfWriter};
 use icecore::snapshot::{NewSnapshot, SnapshotId, SnapshotInfo, SnapshotState, Written};
 use icecore::source::{Block, SnapshotWriter};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -239,6 +241,59 @@ async fn read_verbs_send_nothing_that_changes_anything() {
         assert_eq!(lineages, [(None, 1), (Some(first), 1)], "our own tag tells the parent");
     }
     assert_eq!(changing(), before);
+}
+
+/// A loop device over a file; none where the machine gives none to this user.
+struct Loop(PathBuf);
+
+impl Loop {
+    fn over(file: &Path) -> Option<Self> {
+        let found = Command::new("losetup").args(["--find", "--show"]).arg(file).output().ok()?;
+        let path = String::from_utf8(found.stdout).ok()?.trim().to_owned();
+        (found.status.success() && !path.is_empty()).then(|| Self(path.into()))
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("--detach").arg(&self.0).status();
+    }
+}
+
+/// Needs a loop device, hence root: where there is none, it says so and proves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dirty_device_holds_the_snapshot_and_zeros_everywhere_else() {
+    let lab = Lab::new().await;
+    let image = generation(2);
+    let omitting = import::Options { omit_zero_blocks: true, ..options(&image, None) };
+    let id = import::run(&omitting, &lab.services, &lab.engine()).await.unwrap().snapshot_id;
+    let backing = lab.path("backing");
+    std::fs::write(&backing, vec![0xff; (1 << 30) + (1 << 20)]).unwrap();
+    let Some(device) = Loop::over(&backing) else {
+        eprintln!("no loop device here: export to a device is not tested");
+        return;
+    };
+    let report = icecore::ops::export::run(&exporting(&id, &device.0, true), &lab.services, &lab.engine())
+        .await
+        .unwrap();
+    let (_, data, _) = compare(&image, &image);
+    assert_eq!(report.blocks_written, data.len());
+    let written = std::fs::read(&backing).unwrap();
+    assert!(written[1 << 30..].iter().all(|byte| *byte == 0xff), "beyond the volume nothing is touched");
+    std::fs::write(&backing, &written[..1 << 30]).unwrap();
+    assert!(compare(&image, &backing).0.is_empty());
+
+    let held = std::fs::OpenOptions::new().read(true).custom_flags(0o200).open(&device.0).unwrap();
+    let fault =
+        icecore::ops::export::run(&exporting(&id, &device.0, true), &lab.services, &lab.engine()).await;
+    assert!(fault.unwrap_err().to_string().ends_with("the device is mounted or in use"));
+    drop(held);
+    let small = lab.path("small");
+    std::fs::write(&small, vec![0; 1 << 20]).unwrap();
+    let small = Loop::over(&small).unwrap();
+    let fault =
+        icecore::ops::export::run(&exporting(&id, &small.0, true), &lab.services, &lab.engine()).await;
+    assert!(fault.unwrap_err().to_string().ends_with("the device has 1 MiB, the volume 1 GiB"));
 }
 
 /// A writer whose first answer to a start is lost on the way.
