@@ -135,6 +135,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::block::cases(64))]
+
         #[test]
         fn side_by_side_is_the_outer_join(
             a in btree_map(0..40_u32, 0..3_u8, 0..30), b in btree_map(0..40_u32, 0..3_u8, 0..30),
