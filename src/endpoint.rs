@@ -1,8 +1,10 @@
 //! A local server that speaks the EBS direct APIs, and the part of EC2 and STS that their clients call.
 //!
 //! One loopback port for all three: `/snapshots..` is EBS (REST, JSON), `/` is EC2 and STS (form parameters, XML).
-//! A request passes, in this order: parse, authorisation, act, write (`service.rs` holds that order in one
-//! function). An action is one file under `act` and one line of its table.
+//! A request passes, in this order: parse, authorisation, quota, fault, act, fault, write (`service.rs` holds that
+//! order in one function). An action is one file under `act` and one line of its table. Quotas, latency, the delay
+//! of readiness and faults are for those who test clients: none of them unless [`Config`] says so, and what
+//! they do follows from the requests, the plan and the clock alone.
 //!
 //! Promises: it binds loopback and nothing else; requests, headers and idle connections are bounded; whatever
 //! comes in, the answer is a reply of the protocol in question and the server lives. Signatures are parsed, not
@@ -11,8 +13,11 @@
 
 mod act;
 mod auth;
+mod body;
 mod counts;
+mod fault;
 mod listen;
+mod quota;
 mod service;
 mod stall;
 #[cfg(test)]
@@ -22,7 +27,9 @@ mod wire;
 
 pub use crate::account::{Settings, Shelves};
 pub use counts::Counts;
+pub use fault::{Plan, PlanError};
 pub use listen::{Running, start};
+pub use quota::Quotas;
 
 use crate::monitor::{Clock, SystemClock};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -42,6 +49,14 @@ pub struct Config {
     pub account: Settings,
     /// How long a connection may stand idle, dawdle over its headers or a body, or not take its answer.
     pub idle: Duration,
+    /// Which quotas to keep.
+    pub quotas: Quotas,
+    /// How long every answer takes at least.
+    pub latency: Duration,
+    /// How long a snapshot cannot be listed or read after EC2 shows it as completed. Recorded live: 0 to 63 s.
+    pub ready_after: Duration,
+    /// What goes wrong, and when.
+    pub faults: Plan,
 }
 
 impl Default for Config {
@@ -54,6 +69,10 @@ impl Default for Config {
             // Longer than the 15 s after which our own clients drop an idle connection: the side that sends
             // should be the one that closes, or a request meets a closing connection.
             idle: Duration::from_secs(60),
+            quotas: Quotas::None,
+            latency: Duration::ZERO,
+            ready_after: Duration::ZERO,
+            faults: Plan::default(),
         }
     }
 }
@@ -65,6 +84,9 @@ impl std::fmt::Debug for Config {
             .field("keyed", &self.access_key.is_some())
             .field("account", &self.account)
             .field("idle", &self.idle)
+            .field("quotas", &self.quotas)
+            .field("latency", &self.latency)
+            .field("ready_after", &self.ready_after)
             .finish_non_exhaustive()
     }
 }

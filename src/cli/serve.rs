@@ -6,20 +6,61 @@ use crate::cli::exit::Exit;
 use crate::cli::log::NOTE;
 use crate::cli::open::who;
 use crate::cli::output::to_stdout;
-use crate::endpoint::{self, Shelves};
+use crate::endpoint::{self, Plan, Shelves};
+use crate::fault::{Fault, Kind, Place};
 use crate::store::StoreWriter;
+use clap::ValueEnum;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Serve the store in --local DIR through the EBS direct APIs, EC2 and STS, on one loopback port
 ///
 /// The first line on standard output holds the URL, once it listens. An empty or missing DIR becomes a store. Any
 /// key pair is taken, requests without one are not. Ends at SIGINT or SIGTERM.
+///
+/// To test a client on bad days: --quotas, --latency, --ready-after and --faults make it as slow, as strict and as
+/// broken as told, the same way each time.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Listen here: a loopback address, and a port or 0 for any
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", value_parser = address)]
     listen: SocketAddr,
+
+    /// Keep the request quotas of an AWS account, or none
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t = Quotas::None)]
+    quotas: Quotas,
+
+    /// Let every answer take at least so many milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=600_000))]
+    latency: u64,
+
+    /// Answer 404 for a snapshot until so many seconds after EC2 says it is completed, as AWS does
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    ready_after: u64,
+
+    /// Let go wrong what FILE says: a rule a line, as in "GetSnapshotBlock block=17 nth=1-2 error=500"
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+}
+
+/// Whose request quotas are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Quotas {
+    /// Those an AWS account has by default
+    Aws,
+    /// None
+    None,
+}
+
+impl From<Quotas> for endpoint::Quotas {
+    fn from(quotas: Quotas) -> Self {
+        match quotas {
+            Quotas::Aws => Self::Aws,
+            Quotas::None => Self::None,
+        }
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -27,13 +68,29 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     numeric.parse().map_err(|_| "expected an address and a port, as in 127.0.0.1:4599".to_owned())
 }
 
+/// The plan in a file.
+fn plan(path: &Path) -> Result<Plan, Fault> {
+    let text = std::fs::read_to_string(path).map_err(|error| Fault::local(path, "read", error))?;
+    text.parse().map_err(|error: endpoint::PlanError| {
+        Fault::new(Kind::Refused, Place::File(path.to_owned()), error.to_string())
+    })
+}
+
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     cx.text_only()?;
     let Some(dir) = &cx.global().local else {
         return Err(Complaint::Usage("no store to serve; give --local DIR or set ICECORE_LOCAL".to_owned()));
     };
+    let faults = args.faults.as_deref().map(plan).transpose()?.unwrap_or_default();
     let store = StoreWriter::open_or_create(dir, &who("serve"))?;
-    let config = endpoint::Config { listen: args.listen, ..endpoint::Config::default() };
+    let config = endpoint::Config {
+        listen: args.listen,
+        quotas: args.quotas.into(),
+        latency: Duration::from_millis(args.latency),
+        ready_after: Duration::from_secs(args.ready_after),
+        faults,
+        ..endpoint::Config::default()
+    };
     let running = endpoint::start(config, Shelves::writable(Arc::new(store))).await?;
     let url = running.url();
     to_stdout(|out| writeln!(out, "listening on {url}"))?;

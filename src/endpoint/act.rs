@@ -20,19 +20,29 @@ use crate::endpoint::wire::{self, Call, Refusal, Reply};
 use crate::shelf::Shelved;
 use crate::snapshot::{SnapshotId, SnapshotState, UnixMillis};
 use http::{Method, StatusCode};
+use std::time::Duration;
+
+pub(super) use get_snapshot_block::reply as block_reply;
 
 /// What actions act on.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) account: Account,
     pub(super) seal: Seal,
+    /// How long a completed snapshot cannot be read yet, although EC2 shows it as completed.
+    pub(super) ready_after: Duration,
+    /// Snapshots that may be pending at once.
+    pub(super) pending_limit: Option<usize>,
 }
 
 impl World {
-    /// A snapshot whose blocks can be read: completed, and seen to be. AWS answers 404 for all others.
+    /// A snapshot whose blocks can be read: completed, seen to be, and for long enough. AWS answers 404 for all
+    /// others.
     fn readable(&self, id: &SnapshotId, now: UnixMillis) -> Result<Option<Shelved>, Refusal> {
         let found = self.account.find(id, now)?;
-        Ok(found.filter(|shelved| shelved.info.state == SnapshotState::Completed))
+        let wait = i64::try_from(self.ready_after.as_millis()).unwrap_or(i64::MAX);
+        let is_ready = self.account.completed_at(id).is_none_or(|ended| now >= ended.plus_millis(wait));
+        Ok(found.filter(|shelved| is_ready && shelved.info.state == SnapshotState::Completed))
     }
 }
 
@@ -69,6 +79,17 @@ pub(super) const STS: &[Action] = &[action("GetCallerIdentity", get_caller_ident
 
 const fn action(name: &'static str, act: Act) -> Action {
     Action { name, act }
+}
+
+/// Every operation there is, by name.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let ebs = EBS.iter().map(|(.., action)| action.name);
+    ebs.chain(EC2.iter().chain(STS).map(|action| action.name))
+}
+
+/// Whether an operation is one of the EBS direct APIs.
+pub(super) fn is_ebs(operation: &str) -> bool {
+    EBS.iter().any(|(.., action)| action.name == operation)
 }
 
 /// Finds an operation of EBS, and puts the variable parts of its path into the call.

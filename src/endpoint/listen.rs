@@ -1,24 +1,27 @@
 //! The socket: who may connect, how many, for how long, and how it all ends.
 
-use crate::endpoint::service::Service;
+use crate::endpoint::body::{Course, Sent};
+use crate::endpoint::service::{Answered, Service};
 use crate::endpoint::stall::Impatient;
 use crate::endpoint::wire::Refusal;
 use crate::endpoint::{Config, Counts, Shelves};
 use crate::fault::{Fault, Kind, Place};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 /// Bytes of a request's body: a block, and room for the forms of EC2 and the JSON of a start.
 const BODY_LIMIT: usize = 524_288 + 16_384;
@@ -46,10 +49,11 @@ pub struct Running {
 /// `Unsuitable` when the address is not loopback or taken.
 pub async fn start(config: Config, shelves: Shelves) -> Result<Running, Fault> {
     let (listener, address) = bind(config.listen).await?;
-    let idle = config.idle;
+    let (idle, latency) = (config.idle, config.latency);
     let service = Arc::new(Service::new(config, shelves));
     let (stop, stopped) = watch::channel(false);
-    let accepting = tokio::spawn(accept(listener, Arc::clone(&service), idle, stopped));
+    let desk = Desk { service: Arc::clone(&service), idle, latency, stopped };
+    let accepting = tokio::spawn(accept(listener, desk));
     Ok(Running { address, service, stop, accepting })
 }
 
@@ -99,12 +103,29 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Fault> {
     })
 }
 
-async fn accept(
-    listener: TcpListener,
+/// What every connection works with.
+#[derive(Clone)]
+struct Desk {
     service: Arc<Service>,
     idle: Duration,
-    mut stopped: watch::Receiver<bool>,
-) {
+    latency: Duration,
+    stopped: watch::Receiver<bool>,
+}
+
+/// No answer is given: the connection ends as if cut.
+#[derive(Debug)]
+struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection is cut by plan")
+    }
+}
+
+impl Error for Cut {}
+
+async fn accept(listener: TcpListener, desk: Desk) {
+    let mut stopped = desk.stopped.clone();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -115,7 +136,7 @@ async fn accept(
         };
         match accepted {
             Ok((stream, _)) => {
-                let serving = serve(stream, Arc::clone(&service), idle, stopped.clone());
+                let serving = serve(stream, desk.clone());
                 connections.spawn(async move {
                     serving.await;
                     drop(place);
@@ -133,28 +154,34 @@ async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(stream: TcpStream, service: Arc<Service>, idle: Duration, mut stopped: watch::Receiver<bool>) {
+async fn serve(stream: TcpStream, desk: Desk) {
+    let (idle, mut stopped) = (desk.idle, desk.stopped.clone());
     // A reply's head and body are written together; the last part of a body must not wait for an ACK.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let answer = service_fn(move |request| answer(Arc::clone(&service), idle, request));
-    let connection = http1::Builder::new()
+    let answer = service_fn(move |request| answer(desk.clone(), request));
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(idle)
         .max_buf_size(HEAD_LIMIT)
         .max_headers(HEADERS_LIMIT)
         .serve_connection(TokioIo::new(Impatient::new(stream, idle)), answer);
-    let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = &mut connection => ended,
         () = told(&mut stopped) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
+    let Err(error) = ended else { return };
+    tracing::debug!(%error, "a connection ended early");
+    if error.source().is_some_and(|source| source.is::<Cut>()) {
+        // Closed with nothing lingering, the client's kernel hears of a reset instead of an end.
+        let stream = connection.into_parts().io.into_inner().into_inner();
+        if let Err(error) = stream.set_zero_linger() {
+            tracing::debug!(%error, "cannot reset a connection");
+        }
     }
 }
 
@@ -163,11 +190,8 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-async fn answer(
-    service: Arc<Service>,
-    patience: Duration,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(mut desk: Desk, request: Request<Incoming>) -> Result<Response<Sent>, Cut> {
+    let (arrived, patience) = (Instant::now(), desk.idle);
     let (head, body) = request.into_parts();
     let body = match tokio::time::timeout(patience, read(body)).await {
         Ok(body) => body,
@@ -176,13 +200,28 @@ async fn answer(
         }
     };
     // The shelf reads files. A thread of the blocking pool costs ten microseconds, a block a few hundred.
+    let service = desk.service;
     let answered = tokio::task::spawn_blocking(move || service.answer(&head, body)).await;
-    Ok(answered.unwrap_or_else(|error| {
+    let Answered { response, course } = answered.unwrap_or_else(|error| {
         tracing::error!(%error, "an action broke down");
-        let mut response = Response::new(Full::default());
+        let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        response
-    }))
+        Answered { response, course: Course::Whole }
+    });
+    if !desk.latency.is_zero() {
+        tokio::time::sleep_until(arrived + desk.latency).await;
+    }
+    match course {
+        Course::Reset => Err(Cut),
+        Course::Never => {
+            // The client hangs up some day, which drops this; or the endpoint is told to stop.
+            told(&mut desk.stopped).await;
+            Err(Cut)
+        }
+        Course::Whole | Course::Slow(_) | Course::Truncated => {
+            Ok(response.map(|body| Sent::new(body, course)))
+        }
+    }
 }
 
 /// A whole body, if it is not too large.

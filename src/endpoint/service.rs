@@ -3,7 +3,10 @@
 use crate::account::Account;
 use crate::endpoint::act::{self, World};
 use crate::endpoint::auth::{self, Side};
+use crate::endpoint::body::Course;
 use crate::endpoint::counts::{Counter, Counts};
+use crate::endpoint::fault::Faults;
+use crate::endpoint::quota::Meter;
 use crate::endpoint::token::Seal;
 use crate::endpoint::wire::{self, Call, Dialect, Refusal, Reply};
 use crate::endpoint::{Config, Shelves};
@@ -11,8 +14,7 @@ use crate::monitor::Clock;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Response};
-use http_body_util::Full;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,14 +26,30 @@ pub(super) struct Service {
     clock: Arc<dyn Clock>,
     access_key: Option<String>,
     counter: Counter,
+    meter: Meter,
+    faults: Faults,
+}
+
+/// An answer, and how it is to be sent.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) response: Response<Bytes>,
+    pub(super) course: Course,
 }
 
 impl Service {
     pub(super) fn new(config: Config, shelves: Shelves) -> Self {
         let account = Account::new(config.account, shelves, config.clock.now());
         let seal = Seal::new(&account.shelf().secret());
-        let world = World { account, seal };
-        Self { world, clock: config.clock, access_key: config.access_key, counter: Counter::default() }
+        let (ready_after, pending_limit) = (config.ready_after, config.quotas.pending());
+        Self {
+            world: World { account, seal, ready_after, pending_limit },
+            clock: config.clock,
+            access_key: config.access_key,
+            counter: Counter::default(),
+            meter: Meter::new(config.quotas),
+            faults: Faults::new(config.faults),
+        }
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -39,21 +57,24 @@ impl Service {
     }
 
     /// Answers. Blocks on the shelf's I/O.
-    pub(super) fn answer(&self, head: &Parts, body: Result<Bytes, Refusal>) -> Response<Full<Bytes>> {
+    pub(super) fn answer(&self, head: &Parts, body: Result<Bytes, Refusal>) -> Answered {
         let request_id = request_id();
         let dialect = dialect(head);
-        let reply = self.act(head, body, dialect, &request_id);
-        write(reply.unwrap_or_else(|refusal| refusal.print(dialect, &request_id)), &request_id)
+        let mut course = Course::Whole;
+        let reply = self.act(head, body, dialect, &request_id, &mut course);
+        let reply = reply.unwrap_or_else(|refusal| refusal.print(dialect, &request_id));
+        Answered { response: write(reply, &request_id), course }
     }
 
-    /// The order in which a request is looked at. What limits or disturbs requests belongs between the count and
-    /// the act: after it is known who asks for what, before anything is done.
+    /// The order in which a request is looked at. What limits or disturbs requests comes after it is known who
+    /// asks for what, and before anything is done; a fault may have a second word after that.
     fn act(
         &self,
         head: &Parts,
         body: Result<Bytes, Refusal>,
         dialect: Dialect,
         request_id: &str,
+        course: &mut Course,
     ) -> Result<Reply, Refusal> {
         let authorization = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let side = if dialect == Dialect::Ebs { Side::Ebs } else { Side::Query };
@@ -66,7 +87,19 @@ impl Service {
         };
         tracing::debug!(operation = action.name, region = caller.region, %request_id);
         self.counter.add(action.name);
-        (action.act)(&self.world, self.clock.now(), &call)
+        let now = self.clock.now();
+        self.meter.admit(dialect, action.name, &caller.region, &call, now)?;
+        let Some(effect) = self.faults.meet(action.name, &call) else {
+            return (action.act)(&self.world, now, &call);
+        };
+        tracing::debug!(operation = action.name, ?effect, %request_id, "a fault by plan");
+        *course = effect.course();
+        effect.refuse(dialect, action.name, &call)?;
+        if effect.keeps_from_acting() {
+            return Ok(Reply::new(StatusCode::OK, wire::ebs::JSON, ""));
+        }
+        let reply = (action.act)(&self.world, now, &call)?;
+        effect.alter(&self.world, &call, reply)
     }
 }
 
@@ -95,8 +128,8 @@ fn call(head: &Parts, body: Bytes, request_id: &str) -> Call {
     Call { path: Vec::new(), query, headers: head.headers.clone(), body, request_id: request_id.to_owned() }
 }
 
-fn write(reply: Reply, request_id: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(reply.body));
+fn write(reply: Reply, request_id: &str) -> Response<Bytes> {
+    let mut response = Response::new(reply.body);
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
     headers.extend(reply.headers);

@@ -24,6 +24,11 @@ impl<S: AsyncWrite + Unpin> Impatient<S> {
         Self { stream, patience, deadline: None }
     }
 
+    /// The stream as it was.
+    pub(super) fn into_inner(self) -> S {
+        self.stream
+    }
+
     fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,

@@ -4,6 +4,7 @@ mod describe;
 mod lists;
 mod random;
 mod starts;
+mod switches;
 mod tokens;
 mod wire;
 mod writes;
@@ -17,7 +18,6 @@ use crate::shelf::{Content, Shelf, ShelfWriter};
 use crate::snapshot::UnixMillis;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 /// 2026-09-22 09:08:24.246 UTC, so that times look like those recorded.
@@ -71,7 +71,16 @@ impl Bench {
     }
 
     fn over(shelf: Arc<MemoryShelf>, clock: Arc<ManualClock>, account: Settings) -> Self {
-        let config = Config { clock: Arc::clone(&clock) as Arc<dyn Clock>, account, ..Config::default() };
+        Self::configured(shelf, clock, Config { account, ..Config::default() })
+    }
+
+    /// With switches; the clock is the bench's.
+    fn switched(config: Config) -> Self {
+        Self::configured(Arc::new(MemoryShelf::new()), Arc::new(ManualClock::at(NOW)), config)
+    }
+
+    fn configured(shelf: Arc<MemoryShelf>, clock: Arc<ManualClock>, config: Config) -> Self {
+        let config = Config { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..config };
         let service = Service::new(config, Shelves::writable(Arc::clone(&shelf) as Arc<dyn ShelfWriter>));
         Self { shelf, clock, service }
     }
@@ -92,9 +101,9 @@ impl Bench {
             0
         );
         let request = request.header("authorization", authorization).body(()).unwrap();
-        let (head, body) = self.service.answer(&request.into_parts().0, Ok(body.into())).into_parts();
-        let collected = futures_util::FutureExt::now_or_never(body.collect()).unwrap().unwrap();
-        Answer { status: head.status.as_u16(), headers: head.headers, body: collected.to_bytes() }
+        let answered = self.service.answer(&request.into_parts().0, Ok(body.into()));
+        let (head, body) = answered.response.into_parts();
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 
     fn get(&self, target: &str) -> Answer {

@@ -120,6 +120,12 @@ impl fmt::Debug for Seal {
     }
 }
 
+/// Where a token points, whether or not it would open: for whoever counts requests, not for whoever grants them.
+pub(super) fn position(token: &str) -> Option<u64> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    Some(u64::from_be_bytes(bytes.get(POSITION - 8..POSITION)?.try_into().ok()?))
+}
+
 /// When the block tokens of a listing end: between 6 days 6 hours and 7 days 8 hours on, in whole minutes and
 /// different each time. The documents say 7 days; every recorded answer lay in this span.
 pub(super) fn block_expiry(now: UnixMillis) -> UnixMillis {

@@ -78,6 +78,33 @@ fn only_loopback_is_served() {
 }
 
 #[test]
+fn a_fault_plan_is_read_before_anything_is_made() {
+    let here = Here::new();
+    std::fs::write(here.path("plan"), "# tests\nGetSnapshotBlock blok=17 error=500\n").unwrap();
+    let serve = |plan| here.run(&["serve", "--local", "store", "--faults", plan]);
+    serve("plan").refused(2, &["plan: line 2, column 18: 'blok=17' is neither", "block=N"]);
+    serve("no-plan").refused(7, &["no-plan", "no such file"]);
+    assert!(!here.path("store").exists());
+}
+
+#[test]
+fn the_switches_are_heard() {
+    let here = Here::new();
+    std::fs::write(here.path("plan"), "ListSnapshotBlocks denied").unwrap();
+    let switches = ["--faults", "plan", "--quotas", "aws", "--latency", "5", "--ready-after", "60"];
+    let served = serve(&here, &[["--local", "store"].as_slice(), &switches].concat());
+    let remote = ["show", "snap-01", "--endpoint-url", &served.url, "--region", "us-east-1"];
+    let output = here
+        .command(&remote)
+        .env("AWS_ACCESS_KEY_ID", "AK")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .output()
+        .unwrap();
+    Outcome::of(&output).refused(4, &["not authorized to perform: ebs:ListSnapshotBlocks"]);
+    served.end(Signal::TERM);
+}
+
+#[test]
 fn a_port_in_use_is_named_with_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -88,6 +88,9 @@ fn values_out_of_range_are_refused() {
     misused(&["import", "x.img", "--volume-size", "0"], "1 to 65536 GiB");
     misused(&["import", "x.img", "--timeout", "5"], "10..=4320");
     misused(&["serve", "--listen", "4599"], "as in 127.0.0.1:4599");
+    misused(&["serve", "--quotas", "gcp"], "possible values: aws, none");
+    misused(&["serve", "--latency", "slow"], "--latency <MS>");
+    misused(&["serve", "--ready-after", "1000000"], "is not in");
 }
 
 #[test]

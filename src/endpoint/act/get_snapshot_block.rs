@@ -5,6 +5,7 @@ use crate::endpoint::act::World;
 use crate::endpoint::token::Kind;
 use crate::endpoint::wire::ebs::{Constraints, int};
 use crate::endpoint::wire::{Call, Refusal, Reply};
+use crate::shelf::Content;
 use crate::snapshot::UnixMillis;
 use http::{HeaderValue, StatusCode};
 
@@ -28,11 +29,15 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
         return Err(invalid());
     }
     // The shelf has verified these bytes against this digest; here they are only passed on.
-    let content = world.account.shelf().read(&id, index)?.ok_or_else(invalid)?;
+    Ok(reply(world.account.shelf().read(&id, index)?.ok_or_else(invalid)?))
+}
+
+/// A block, and its checksum.
+pub(in crate::endpoint) fn reply(content: Content) -> Reply {
     let checksum = HeaderValue::try_from(content.digest.to_base64())
         .unwrap_or_else(|_| unreachable!("base64 can stand in a header"));
-    Ok(Reply::new(StatusCode::OK, "application/octet-stream", content.bytes)
+    Reply::new(StatusCode::OK, "application/octet-stream", content.bytes)
         .header("x-amz-data-length", HeaderValue::from(BlockSize::EBS.bytes()))
         .header("x-amz-checksum", checksum)
-        .header("x-amz-checksum-algorithm", HeaderValue::from_static("SHA256")))
+        .header("x-amz-checksum-algorithm", HeaderValue::from_static("SHA256"))
 }

@@ -126,6 +126,14 @@ fn is_key_arn(text: &str) -> bool {
 }
 
 fn grant(world: &World, asked: &NewSnapshot, now: UnixMillis) -> Result<Grant, Refusal> {
+    if let Some(limit) = world.pending_limit {
+        let is_pending = |shelved: &&Shelved| shelved.info.state == SnapshotState::Pending;
+        if world.account.list(now)?.iter().filter(is_pending).count() >= limit {
+            let message = format!("You have reached the limit of {limit} pending snapshots.");
+            let status = StatusCode::BAD_REQUEST;
+            return Err(Refusal::service(status, "ConcurrentLimitExceededException", None, message));
+        }
+    }
     let settings = world.account.settings();
     let parent = asked.parent.as_ref().map(|id| parent(world, id, now)).transpose()?;
     if let Some(parent) = &parent
