@@ -135,7 +135,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::block::cases(64))]
+        #![proptest_config(crate::block::tests::cases(64))]
 
         #[test]
         fn side_by_side_is_the_outer_join(

@@ -73,7 +73,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::block::cases(48))]
+        #![proptest_config(crate::block::tests::cases(48))]
 
         #[test]
         fn side_by_side_is_one_by_one(messages in vec(vec(any::<u8>(), 0..300), 0..40)) {

@@ -33,7 +33,7 @@ fn assert_same(set: &BlockSet, naive: &Naive) {
 }
 
 proptest! {
-    #![proptest_config(crate::block::cases(24))]
+    #![proptest_config(crate::block::tests::cases(24))]
 
     #[test]
     fn algebra_is_that_of_a_plain_set(a in vec(run(), 0..5), b in vec(run(), 0..5)) {
