@@ -26,11 +26,20 @@ pub(crate) async fn open(
 /// The facts of a snapshot; `None` where there is no control plane, or it does not answer: facts are welcome, not
 /// needed.
 pub(crate) async fn facts(services: &Services, engine: &Engine, id: &SnapshotId) -> Option<SnapshotInfo> {
-    let snapshots = services.snapshots.as_ref()?;
+    described(services, engine, id).await.ok()?
+}
+
+/// The same, with the reason where the control plane does not tell; `None` only where there is none to ask.
+pub(crate) async fn described(
+    services: &Services,
+    engine: &Engine,
+    id: &SnapshotId,
+) -> Result<Option<SnapshotInfo>, Fault> {
+    let Some(snapshots) = services.snapshots.as_ref() else { return Ok(None) };
     let query = SnapshotQuery::one(id);
     let ask = Ask::new(Action::Control, Place::Snapshot(id.clone()));
-    let found = engine.ask(&mut Tries::none(), ask, || snapshots.describe(&query)).await;
-    found.ok()?.into_iter().find(|info| info.id == *id)
+    let found = engine.ask(&mut Tries::none(), ask, || snapshots.describe(&query)).await?;
+    Ok(found.into_iter().find(|info| info.id == *id))
 }
 
 /// Why a snapshot that the block service does not know cannot be read.

@@ -8,7 +8,7 @@ use crate::ops::import::Options;
 use crate::ops::import::begin::Before;
 use crate::ops::import::compare::compare;
 use crate::ops::import::feed::{BLOCKS_AHEAD, Counts, Feed};
-use crate::ops::preflight::facts;
+use crate::ops::preflight::described;
 use crate::ops::{Engine, Services};
 use crate::pipeline::{Checkpoint, write};
 use crate::snapshot::{SnapshotId, SnapshotState, Written};
@@ -84,11 +84,14 @@ impl Work<'_> {
     /// A snapshot that was deleted or given up takes no more blocks, and never will: its checkpoint is of no use.
     /// While it is pending, or nobody can tell, the checkpoint stays.
     async fn refused(&self, fault: Fault, checkpoint: Checkpoint) -> Fault {
-        if !matches!(fault.kind, Kind::NotFound | Kind::Refused) || self.services.snapshots.is_none() {
+        if !matches!(fault.kind, Kind::NotFound | Kind::Refused) {
             return fault;
         }
-        let state = facts(self.services, self.engine, self.id).await.map(|info| info.state);
-        if state == Some(SnapshotState::Pending) {
+        let is_gone = match described(self.services, self.engine, self.id).await {
+            Ok(info) => info.is_some_and(|info| info.state != SnapshotState::Pending),
+            Err(fault) => fault.kind == Kind::NotFound,
+        };
+        if !is_gone {
             return fault;
         }
         // Where it cannot be removed, the next run meets the same fault and says the same.
