@@ -7,7 +7,7 @@ use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
 use crate::ops::preflight::{announce, open};
 use crate::ops::{Engine, Services};
-use crate::pipeline::{Requests, Walk, Which, read};
+use crate::pipeline::{Cutting, Requests, Walk, Which, read, walk_in_shards};
 use crate::snapshot::SnapshotId;
 use crate::source::{Block, BlockSink, Listed};
 use std::collections::HashMap;
@@ -96,20 +96,24 @@ async fn delta(
     second: &SnapshotId,
 ) -> Result<(Delta, Option<GiB>), Fault> {
     let feed = services.blocks.compare(first, second);
-    let mut walk = Walk::new(engine, feed.place(), BlockIndex::ZERO);
+    let walk = Walk::new(engine, feed.place(), BlockIndex::ZERO);
     let mut delta = Delta::default();
-    loop {
-        let page = match walk.page(|cursor| feed.changes(cursor)).await {
-            Err(fault) => return Err(explained(services, engine, [first, second], fault).await),
-            Ok(page) => page,
-        };
-        let Some(page) = page else { return Ok((delta, walk.volume_size())) };
-        engine
-            .monitor
-            .on(Event::Done { blocks: page.len() as u64, size: BlockSize::EBS.of(page.len() as u64) });
-        for change in page {
-            delta.insert(change.index, change.first.is_some(), change.second.is_some());
-        }
+    let walked = walk_in_shards(
+        walk,
+        None,
+        Cutting::USUAL,
+        |cursor| feed.changes(cursor),
+        |page| {
+            let size = BlockSize::EBS.of(page.len() as u64);
+            engine.monitor.on(Event::Done { blocks: page.len() as u64, size });
+            for change in page {
+                delta.insert(change.index, change.first.is_some(), change.second.is_some());
+            }
+        },
+    );
+    match walked.await {
+        Ok(volume_size) => Ok((delta, volume_size)),
+        Err(fault) => Err(explained(services, engine, [first, second], fault).await),
     }
 }
 

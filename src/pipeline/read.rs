@@ -14,6 +14,8 @@ use crate::fault::{Fault, Kind, Place, TokenKind};
 use crate::monitor::Event;
 use crate::pipeline::attempt::{Ask, Tries, interrupted};
 use crate::pipeline::check::{BATCH, block_of, check};
+use crate::pipeline::flow::Flow;
+use crate::pipeline::shards::{Cutting, walk_in_shards};
 use crate::pipeline::walk::Walk;
 use crate::pipeline::{Action, Engine};
 use crate::source::{BlockSink, BlockSource, Cursor, Fetched, Listed};
@@ -85,14 +87,21 @@ pub async fn read(
 
 /// Every allocated block of a source, without fetching any.
 pub async fn block_map(engine: &Engine, source: &dyn BlockSource) -> Result<BlockSet, Fault> {
-    let mut walk = Walk::over(engine, source, BlockIndex::ZERO);
+    let walk = Walk::over(engine, source, BlockIndex::ZERO);
     let mut blocks = BlockSet::new();
-    while let Some(page) = walk.page(|cursor| source.list(cursor)).await? {
-        engine
-            .monitor
-            .on(Event::Done { blocks: page.len() as u64, size: BlockSize::EBS.of(page.len() as u64) });
-        blocks.extend(page.iter().map(|listed| listed.index));
-    }
+    let n_blocks = Some(source.geometry().n_blocks());
+    walk_in_shards(
+        walk,
+        n_blocks,
+        Cutting::USUAL,
+        |cursor| source.list(cursor),
+        |page: Vec<Listed>| {
+            let size = BlockSize::EBS.of(page.len() as u64);
+            engine.monitor.on(Event::Done { blocks: page.len() as u64, size });
+            blocks.extend(page.iter().map(|listed| listed.index));
+        },
+    )
+    .await?;
     Ok(blocks)
 }
 
@@ -143,6 +152,9 @@ struct Reader<'a> {
     ready: Vec<Unchecked>,
     ready_since: Option<Instant>,
     checks: JoinSet<Result<Outcome, Fault>>,
+    /// Blocks in the batches that have left.
+    checking: usize,
+    flow: Flow,
     budget: Arc<Semaphore>,
     threads: usize,
     read: Read,
@@ -168,6 +180,8 @@ impl<'a> Reader<'a> {
             ready: Vec::with_capacity(BATCH),
             ready_since: None,
             checks: JoinSet::new(),
+            checking: 0,
+            flow: Flow::new(&engine.settings),
             // In blocks. A budget below one block would never let one through.
             budget: Arc::new(Semaphore::new(usize::try_from(blocks).unwrap_or(usize::MAX >> 4).max(1))),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -184,9 +198,8 @@ impl<'a> Reader<'a> {
     }
 
     async fn work(&mut self) -> Result<(), Fault> {
-        let in_flight = self.engine.settings.in_flight();
         loop {
-            while self.fetches.len() < in_flight
+            while self.has_room()
                 && let Some(job) = self.waiting.pop_front()
             {
                 self.fetch(job);
@@ -206,6 +219,12 @@ impl<'a> Reader<'a> {
                 () = self.engine.stop.requested() => return Err(interrupted()),
             }
         }
+    }
+
+    /// Whether another block may be asked for. Memory follows the number in flight, and not the budget alone.
+    fn has_room(&self) -> bool {
+        let held = self.fetches.len() + self.ready.len() + self.checking;
+        self.fetches.len() < self.flow.in_flight() && held < self.flow.held()
     }
 
     fn take(&mut self, page: Option<Vec<Listed>>) {
@@ -231,6 +250,7 @@ impl<'a> Reader<'a> {
     }
 
     fn arrived(&mut self, block: Unchecked) {
+        self.flow.arrived();
         self.ready_since.get_or_insert_with(Instant::now);
         self.ready.push(block);
     }
@@ -245,12 +265,14 @@ impl<'a> Reader<'a> {
         while self.checks.len() < self.threads && !self.ready.is_empty() && due(self) {
             let batch: Vec<_> = self.ready.drain(..self.ready.len().min(BATCH)).collect();
             self.ready_since = (!self.ready.is_empty()).then(Instant::now);
+            self.checking += batch.len();
             let (place, sink) = (self.source.place(), self.sink.clone());
             self.checks.spawn_blocking(move || deliver(&place, batch, sink.as_ref()));
         }
     }
 
     async fn checked(&mut self, outcome: Outcome) -> Result<(), Fault> {
+        self.checking -= usize::try_from(outcome.delivered).unwrap_or(usize::MAX) + outcome.wrong.len();
         self.read.delivered += outcome.delivered;
         let size = BlockSize::EBS.of(outcome.delivered);
         self.engine.monitor.on(Event::Done { blocks: outcome.delivered, size });

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Bounds of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Blocks in flight at once; `None` chooses.
+    /// Blocks in flight at once; `None` follows what brings blocks in fastest.
     pub concurrency: Option<usize>,
     /// Blocks read or written a second, all snapshots together; `None` starts open, and only throttles close it.
     pub blocks_per_second: Option<u32>,
@@ -32,7 +32,8 @@ impl Settings {
             blocks_per_second_per_snapshot: None,
             lists_per_second: None,
             deadline: Duration::from_secs(60),
-            memory: ByteSize::from_mib(48),
+            // What 128 in flight may hold, half as many again waiting for the sink.
+            memory: ByteSize::from_mib(96),
             state_dir,
         }
     }
@@ -49,7 +50,7 @@ impl Settings {
         }
     }
 
-    /// Blocks in flight.
+    /// Blocks in flight where that number is not found out on the way: puts.
     ///
     /// Thirty-two hide 30 ms a request at 500 MB/s; more costs memory and gains nothing on loopback.
     pub fn in_flight(&self) -> usize {

@@ -57,7 +57,27 @@ impl<'a> Walk<'a> {
 
     /// A walk over a source that was opened, and so has been seen.
     pub(crate) fn over(engine: &'a Engine, source: &dyn BlockSource, from: BlockIndex) -> Self {
-        Self { is_seen: true, ..Self::new(engine, source.place(), from) }
+        Self::seen(engine, source.place(), from)
+    }
+
+    /// A walk of a listing that another walk has seen a page of.
+    pub(crate) fn seen(engine: &'a Engine, place: Place, from: BlockIndex) -> Self {
+        Self { is_seen: true, ..Self::new(engine, place, from) }
+    }
+
+    /// Whom it asks through.
+    pub(crate) fn engine(&self) -> &'a Engine {
+        self.engine
+    }
+
+    /// What it walks.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Nothing at or after this index was seen; `None` at the end.
+    pub(crate) fn position(&self) -> Option<BlockIndex> {
+        self.next.as_ref().map(|next| next.from)
     }
 
     /// Size of the volume, as far as the pages seen tell it.
