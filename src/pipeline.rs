@@ -27,7 +27,7 @@ pub use checkpoint::{Checkpoint, Earlier, Found, Mark, Slot};
 pub use engine::{Engine, Renew, Renewal};
 pub use journaled::Journaled;
 pub use read::{Read, Which, block_map, read};
-pub use settings::Settings;
+pub use settings::{Patience, Settings};
 pub(crate) use shards::{Cutting, walk_in_shards};
 pub use stop::Stop;
 pub use tally::{Action, Requests, Tally};

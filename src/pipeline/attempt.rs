@@ -6,20 +6,11 @@
 
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
-use crate::pipeline::{Action, Engine};
+use crate::pipeline::{Action, Engine, Patience};
 use crate::snapshot::SnapshotId;
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Failures of one request that are worth another try. With the backoff below they span about a minute.
-const MAX_FAILURES: u32 = 10;
-/// How long one request may be refused for being one too many before the run gives up.
-const THROTTLE_PATIENCE: Duration = Duration::from_secs(15 * 60);
-/// How long a new snapshot may stay invisible after its start or completion: EBS's own advice is two minutes.
-const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(20);
 
 /// A request as the engine sees it.
 #[derive(Clone, Debug)]
@@ -128,30 +119,33 @@ impl Engine {
         ask: &Ask<'_>,
         fault: Fault,
     ) -> Result<Duration, Fault> {
+        let patience = &self.settings.patience;
         let since = tries.refused.get_or_insert_with(Instant::now).elapsed();
         let wait = match fault.kind {
             Kind::Throttled(scope) => {
                 self.tally.throttled();
                 self.gate.throttled(ask.action, ask.snapshot, scope);
                 tries.throttles += 1;
-                if since > THROTTLE_PATIENCE {
-                    return Err(fault.hint("the service kept refusing for 15 minutes: try again later"));
+                if since > patience.throttled {
+                    let minutes = patience.throttled.as_secs() / 60;
+                    let hint = format!("the service kept refusing for {minutes} minutes: try again later");
+                    return Err(fault.hint(hint));
                 }
-                backoff(tries.throttles)
+                backoff(patience, tries.throttles)
             }
-            Kind::NotFound if ask.is_new && since < VISIBLE_WITHIN => {
+            Kind::NotFound if ask.is_new && since < patience.invisible => {
                 tries.throttles += 1;
-                backoff(tries.throttles).min(Duration::from_secs(2))
+                backoff(patience, tries.throttles).min(Duration::from_secs(2))
             }
             kind if kind.is_retryable() => {
                 tries.failures += 1;
-                if tries.failures >= MAX_FAILURES {
+                if tries.failures >= patience.failures {
                     return Err(fault);
                 }
                 if !self.retry_budget.spend() {
                     return Err(fault.hint("most requests fail: the run gave up trying each of them again"));
                 }
-                backoff(tries.failures)
+                backoff(patience, tries.failures)
             }
             _ => return Err(fault),
         };
@@ -176,8 +170,8 @@ pub(crate) fn interrupted() -> Fault {
 }
 
 /// Anywhere between nothing and the exponential backoff ("full jitter").
-fn backoff(tries: u32) -> Duration {
-    let longest = FIRST_BACKOFF.saturating_mul(1 << tries.min(16)).min(LONGEST_BACKOFF);
+fn backoff(patience: &Patience, tries: u32) -> Duration {
+    let longest = patience.first_backoff.saturating_mul(1 << tries.min(16)).min(patience.longest_backoff);
     longest.mul_f64(fastrand::f64())
 }
 
@@ -261,7 +255,8 @@ mod tests {
         let start = Instant::now();
         let throttled = Kind::Throttled(Scope::Snapshot);
         assert_eq!(ask(&engine, &[Some(throttled)]).await.0, Err(throttled));
-        assert!(start.elapsed() >= THROTTLE_PATIENCE && start.elapsed() < THROTTLE_PATIENCE * 2);
+        let patience = Patience::default().throttled;
+        assert!(start.elapsed() >= patience && start.elapsed() < patience * 2);
     }
 
     #[tokio::test(start_paused = true)]
@@ -293,7 +288,7 @@ mod tests {
     async fn a_request_that_waited_long_for_its_turn_has_all_its_patience_left() {
         let engine = Engine::for_tests();
         let mut tries = Tries::none();
-        tokio::time::advance(THROTTLE_PATIENCE * 2).await;
+        tokio::time::advance(Patience::default().throttled * 2).await;
         let throttled = Fault::new(Kind::Throttled(Scope::Account), Place::Service, "too fast");
         let ask = Ask::new(Action::Get, Place::Service);
         assert!(engine.after(&mut tries, &ask, throttled).await.is_ok());

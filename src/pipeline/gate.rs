@@ -1,15 +1,18 @@
 //! The rate gate: how fast requests may go out.
 //!
 //! A token bucket for each kind of request, over the account and over each snapshot. A bucket that starts open
-//! stays open until the service says "too fast"; then it closes to half of what went through, and recovers
-//! additively (AIMD). Buckets are schedules: a request takes the next free slot and waits for it, so that nothing
-//! is polled and waiting requests go out evenly.
+//! stays open until the service says "too fast"; then it closes to half of what went through, and recovers by the
+//! time that passes without another throttle: additively at first (AIMD), then by doubling, for then whatever
+//! limited it has gone. What it recovers towards is the rate at which the last throttle came, not the best it ever
+//! had: in a storm of throttles it settles at the slowest rate, and a lucky answer does not reopen the gates.
+//! Requests wait in a queue, the first of them for its slot: nothing is polled, and who waits gains when the
+//! rate does.
 
 use crate::fault::Scope;
 use crate::pipeline::{Action, Settings};
 use crate::snapshot::SnapshotId;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -17,8 +20,12 @@ use tokio::time::Instant;
 const BURST: Duration = Duration::from_millis(100);
 /// Throttles that arrive within this time of a cut speak of the same excess: one cut answers them all.
 const ONE_CUT: Duration = Duration::from_millis(500);
-/// A bucket that was cut is back at its earlier rate after this long without another throttle.
+/// A bucket gains, for this long after a cut, so much that it would have doubled its rate after it.
 const RECOVERY: Duration = Duration::from_secs(10);
+/// Then it doubles its rate in this time.
+const DOUBLING: Duration = Duration::from_secs(2);
+/// One success vouches for no more time than this.
+const VOUCHED: Duration = Duration::from_secs(2);
 /// Not even a storm of throttles slows a bucket below this many requests a second: it must notice the end.
 const SLOWEST: f64 = 0.5;
 
@@ -62,13 +69,22 @@ impl Gate {
     /// Waits for this request's turn.
     ///
     /// # Cancel safety
-    /// A future dropped while it waits gives its slot away unused.
+    /// A future dropped while it waits for its slot gives that away unused.
     pub(crate) async fn pass(&self, action: Action, snapshot: Option<&SnapshotId>) {
-        let now = Instant::now();
-        let mut slot = self.with((action, None), |bucket| bucket.take(now));
+        self.turn((action, None)).await;
         if let Some(id) = snapshot {
-            slot = slot.max(self.with((action, Some(id.clone())), |bucket| bucket.take(now)));
+            self.turn((action, Some(id.clone()))).await;
         }
+    }
+
+    async fn turn(&self, key: Key) {
+        let queue = self.with(key.clone(), |bucket| bucket.queue());
+        let _first = match &queue {
+            Some(queue) => Some(queue.lock().await),
+            None => None,
+        };
+        let now = Instant::now();
+        let slot = self.with(key, |bucket| bucket.take(now));
         if slot > now {
             tokio::time::sleep_until(slot).await;
         }
@@ -82,9 +98,10 @@ impl Gate {
 
     /// A request went well.
     pub(crate) fn succeeded(&self, action: Action, snapshot: Option<&SnapshotId>) {
-        self.with((action, None), Bucket::recover);
+        let now = Instant::now();
+        self.with((action, None), |bucket| bucket.recover(now));
         if let Some(id) = snapshot {
-            self.with((action, Some(id.clone())), Bucket::recover);
+            self.with((action, Some(id.clone())), |bucket| bucket.recover(now));
         }
     }
 
@@ -101,10 +118,16 @@ struct Bucket {
     limit: Option<f64>,
     /// Requests a second now; `None` is open.
     rate: Option<f64>,
-    /// The rate at which the last throttle came: what recovery aims for.
-    before_cut: f64,
+    /// The rate at which the last throttle came.
+    cut_at: f64,
+    /// The rate of the open bucket when it was cut: it opens again at twice of that.
+    was_open_at: f64,
     next: Instant,
     last_cut: Option<Instant>,
+    /// Until when recovery has been counted.
+    recovered: Instant,
+    /// Whoever waits for a slot; the first holds the lock.
+    queue: Arc<tokio::sync::Mutex<()>>,
     /// What went through since `counted_from`, to know the rate of an open bucket when it must be cut.
     counted: u32,
     counted_from: Instant,
@@ -117,13 +140,21 @@ impl Bucket {
         Self {
             limit,
             rate: limit,
-            before_cut: limit.unwrap_or(0.0),
+            cut_at: 0.0,
+            was_open_at: 0.0,
             next: now,
             last_cut: None,
+            recovered: now,
+            queue: Arc::default(),
             counted: 0,
             counted_from: now,
             counted_before: 0.0,
         }
+    }
+
+    /// Where to queue; nowhere while the bucket is open.
+    fn queue(&self) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        self.rate.map(|_| Arc::clone(&self.queue))
     }
 
     /// The time at which the next request may go.
@@ -144,25 +175,31 @@ impl Bucket {
         if self.last_cut.is_some_and(|cut| now - cut < ONE_CUT) {
             return;
         }
-        self.last_cut = Some(now);
+        (self.last_cut, self.recovered) = (Some(now), now);
         let passed = (now - self.counted_from).max(BURST).as_secs_f64();
         // Whichever is larger: a window that has only begun says little.
-        let rate = self.rate.unwrap_or((f64::from(self.counted) / passed).max(self.counted_before));
-        self.before_cut = self.before_cut.max(rate);
+        let measured = (f64::from(self.counted) / passed).max(self.counted_before);
+        let rate = self.rate.unwrap_or_else(|| {
+            self.was_open_at = measured;
+            measured
+        });
+        self.cut_at = rate;
         self.rate = Some((rate / 2.0).max(SLOWEST));
         self.next = self.next.max(now);
     }
 
-    fn recover(&mut self) {
-        let (Some(rate), Some(_)) = (self.rate, self.last_cut) else { return };
-        // Successes come `rate` times a second: so much each brings the whole rate back within RECOVERY.
-        let rate = rate + self.before_cut / (rate.max(1.0) * RECOVERY.as_secs_f64());
+    fn recover(&mut self, now: Instant) {
+        let (Some(rate), Some(last_cut)) = (self.rate, self.last_cut) else { return };
+        let passed = (now - self.recovered).min(VOUCHED).as_secs_f64();
+        self.recovered = now;
+        let rate = match now - last_cut < RECOVERY {
+            true => rate + self.cut_at * passed / RECOVERY.as_secs_f64(),
+            false => rate * (passed / DOUBLING.as_secs_f64()).exp2(),
+        };
         match self.limit {
             Some(limit) => self.rate = Some(rate.min(limit)),
             // Twice as fast as when it was throttled: whatever limited it then has gone.
-            None if rate > 2.0 * self.before_cut.max(1.0) => {
-                (self.rate, self.last_cut, self.before_cut) = (None, None, 0.0);
-            }
+            None if rate > 2.0 * self.was_open_at.max(1.0) => (self.rate, self.last_cut) = (None, None),
             None => self.rate = Some(rate),
         }
     }
@@ -211,6 +248,37 @@ mod tests {
         }
         let recovered = pass(&gate, 100).await;
         assert!((800..=1_000).contains(&recovered.as_millis()), "a hundred a second: {recovered:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_storm_the_gate_opens_again_within_a_minute() {
+        let gate = gate(None);
+        pass(&gate, 1_000).await;
+        for _ in 0..60 {
+            gate.throttled(Action::Get, None, Scope::Account);
+            tokio::time::advance(ONE_CUT).await;
+        }
+        assert!(pass(&gate, 5).await > Duration::from_secs(7), "at the slowest: one every two seconds");
+        let start = Instant::now();
+        while pass(&gate, 1).await > Duration::ZERO {
+            gate.succeeded(Action::Get, None);
+        }
+        let took = start.elapsed();
+        assert!((20..60).contains(&took.as_secs()), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lucky_answer_in_a_storm_changes_little() {
+        let gate = gate(None);
+        pass(&gate, 1_000).await;
+        for n in 0..60 {
+            gate.throttled(Action::Get, None, Scope::Account);
+            tokio::time::advance(ONE_CUT).await;
+            if n % 10 == 0 {
+                gate.succeeded(Action::Get, None);
+            }
+        }
+        assert!(pass(&gate, 5).await > Duration::from_secs(7));
     }
 
     #[tokio::test(start_paused = true)]

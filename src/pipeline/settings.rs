@@ -19,8 +19,43 @@ pub struct Settings {
     pub deadline: Duration,
     /// Bytes of blocks held at once, fetched and not yet delivered.
     pub memory: ByteSize,
+    /// What is put up with before a run gives up.
+    pub patience: Patience,
     /// Where checkpoints are kept; made when needed.
     pub state_dir: PathBuf,
+}
+
+/// How long trouble is put up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Times that one request may fail.
+    pub failures: u32,
+    /// How long one request may be refused for being one too many.
+    pub throttled: Duration,
+    /// How long a new snapshot may stay invisible after its start or completion.
+    pub invisible: Duration,
+    /// How long a completed snapshot may take to become readable.
+    pub unreadable: Duration,
+    /// The longest first wait before another try; it doubles with each.
+    pub first_backoff: Duration,
+    /// The longest wait there is.
+    pub longest_backoff: Duration,
+}
+
+impl Default for Patience {
+    /// Ten failures span about a minute. EBS's own advice for a snapshot that is not visible yet is two minutes;
+    /// completed ones were recorded live to become readable within 63 s, and half an hour leaves room for a bad
+    /// day.
+    fn default() -> Self {
+        Self {
+            failures: 10,
+            throttled: Duration::from_secs(15 * 60),
+            invisible: Duration::from_secs(120),
+            unreadable: Duration::from_secs(30 * 60),
+            first_backoff: Duration::from_millis(100),
+            longest_backoff: Duration::from_secs(20),
+        }
+    }
 }
 
 impl Settings {
@@ -34,6 +69,7 @@ impl Settings {
             deadline: Duration::from_secs(60),
             // What 128 in flight may hold, half as many again waiting for the sink.
             memory: ByteSize::from_mib(96),
+            patience: Patience::default(),
             state_dir,
         }
     }

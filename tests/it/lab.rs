@@ -26,12 +26,24 @@ pub(crate) struct Lab {
 impl Lab {
     /// An empty store behind a running endpoint.
     pub(crate) async fn new() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    /// The same, behind an endpoint with these switches.
+    pub(crate) async fn with(config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(StoreWriter::open_or_create(dir.path().join("store"), "a test").unwrap());
         let shelves = Shelves::writable(store.clone());
-        let endpoint = endpoint::start(Config::default(), shelves).await.unwrap();
+        let endpoint = endpoint::start(config, shelves).await.unwrap();
         let services = services(&endpoint.url());
         Self { dir, store, endpoint, services, recorder: Arc::default() }
+    }
+
+    /// Another endpoint over the same store, and the clients aimed at it.
+    pub(crate) async fn beside(&self, config: Config, deadlines: Deadlines) -> (Running, Services) {
+        let running = endpoint::start(config, Shelves::writable(self.store.clone())).await.unwrap();
+        let services = services_within(&running.url(), deadlines);
+        (running, services)
     }
 
     /// A run with nothing asked yet; its state lies in the laboratory.
@@ -69,14 +81,23 @@ impl Lab {
 
 /// The AWS clients, aimed at an endpoint.
 pub(crate) fn services(url: &str) -> Services {
+    services_within(url, Deadlines::default())
+}
+
+/// The same, with their own deadlines.
+pub(crate) fn services_within(url: &str, deadlines: Deadlines) -> Services {
+    Services::reached(&session(url, deadlines), "lab".to_owned(), Usd::ZERO)
+}
+
+/// A session with an endpoint.
+pub(crate) fn session(url: &str, deadlines: Deadlines) -> Session {
     let local = Local {
         url: url.to_owned(),
         access_key_id: "AKTEST".to_owned(),
         secret_access_key: "secret".to_owned(),
         region: "us-east-1".to_owned(),
     };
-    let session = Session::local(local, Deadlines::default()).unwrap();
-    Services::reached(&session, "lab".to_owned(), Usd::ZERO)
+    Session::local(local, deadlines).unwrap()
 }
 
 /// A plain import.

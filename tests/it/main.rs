@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod aws;
+mod bad_days;
 mod cli;
 mod cli_golden;
 mod cli_local;

@@ -21,9 +21,6 @@ pub(super) async fn complete(
     Ok(())
 }
 
-/// How long a completed snapshot may take to become readable. Recorded live: 63 s at worst.
-const READABLE_WITHIN: Duration = Duration::from_secs(30 * 60);
-
 /// Waits until the block service lists it: EC2 says completed up to a minute earlier.
 pub(super) async fn until_readable(
     services: &Services,
@@ -48,8 +45,10 @@ pub(super) async fn until_readable(
             return Err(Fault::new(Kind::Service, Place::Snapshot(id.clone()), what)
                 .hint("delete it and import again"));
         }
-        if start.elapsed() > READABLE_WITHIN {
-            let what = "all blocks were sent, but it is not readable after 30 minutes";
+        let patience = engine.settings.patience.unreadable;
+        if start.elapsed() > patience {
+            let minutes = patience.as_secs() / 60;
+            let what = format!("all blocks were sent, but it is not readable after {minutes} minutes");
             return Err(Fault::new(Kind::Timeout, Place::Snapshot(id.clone()), what)
                 .hint("watch its state with icecore list"));
         }

@@ -88,6 +88,39 @@ fn what_cannot_be_read_is_named_with_its_place_and_what_is_allowed() {
 }
 
 #[test]
+fn whatever_is_written_is_a_plan_or_an_error_with_a_place() {
+    let words = "* GetSnapshotBlock ListSnapshotBlocks block=1-2 nth=1- share=0.5 seed=18446744073709551615 slow=1 \
+                 reset body=wrong snapshot=snap-0 nth= = ä #x share=1.0000000001 block=99999999999999999999";
+    let words: Vec<_> = words.split_whitespace().collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    let (mut plans, mut errors) = (0, 0);
+    for _ in 0..20_000 {
+        let mut text = String::new();
+        for _ in 0..random.usize(..12) {
+            let mut word = words[random.usize(..words.len())].to_owned();
+            if random.u8(..8) == 0 {
+                let at = word.char_indices().map(|(at, _)| at).nth(random.usize(..4)).unwrap_or_default();
+                word.insert(at, *random.choice(['=', '-', '.', '9', 'ß', '\u{2003}'].iter()).unwrap());
+            }
+            text.push_str(&word);
+            text.push(*random.choice([' ', ' ', '\t', '\n'].iter()).unwrap());
+        }
+        match text.parse::<Plan>() {
+            Ok(plan) => {
+                plans += 1;
+                let _ = plan.effect(GET, "snap-0", Some(u64::MAX), u32::MAX);
+            }
+            Err(error) => {
+                errors += 1;
+                let line = text.lines().nth(error.line - 1).unwrap();
+                assert!((1..=line.chars().count()).contains(&error.column), "{error} in {text:?}");
+            }
+        }
+    }
+    assert!(plans > 1_000 && errors > 1_000, "{plans} plans, {errors} errors");
+}
+
+#[test]
 fn the_document_names_every_operation_and_effect_and_its_example_is_a_plan() {
     let document = include_str!("../../faults.md");
     for word in EFFECTS.iter().map(|(word, _)| *word).chain(act::names()) {
