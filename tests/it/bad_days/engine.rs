@@ -227,7 +227,6 @@ async fn a_storm_of_throttles_is_sat_out_with_few_requests() {
         read.unwrap();
         assert_eq!(judge.delivered.load(Ordering::Relaxed), 2048);
         let (sent, took) = (engine.requests().get, began.elapsed());
-        println!("{scope:?}: {sent} requests for 2048 blocks in {took:?}");
         assert!(sent * 100 <= 2048 * 125, "{sent} requests for 2048 blocks");
         assert!(refused.load(Ordering::Relaxed) > 50, "there was a storm");
         assert!(took < Duration::from_secs(420), "{took:?}: it noticed the end of the storm");
@@ -269,7 +268,6 @@ async fn against_quota(n_blocks: u32, settings: Settings) -> (Duration, u64) {
     let (read, judge) = read_all(&source, &engine).await;
     read.unwrap();
     assert_eq!(judge.delivered.load(Ordering::Relaxed), u64::from(n_blocks));
-    println!("{n_blocks} blocks in {:?}: {:?}", began.elapsed(), engine.requests());
     (began.elapsed(), engine.requests().throttled)
 }
 

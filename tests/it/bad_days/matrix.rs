@@ -4,6 +4,7 @@
 //! service is well again, with the right bytes.
 
 use crate::lab::{Lab, compare, options};
+use icecore::account::Settings as Account;
 use icecore::aws::Deadlines;
 use icecore::block::{BlockIndex, BlockSet, Digest};
 use icecore::delta::Delta;
@@ -205,9 +206,11 @@ impl World {
     ) -> Result<(), String> {
         let name = format!("{command}, {operation} {effect}, {}", if always { "always" } else { "once" });
         // Whoever is not meant to run into it has all the time of a slow machine.
-        let attempt = Duration::from_millis(if effect == "stall" { 500 } else { 30_000 });
+        let attempt = Duration::from_millis(if effect == "stall" { 300 } else { 30_000 });
         let deadlines = Deadlines { attempt, ..Deadlines::default() };
-        let (running, services) = self.lab.beside(Config { faults, ..Config::default() }, deadlines).await;
+        let account = Account { complete_takes: Duration::ZERO, ..Account::default() };
+        let config = Config { faults, account, ..Config::default() };
+        let (running, services) = self.lab.beside(config, deadlines).await;
         let state = format!("{command} {operation} {effect} {always}");
         let before = self.lab.store.list().unwrap().len();
         let engine = self.engine(&state);
