@@ -5,7 +5,7 @@
 //! local endpoint with a key pair and nothing else.
 //!
 //! Promises: the SDK never retries and never waits beyond the session's deadlines, so that the one retry layer
-//! above sees every failure; every failure becomes a [`Fault`](crate::fault::Fault) here, by [`classify`]; neither
+//! above sees every failure; every failure becomes a [`Fault`] here, by [`classify`]; neither
 //! credentials nor tokens reach a fault.
 
 mod credentials;
