@@ -7,7 +7,7 @@ use crate::block::BlockIndex;
 use crate::snapshot::SnapshotId;
 use std::error::Error;
 use std::fmt;
-use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
 use std::path::PathBuf;
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -130,10 +130,17 @@ impl Fault {
         Self { kind, at, what: what.into(), hint: None, source: None }
     }
 
-    /// A local file or device that failed.
+    /// A local file or device that failed. Where the reason tells what to do, so does the fault.
     pub fn local(path: impl Into<PathBuf>, doing: &str, error: std::io::Error) -> Self {
         let what = format!("cannot {doing}: {}", io_reason(&error));
-        Self::new(Kind::Local, Place::File(path.into()), what).because(error)
+        let fault = Self::new(Kind::Local, Place::File(path.into()), what);
+        let fault = match error.kind() {
+            PermissionDenied => fault.hint("change its permissions, or run as somebody who may"),
+            ReadOnlyFilesystem => fault.hint("choose a place that can be written"),
+            StorageFull | QuotaExceeded => fault.hint("make room and give the same command again"),
+            _ => fault,
+        };
+        fault.because(error)
     }
 
     /// What a person can do next, as a clause: `check the id with icecore list`.
@@ -221,6 +228,7 @@ mod tests {
     fn a_local_fault_gives_the_reason_without_its_number() {
         let fault = Fault::local("/x", "write", std::io::Error::from_raw_os_error(28));
         assert_eq!(fault.to_string(), "/x: cannot write: no space left on device");
+        assert_eq!(fault.advice(), Some("make room and give the same command again"));
     }
 
     #[test]
