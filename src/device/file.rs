@@ -109,6 +109,14 @@ impl ImageFile {
     }
 }
 
+impl Drop for ImageFile {
+    /// Unlocks rather than closes: a child process that is just being started may hold a copy of the descriptor, and
+    /// would keep the lock until it has become another program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 fn part_of(target: &Path) -> Result<PathBuf, Fault> {
     let Some(name) = target.file_name() else {
         return Err(Fault::new(Kind::Unsuitable, Place::File(target.to_owned()), "not the name of a file"));
@@ -229,6 +237,17 @@ mod tests {
         assert!(!again.is_new());
         again.discard();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_target() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out.img");
+        let first = opened(&target);
+        let copy = first.file.try_clone().unwrap();
+        drop(first);
+        opened(&target).discard();
+        drop(copy);
     }
 
     #[test]

@@ -71,7 +71,15 @@ pub enum Earlier {
 #[derive(Debug)]
 pub struct Slot {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Slot {
+    /// Unlocks rather than closes: a child process that is just being started may hold a copy of the descriptor, and
+    /// would keep the lock until it has become another program.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Slot {
@@ -81,7 +89,7 @@ impl Slot {
         std::fs::create_dir_all(directory(path)).map_err(fault)?;
         let lock = File::create(path.with_extension("lock")).map_err(fault)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => {
                 let what = "another run of the same command is at work";
                 Err(Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what)
@@ -368,6 +376,17 @@ mod tests {
         assert_eq!((replaced.fact("more"), replaced.fact("snapshot")), (Some("1"), Some("snap-0a")));
         drop(replaced);
         assert!(matches!(Slot::take(&path).unwrap().earlier("one").unwrap(), Earlier::Same(_)));
+    }
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_slot() {
+        let dir = tempfile::tempdir().unwrap();
+        let slot = Slot::take(&dir.path().join("x.ckpt")).unwrap();
+        // As a child process has one between its fork and its exec.
+        let copy = slot.lock.try_clone().unwrap();
+        drop(slot);
+        assert!(Slot::take(&dir.path().join("x.ckpt")).is_ok());
+        drop(copy);
     }
 
     #[test]

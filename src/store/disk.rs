@@ -162,7 +162,7 @@ impl Disk for RealDisk {
             Ok(()) => {
                 // The lock is the file's, not its text's: a full disk must not keep anyone from deleting.
                 let _ = file.set_len(0).and_then(|()| file.write_all(who.as_bytes()));
-                Ok(Lock::Held(Box::new(file)))
+                Ok(Lock::Held(Box::new(Held(file))))
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -171,5 +171,16 @@ impl Disk for RealDisk {
             }
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+/// The writer lock of a real disk.
+struct Held(File);
+
+impl Drop for Held {
+    /// Unlocks rather than closes: a child process that is just being started may hold a copy of the descriptor, and
+    /// would keep the lock until it has become another program.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
     }
 }
