@@ -29,6 +29,15 @@ use std::io::{self, Write};
 /// Writes one report in one format.
 pub type Printer<R> = fn(&R, &mut dyn Write) -> io::Result<()>;
 
+/// The printers of a report that suits people and programs, and no table.
+fn text_or_json<R>(format: Format, text: Printer<R>, json: Printer<R>) -> Option<Printer<R>> {
+    match format {
+        Format::Text => Some(text),
+        Format::Json => Some(json),
+        Format::Jsonl | Format::Csv | Format::Cbt => None,
+    }
+}
+
 /// A report that can be shown.
 pub trait Render: Sized {
     /// The printer for a format; `None` where the format does not suit the report.

@@ -10,6 +10,7 @@ use crate::endpoint::{self, Plan, Shelves};
 use crate::fault::{Fault, Kind, Place};
 use crate::store::StoreWriter;
 use clap::ValueEnum;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,7 +71,14 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 /// The plan in a file.
 fn plan(path: &Path) -> Result<Plan, Fault> {
-    let text = std::fs::read_to_string(path).map_err(|error| Fault::local(path, "read", error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        // What was typed is wrong, not the disk.
+        ErrorKind::NotFound => {
+            Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), "there is no such file")
+                .hint("give the file with the fault plan")
+        }
+        _ => Fault::local(path, "read", error),
+    })?;
     text.parse().map_err(|error: endpoint::PlanError| {
         Fault::new(Kind::Refused, Place::File(path.to_owned()), error.to_string())
     })

@@ -3,17 +3,13 @@
 use crate::ops::export::Report;
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{blocks, span};
-use crate::render::{Format, Printer, Render, table};
+use crate::render::{Format, Printer, Render, table, text_or_json};
 use serde::Serialize;
 use std::io::{self, Write};
 
 impl Render for Report {
     fn printer(format: Format) -> Option<Printer<Self>> {
-        match format {
-            Format::Text => Some(text),
-            Format::Json => Some(as_json),
-            Format::Jsonl | Format::Csv | Format::Cbt => None,
-        }
+        text_or_json(format, text, as_json)
     }
 }
 

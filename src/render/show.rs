@@ -6,18 +6,14 @@ use crate::render::json::{self, Frame};
 use crate::render::list::{FactsView, started};
 use crate::render::numbers::{blocks, count};
 use crate::render::ranges::Pairs;
-use crate::render::{Format, Printer, Render, map, table};
+use crate::render::{Format, Printer, Render, map, table, text_or_json};
 use crate::snapshot::SnapshotInfo;
 use serde::Serialize;
 use std::io::{self, Write};
 
 impl Render for Report {
     fn printer(format: Format) -> Option<Printer<Self>> {
-        match format {
-            Format::Text => Some(text),
-            Format::Json => Some(as_json),
-            Format::Jsonl | Format::Csv | Format::Cbt => None,
-        }
+        text_or_json(format, text, as_json)
     }
 }
 

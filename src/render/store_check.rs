@@ -5,7 +5,7 @@ use crate::ops::store_check::Report;
 use crate::render::json::{self, Frame};
 use crate::render::numbers::count;
 use crate::render::ranges::Pairs;
-use crate::render::{Format, Printer, Render, table};
+use crate::render::{Format, Printer, Render, table, text_or_json};
 use crate::store::{Damage, Hurt, Part};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -15,11 +15,7 @@ const SHOWN_RUNS: usize = 8;
 
 impl Render for Report {
     fn printer(format: Format) -> Option<Printer<Self>> {
-        match format {
-            Format::Text => Some(text),
-            Format::Json => Some(as_json),
-            Format::Jsonl | Format::Csv | Format::Cbt => None,
-        }
+        text_or_json(format, text, as_json)
     }
 }
 

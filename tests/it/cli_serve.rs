@@ -83,7 +83,7 @@ fn a_fault_plan_is_read_before_anything_is_made() {
     std::fs::write(here.path("plan"), "# tests\nGetSnapshotBlock blok=17 error=500\n").unwrap();
     let serve = |plan| here.run(&["serve", "--local", "store", "--faults", plan]);
     serve("plan").refused(2, &["plan: line 2, column 18: 'blok=17' is neither", "block=N"]);
-    serve("no-plan").refused(7, &["no-plan", "no such file"]);
+    serve("no-plan").refused(2, &["no-plan: there is no such file", "fault plan"]);
     assert!(!here.path("store").exists());
 }
 
