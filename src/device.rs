@@ -2,9 +2,11 @@
 //!
 //! [`Image`] is read, block by block, with positioned reads (never mapped: a truncated mapping is a signal, not an
 //! error); holes are found without being read. [`ImageFile`] is written, sparse, and gets its final name only when
-//! it is whole. [`BlockDevice`] is overwritten, and refused while anybody uses it. Calls block on local I/O.
+//! it is whole. [`BlockDevice`] is overwritten, and refused while anybody uses it. Both are written past the page
+//! cache where that works. Calls block on local I/O.
 
 mod block;
+mod direct;
 mod file;
 mod image;
 mod unpack;

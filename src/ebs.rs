@@ -11,7 +11,7 @@ mod write;
 use crate::aws::{Session, classify};
 use crate::fault::{Fault, Place};
 use crate::snapshot::SnapshotId;
-use crate::source::{BlockService, BlockSource, ChangeFeed, Cursor};
+use crate::source::{BlockService, BlockSource, Buffers, ChangeFeed, Cursor};
 use aws_sdk_ebs::Client;
 use aws_sdk_ebs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -31,12 +31,18 @@ pub struct Ebs {
     client: Client,
     session: Session,
     page: i32,
+    buffers: Buffers,
 }
 
 impl Ebs {
     /// With the session's Region, credentials and connections.
     pub fn new(session: &Session) -> Self {
-        Self { client: Client::new(session.config()), session: session.clone(), page: PAGE }
+        Self {
+            client: Client::new(session.config()),
+            session: session.clone(),
+            page: PAGE,
+            buffers: Buffers::default(),
+        }
     }
 
     /// Asks for smaller pages, of 100 to 10,000 entries.

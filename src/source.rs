@@ -17,9 +17,11 @@ pub mod memory;
 pub mod recorded;
 
 mod block;
+mod buffers;
 mod page;
 
 pub use block::{Block, Fetched};
+pub use buffers::{ALIGNMENT, Buffer, Buffers};
 pub use page::{Change, Cursor, Listed, Page};
 
 use crate::block::Geometry;

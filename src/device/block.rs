@@ -1,19 +1,26 @@
 //! Writing a block device.
 
 use crate::block::{BlockIndex, BlockSize, ByteSize};
+use crate::device::direct::Writer;
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// A block of zeros, where a disk can take it from.
+#[repr(align(4096))]
+struct Zeros([u8; 524_288]);
+
+static ZEROS: Zeros = Zeros([0; 524_288]);
 
 /// A block device that is overwritten. Whatever it held is gone, so zeros are written where a file has holes.
 ///
 /// It is opened exclusively: the kernel refuses a device that is mounted, or that a volume manager uses.
 #[derive(Debug)]
 pub struct BlockDevice {
-    file: File,
+    writer: Writer,
     path: PathBuf,
     size: ByteSize,
 }
@@ -47,24 +54,23 @@ impl BlockDevice {
             return Err(unsuitable(format!("the device has {size}, the volume {volume}"))
                 .hint("give a device at least as large as the volume"));
         }
-        Ok(Self { file, path: path.to_owned(), size })
+        Ok(Self { writer: Writer::new(file), path: path.to_owned(), size })
     }
 
     /// Tells this device from others, until the machine is started again and numbers them anew.
     pub fn stamp(&self) -> Option<String> {
-        let number = self.file.metadata().ok()?.rdev();
+        let number = self.writer.file().metadata().ok()?.rdev();
         Some(format!("device {number} of {} bytes", self.size.bytes()))
     }
 
     /// Overwrites a block with zeros.
     pub fn zero(&self, index: BlockIndex) -> Result<(), Fault> {
-        static ZEROS: [u8; 524_288] = [0; 524_288];
-        self.put(index, &ZEROS)
+        self.put(index, &ZEROS.0)
     }
 
     fn put(&self, index: BlockIndex, bytes: &[u8]) -> Result<(), Fault> {
         let offset = index.byte_offset(BlockSize::EBS);
-        self.file.write_all_at(bytes, offset).map_err(|error| {
+        self.writer.write_all_at(bytes, offset).map_err(|error| {
             Fault::local(&self.path, "write", error)
                 .hint("mend that and give the same command: it goes on where it stopped")
         })
@@ -77,6 +83,6 @@ impl BlockSink for BlockDevice {
     }
 
     fn sync(&self) -> Result<(), Fault> {
-        self.file.sync_data().map_err(|error| Fault::local(&self.path, "make durable", error))
+        self.writer.sync().map_err(|error| Fault::local(&self.path, "make durable", error))
     }
 }

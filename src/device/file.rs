@@ -1,11 +1,12 @@
 //! Writing an image file.
 
 use crate::block::{BlockSize, ByteSize};
+use crate::device::direct::Writer;
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -15,7 +16,7 @@ use std::time::UNIX_EPOCH;
 /// that dies leaves only that. Blocks of zeros are not written: a new file reads zeros where nothing is.
 #[derive(Debug)]
 pub struct ImageFile {
-    file: File,
+    writer: Writer,
     part: PathBuf,
     target: PathBuf,
     size: ByteSize,
@@ -41,11 +42,17 @@ impl ImageFile {
                 .open(&part)
                 .map_err(|error| unwritable(target, error))?;
             lock(&file, target)?;
-            let opened =
-                Self { file, part: part.clone(), target: target.to_owned(), size, is_new, is_durable };
+            let opened = Self {
+                writer: Writer::new(file),
+                part: part.clone(),
+                target: target.to_owned(),
+                size,
+                is_new,
+                is_durable,
+            };
             // Another run may have renamed or removed it between opening and locking: that was its file then.
             if opened.is_in_place() {
-                if let Err(error) = opened.file.set_len(size.bytes()) {
+                if let Err(error) = opened.writer.file().set_len(size.bytes()) {
                     opened.give_up();
                     return Err(unwritable(target, error));
                 }
@@ -62,7 +69,7 @@ impl ImageFile {
     /// Tells this file from every other that was or will be in its place: an inode's number is used again, but
     /// not with the same time of birth. `None` where the file system keeps no such time.
     pub fn stamp(&self) -> Option<String> {
-        let meta = self.file.metadata().ok()?;
+        let meta = self.writer.file().metadata().ok()?;
         let born = meta.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(format!("{}:{} born {}", meta.dev(), meta.ino(), born.as_nanos()))
     }
@@ -102,7 +109,7 @@ impl ImageFile {
     }
 
     fn is_in_place(&self) -> bool {
-        let (Ok(opened), Ok(named)) = (self.file.metadata(), std::fs::metadata(&self.part)) else {
+        let (Ok(opened), Ok(named)) = (self.writer.file().metadata(), std::fs::metadata(&self.part)) else {
             return false;
         };
         (opened.dev(), opened.ino()) == (named.dev(), named.ino())
@@ -113,7 +120,7 @@ impl Drop for ImageFile {
     /// Unlocks rather than closes: a child process that is just being started may hold a copy of the descriptor, and
     /// would keep the lock until it has become another program.
     fn drop(&mut self) {
-        let _ = self.file.unlock();
+        let _ = self.writer.file().unlock();
     }
 }
 
@@ -168,7 +175,7 @@ impl BlockSink for ImageFile {
             return Ok(());
         }
         let offset = block.index().byte_offset(BlockSize::EBS);
-        self.file.write_all_at(block.bytes(), offset).map_err(|error| {
+        self.writer.write_all_at(block.bytes(), offset).map_err(|error| {
             Fault::local(&self.target, "write", error)
                 .hint("mend that and give the same command: it goes on where it stopped")
         })
@@ -178,7 +185,7 @@ impl BlockSink for ImageFile {
         if !self.is_durable {
             return Ok(());
         }
-        self.file.sync_data().map_err(|error| Fault::local(&self.target, "make durable", error))
+        self.writer.sync().map_err(|error| Fault::local(&self.target, "make durable", error))
     }
 }
 
@@ -187,6 +194,7 @@ mod tests {
     use super::*;
     use crate::source::conformance::{self, filled};
     use bytes::Bytes;
+    use std::os::unix::fs::FileExt;
 
     const GIB: ByteSize = ByteSize::from_mib(1024);
 
@@ -202,7 +210,7 @@ mod tests {
         assert!(file.is_new());
         conformance::sink(&file, |index| {
             let mut bytes = vec![0; 524_288];
-            file.file.read_exact_at(&mut bytes, index.byte_offset(BlockSize::EBS)).unwrap();
+            file.writer.file().read_exact_at(&mut bytes, index.byte_offset(BlockSize::EBS)).unwrap();
             Some(Bytes::from(bytes))
         });
         assert!(!target.exists(), "nothing half-done under the final name");
@@ -244,7 +252,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out.img");
         let first = opened(&target);
-        let copy = first.file.try_clone().unwrap();
+        let copy = first.writer.file().try_clone().unwrap();
         drop(first);
         opened(&target).discard();
         drop(copy);
@@ -262,8 +270,8 @@ mod tests {
             assert_ne!(before, file.stamp(), "even if the inode's number is the same");
         }
         let mut bytes = vec![1; 524_288];
-        file.file.read_exact_at(&mut bytes, 5 * 524_288).unwrap();
+        file.writer.file().read_exact_at(&mut bytes, 5 * 524_288).unwrap();
         assert!(crate::block::is_zero(&bytes));
-        assert_eq!(file.file.metadata().unwrap().len(), 1 << 30);
+        assert_eq!(file.writer.file().metadata().unwrap().len(), 1 << 30);
     }
 }
