@@ -94,8 +94,8 @@ pub struct Volume {
 /// A volume at an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
-    /// The instance.
-    pub instance: InstanceId,
+    /// The instance; `None` where a service of AWS's own has the volume.
+    pub instance: Option<InstanceId>,
     /// The device name that was asked for; on Nitro the kernel gives another.
     pub device: String,
     /// Where it stands.

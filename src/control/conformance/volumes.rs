@@ -62,7 +62,7 @@ pub async fn volumes(account: &dyn Volumes, snapshot: &SnapshotId, instances: &[
     assert_eq!(far.kind, Kind::Refused, "{far}");
     assert_eq!(account.detach_volume(id).await.expect_err("attached nowhere").kind, Kind::Refused);
     let attachment = account.attach_volume(id, &here.id, "/dev/sdf").await.expect("attach");
-    assert_eq!((&attachment.instance, attachment.device.as_str()), (&here.id, "/dev/sdf"));
+    assert_eq!((attachment.instance.as_ref(), attachment.device.as_str()), (Some(&here.id), "/dev/sdf"));
     let is_attached = |volume: &Volume| {
         volume.attachments.first().is_some_and(|one| one.state == AttachmentState::Attached)
     };

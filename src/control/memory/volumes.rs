@@ -60,7 +60,7 @@ impl Volumes for MemoryAccount {
                 return Err(refused("the volume cannot be attached to this instance"));
             }
             let attachment = Attachment {
-                instance: to.clone(),
+                instance: Some(to.clone()),
                 device: device.to_owned(),
                 state: AttachmentState::Attached,
             };
@@ -79,7 +79,7 @@ impl Volumes for MemoryAccount {
             let attachment = volume.attachments.pop();
             let attachment = attachment.ok_or_else(|| refused("the volume is attached nowhere"))?;
             volume.state = VolumeState::Available;
-            for instance in instances.iter_mut().filter(|one| one.id == attachment.instance) {
+            for instance in instances.iter_mut().filter(|one| attachment.instance.as_ref() == Some(&one.id)) {
                 instance.devices.retain(|device| *device != attachment.device);
             }
             Ok(Attachment { state: AttachmentState::Detached, ..attachment })
