@@ -20,7 +20,31 @@ pub use manage::{Manager, image_of};
 pub use volume::{Attachment, AttachmentState, Initialization, NewVolume, Volume, VolumeKind, VolumeState};
 
 use crate::snapshot::{ImageId, InstanceId, SnapshotId, VolumeId};
+use std::collections::BTreeMap;
 use std::fmt;
+
+/// What there is, in one Region.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Images.
+    pub images: Vec<Image>,
+    /// Instances.
+    pub instances: Vec<Instance>,
+    /// Volumes.
+    pub volumes: Vec<Volume>,
+    /// Locks.
+    pub locks: Vec<Lock>,
+    /// Fast restores.
+    pub fast_restores: Vec<FastRestore>,
+    /// Snapshots that others may use; the rest is shared with nobody.
+    pub shares: BTreeMap<SnapshotId, Shares>,
+    /// Tiers.
+    pub tierings: Vec<Tiering>,
+    /// Snapshots in the Recycle Bin.
+    pub binned_snapshots: Vec<BinnedSnapshot>,
+    /// Images in the Recycle Bin.
+    pub binned_images: Vec<BinnedImage>,
+}
 
 /// Something that has tags.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

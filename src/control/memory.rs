@@ -3,7 +3,7 @@
 mod account;
 mod volumes;
 
-pub use account::{Held, MemoryAccount};
+pub use account::MemoryAccount;
 
 use crate::block::GiB;
 use crate::control::{SnapshotQuery, Snapshots};
@@ -105,8 +105,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_denied_is_not_told_as_nothing() {
-        let held = Held { denied: ["DescribeLockedSnapshots"].into(), ..Held::default() };
-        let account = MemoryAccount::new(MemorySnapshots::default(), held);
+        let account = MemoryAccount::default();
+        account.deny(["DescribeLockedSnapshots"]);
         assert_eq!(crate::control::Locks::locks(&account).await.unwrap_err().kind, Kind::Denied);
         assert_eq!(crate::control::FastRestores::fast_restores(&account).await.unwrap(), []);
     }

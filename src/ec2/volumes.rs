@@ -68,7 +68,7 @@ impl Volumes for Ec2 {
             let request = self
                 .client
                 .create_volume()
-                .snapshot_id(new.snapshot.as_str())
+                .set_snapshot_id(new.snapshot.as_ref().map(ToString::to_string))
                 .availability_zone(&new.zone)
                 .volume_type(VolumeType::from(new.kind.as_str()))
                 .set_size(new.size.map(|size| convert::int(size.get())))
@@ -79,7 +79,8 @@ impl Volumes for Ec2 {
                 .set_kms_key_id(new.kms_key_id.clone())
                 .client_token(&new.client_token)
                 .set_tag_specifications((!new.tags.is_empty()).then(|| vec![tags]));
-            let reply = self.answered(&Place::Snapshot(new.snapshot.clone()), request.send()).await?;
+            let at = new.snapshot.clone().map_or(Place::Service, Place::Snapshot);
+            let reply = self.answered(&at, request.send()).await?;
             convert::created(reply)
         }
         .boxed()

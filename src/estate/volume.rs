@@ -105,8 +105,8 @@ pub struct Attachment {
 /// What a volume is made with (EC2 API reference, CreateVolume).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewVolume {
-    /// The snapshot whose blocks it gets.
-    pub snapshot: SnapshotId,
+    /// The snapshot whose blocks it gets; without one it is empty, and needs a size.
+    pub snapshot: Option<SnapshotId>,
     /// The Availability Zone: that of the instance it is for.
     pub zone: String,
     /// What it is made of.

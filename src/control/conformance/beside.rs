@@ -1,12 +1,11 @@
 //! Images, instances, holds and tags, on an account that holds what [`held`] says.
 
-use crate::control::memory::Held;
 use crate::control::{
     Holds, ImageQuery, Images, InstanceQuery, Instances, SnapshotQuery, Snapshots, Tagging,
 };
 use crate::estate::{
-    BinnedImage, BinnedSnapshot, FastRestore, FastRestoreState, Image, ImageState, Instance, InstanceState,
-    Lock, LockState, Resource, Shares, Tiering, TieringState,
+    BinnedImage, BinnedSnapshot, FastRestore, FastRestoreState, Held, Image, ImageState, Instance,
+    InstanceState, Lock, LockState, Resource, Shares, Tiering, TieringState,
 };
 use crate::fault::Kind;
 use crate::snapshot::{ImageId, SnapshotId, StorageTier, Tags, UnixMillis};

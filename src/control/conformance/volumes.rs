@@ -15,7 +15,7 @@ const MOMENT: Duration = Duration::from_millis(10);
 pub async fn volumes(account: &dyn Volumes, snapshot: &SnapshotId, instances: &[Instance]) {
     let (here, elsewhere) = (&instances[0], &instances[1]);
     let new = NewVolume {
-        snapshot: snapshot.clone(),
+        snapshot: Some(snapshot.clone()),
         zone: here.zone.clone(),
         kind: VolumeKind::Gp3,
         size: None,
@@ -78,7 +78,7 @@ pub async fn volumes(account: &dyn Volumes, snapshot: &SnapshotId, instances: &[
     assert_eq!(account.volumes(&query).await.expect_err("none such").kind, Kind::NotFound);
     assert_eq!(account.delete_volume(&unknown).await.expect_err("none such").kind, Kind::NotFound);
     assert_eq!(account.detach_volume(&unknown).await.expect_err("none such").kind, Kind::NotFound);
-    let missing = NewVolume { snapshot: "snap-0ffffffffffffffff".parse().expect("an id"), ..new };
+    let missing = NewVolume { snapshot: "snap-0ffffffffffffffff".parse().ok(), ..new };
     let missing = NewVolume { client_token: "run-1/other".to_owned(), ..missing };
     assert_eq!(account.create_volume(&missing).await.expect_err("no snapshot").kind, Kind::NotFound);
 }

@@ -4,39 +4,15 @@ use crate::control::memory::{MemorySnapshots, missing};
 use crate::control::{
     Bin, FastRestores, ImageQuery, Images, InstanceQuery, Instances, Locks, Sharing, Tagging, Tiers,
 };
-use crate::estate::{BinnedImage, BinnedSnapshot, FastRestore, Image, Instance, Lock, Resource};
-use crate::estate::{Shares, Tiering, Volume};
+use crate::estate::{
+    BinnedImage, BinnedSnapshot, FastRestore, Held, Image, Instance, Lock, Resource, Shares, Tiering,
+};
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::{SnapshotId, Tags};
 use futures_util::future::{BoxFuture, FutureExt, ready};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-
-/// What there is.
-#[derive(Clone, Debug, Default)]
-pub struct Held {
-    /// Images.
-    pub images: Vec<Image>,
-    /// Instances.
-    pub instances: Vec<Instance>,
-    /// Volumes.
-    pub volumes: Vec<Volume>,
-    /// Locks.
-    pub locks: Vec<Lock>,
-    /// Fast restores.
-    pub fast_restores: Vec<FastRestore>,
-    /// Snapshots that others may use; the rest is shared with nobody.
-    pub shares: BTreeMap<SnapshotId, Shares>,
-    /// Tiers.
-    pub tierings: Vec<Tiering>,
-    /// Snapshots in the Recycle Bin.
-    pub binned_snapshots: Vec<BinnedSnapshot>,
-    /// Images in the Recycle Bin.
-    pub binned_images: Vec<BinnedImage>,
-    /// What nobody may ask or do, by the names of AWS's actions: `DescribeLockedSnapshots`.
-    pub denied: BTreeSet<&'static str>,
-}
 
 /// An account in memory.
 #[derive(Debug, Default)]
@@ -44,12 +20,18 @@ pub struct MemoryAccount {
     /// Its snapshots.
     pub snapshots: MemorySnapshots,
     held: Mutex<Held>,
+    denied: Mutex<BTreeSet<&'static str>>,
 }
 
 impl MemoryAccount {
     /// An account with these snapshots and this beside them.
     pub fn new(snapshots: MemorySnapshots, held: Held) -> Self {
-        Self { snapshots, held: Mutex::new(held) }
+        Self { snapshots, held: Mutex::new(held), denied: Mutex::default() }
+    }
+
+    /// Nobody may ask or do these from now on, by the names of AWS's actions: `DescribeLockedSnapshots`.
+    pub fn deny(&self, actions: impl IntoIterator<Item = &'static str>) {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner).extend(actions);
     }
 
     /// Looks at what is held, and changes it, as somebody else would.
@@ -63,13 +45,11 @@ impl MemoryAccount {
         action: &'static str,
         act: impl FnOnce(&mut Held) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.edit(|held| {
-            if held.denied.contains(action) {
-                let what = format!("you are not allowed to call {action}");
-                return Err(Fault::new(Kind::Denied, Place::Service, what));
-            }
-            act(held)
-        })
+        if self.denied.lock().unwrap_or_else(PoisonError::into_inner).contains(action) {
+            let what = format!("you are not allowed to call {action}");
+            return Err(Fault::new(Kind::Denied, Place::Service, what));
+        }
+        self.edit(act)
     }
 
     fn told<T: Send + 'static>(

@@ -1,10 +1,10 @@
 //! Volumes in memory: made, attached and gone in the same moment.
 
 use crate::block::GiB;
-use crate::control::memory::account::{Held, MemoryAccount, chosen, no};
+use crate::control::memory::account::{MemoryAccount, chosen, no};
 use crate::control::memory::missing;
 use crate::control::{VolumeQuery, Volumes};
-use crate::estate::{Attachment, AttachmentState, Initialization, NewVolume, Volume, VolumeState};
+use crate::estate::{Attachment, AttachmentState, Held, Initialization, NewVolume, Volume, VolumeState};
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::{InstanceId, VolumeId};
 use futures_util::future::{BoxFuture, FutureExt, ready};
@@ -29,7 +29,10 @@ impl Volumes for MemoryAccount {
     }
 
     fn create_volume<'a>(&'a self, new: &'a NewVolume) -> BoxFuture<'a, Result<Volume, Fault>> {
-        let size = self.snapshots.size(&new.snapshot).ok_or_else(|| missing(&new.snapshot));
+        let size = match &new.snapshot {
+            Some(id) => self.snapshots.size(id).ok_or_else(|| missing(id)),
+            None => new.size.ok_or_else(|| refused("an empty volume needs a size")),
+        };
         let made = size.and_then(|size| {
             self.allowed("CreateVolume", |held| {
                 let id = format!("vol-0{:016x}", tokened(&new.client_token));
@@ -114,7 +117,7 @@ fn made(id: &VolumeId, new: &NewVolume, least: GiB) -> Volume {
         kind: new.kind.clone(),
         iops: new.iops,
         throughput: new.throughput,
-        snapshot: Some(new.snapshot.clone()),
+        snapshot: new.snapshot.clone(),
         encrypted: new.encrypted.unwrap_or(false),
         kms_key_id: new.kms_key_id.clone(),
         created: None,
