@@ -10,7 +10,7 @@
 //! 3  pipeline store synthetic account endpoint  engine, local data, local server, AWS clients, devices
 //!    ebs ec2 device
 //! 2  source shelf control aws                  the traits, memory versions, conformance suites; reaching AWS
-//! 1  delta cost fault monitor                  pure functions; what goes wrong; events and clock
+//! 1  delta cost estate fault monitor           pure functions; what an account holds; what goes wrong; clock
 //! 0  block snapshot                            the vocabulary: no I/O, no async, no serde
 //! ```
 
@@ -26,6 +26,7 @@ pub mod ebs;
 #[cfg(feature = "ec2")]
 pub mod ec2;
 pub mod endpoint;
+pub mod estate;
 pub mod fault;
 pub mod monitor;
 pub mod ops;

@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of the crate and the floor it stands on. A module names only lower floors.
-const FLOORS: [(&str, u8); 21] = [
+const FLOORS: [(&str, u8); 22] = [
     ("block", 0),
     ("snapshot", 0),
     ("cost", 1),
     ("delta", 1),
+    ("estate", 1),
     ("fault", 1),
     ("monitor", 1),
     ("aws", 2),
@@ -79,7 +80,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("tempfile", &["cli"]),
     ("thiserror", &[ANYBODY]),
     // Its clock is everybody's from floor 2 on; its tasks and sockets belong to these.
-    ("tokio", &["source", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops", "cli"]),
+    ("tokio", &["source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops", "cli"]),
     ("tracing", &["aws", "ebs", "ec2", "endpoint", "pipeline", "store", "ops", "cli"]),
     ("tracing_subscriber", &["cli"]),
     ("zstd", &["device", "store"]),

@@ -18,5 +18,6 @@ mod floors;
 mod formats;
 mod lab;
 mod main_job;
+mod read_verbs;
 mod store;
 mod together;
