@@ -105,3 +105,14 @@ pub trait BlockSink: fmt::Debug + Send + Sync {
     /// Makes all that was written durable.
     fn sync(&self) -> Result<(), Fault>;
 }
+
+#[deny(clippy::missing_trait_methods)]
+impl<S: BlockSink + ?Sized> BlockSink for Arc<S> {
+    fn write(&self, block: &Block) -> Result<(), Fault> {
+        S::write(self, block)
+    }
+
+    fn sync(&self) -> Result<(), Fault> {
+        S::sync(self)
+    }
+}

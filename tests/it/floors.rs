@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of the crate and the floor it stands on. A module names only lower floors.
-const FLOORS: [(&str, u8); 21] = [
+const FLOORS: [(&str, u8); 22] = [
     ("block", 0),
     ("snapshot", 0),
     ("cost", 1),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 21] = [
     ("monitor", 1),
     ("aws", 2),
     ("control", 2),
+    ("disk", 2),
     ("shelf", 2),
     ("source", 2),
     ("account", 3),
@@ -57,8 +58,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("comfy_table", &["render"]),
-    ("crc32fast", &["pipeline", "store"]),
-    ("fastrand", &["endpoint", "pipeline", "store", "synthetic"]),
+    ("crc32fast", &["device", "pipeline", "store"]),
+    ("fastrand", &["disk", "endpoint", "ops", "pipeline", "store", "synthetic"]),
     ("futures_util", &["cli", "source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops"]),
     ("getrandom", &["endpoint", "ops", "store"]),
     ("hmac", &["endpoint"]),
@@ -71,9 +72,9 @@ const KEYS: &[(&str, &[&str])] = &[
     ("jiff", &["endpoint", "render"]),
     ("percent_encoding", &["endpoint"]),
     ("quick_xml", &["endpoint"]),
-    ("rustix", &["device", "store"]),
-    ("serde", &["endpoint", "pipeline", "render", "store"]),
-    ("serde_json", &["endpoint", "pipeline", "render", "store"]),
+    ("rustix", &["device", "disk"]),
+    ("serde", &["device", "endpoint", "pipeline", "render", "store"]),
+    ("serde_json", &["device", "endpoint", "pipeline", "render", "store"]),
     ("sha2", &["block", "endpoint"]),
     ("tape_sha256", &["block"]),
     ("tempfile", &["cli"]),
