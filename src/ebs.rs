@@ -9,9 +9,10 @@ mod read;
 mod write;
 
 use crate::aws::{Session, classify};
+use crate::block::Buffers;
 use crate::fault::{Fault, Place};
 use crate::snapshot::SnapshotId;
-use crate::source::{BlockService, BlockSource, Buffers, ChangeFeed, Cursor};
+use crate::source::{BlockService, BlockSource, ChangeFeed, Cursor};
 use aws_sdk_ebs::Client;
 use aws_sdk_ebs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;

@@ -17,11 +17,9 @@ pub mod memory;
 pub mod recorded;
 
 mod block;
-mod buffers;
 mod page;
 
 pub use block::{Block, Fetched};
-pub use buffers::{ALIGNMENT, Buffer, Buffers};
 pub use page::{Change, Cursor, Listed, Page};
 
 use crate::block::Geometry;
@@ -106,4 +104,15 @@ pub trait BlockSink: fmt::Debug + Send + Sync {
 
     /// Makes all that was written durable.
     fn sync(&self) -> Result<(), Fault>;
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<S: BlockSink + ?Sized> BlockSink for Arc<S> {
+    fn write(&self, block: &Block) -> Result<(), Fault> {
+        S::write(self, block)
+    }
+
+    fn sync(&self) -> Result<(), Fault> {
+        S::sync(self)
+    }
 }

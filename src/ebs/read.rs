@@ -1,12 +1,12 @@
 //! Reading: a snapshot's blocks, and what was written between two.
 
 use crate::aws::broken_body;
-use crate::block::{BlockSize, Geometry};
+use crate::block::{BlockSize, Buffers, Geometry};
 use crate::ebs::convert::{self, corrupt};
 use crate::ebs::{Ebs, fault, start};
 use crate::fault::{Fault, Place};
 use crate::snapshot::SnapshotId;
-use crate::source::{BlockSource, Buffers, Change, ChangeFeed, Cursor, Fetched, Listed, Page};
+use crate::source::{BlockSource, Change, ChangeFeed, Cursor, Fetched, Listed, Page};
 use aws_sdk_ebs::operation::list_snapshot_blocks::ListSnapshotBlocksOutput;
 use aws_sdk_ebs::primitives::ByteStream;
 use bytes::Bytes;

@@ -8,6 +8,7 @@ use crate::aws::{Deadlines, Local, Session};
 use crate::block::{BlockSet, ByteSize, Geometry};
 use crate::cost::Usd;
 use crate::device::{Image, unpack};
+use crate::disk::Machine;
 use crate::endpoint::{self, Config, Shelves};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, Event, SystemClock};
@@ -91,7 +92,8 @@ pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
 
     let exported = dir.join("restored.img");
     let source = images.last().cloned().unwrap_or_default();
-    let (geometry, differing) = blocking(move || compare(&source, &exported)).await?;
+    let machine = engine.machine().clone();
+    let (geometry, differing) = blocking(move || compare(&source, &exported, &machine)).await?;
     Ok(Report {
         store: store_dir,
         geometry,
@@ -177,8 +179,8 @@ fn import_options(image: &Path, parent: Option<SnapshotId>, story: &str) -> impo
 }
 
 /// Every block of both images, byte for byte, without any digest: the judge knows nothing of how they were made.
-fn compare(source: &Path, exported: &Path) -> Result<(Geometry, BlockSet), Fault> {
-    let (source, exported) = (Image::open(source)?, Image::open(exported)?);
+fn compare(source: &Path, exported: &Path, machine: &Machine) -> Result<(Geometry, BlockSet), Fault> {
+    let (source, exported) = (Image::open(source, machine)?, Image::open(exported, machine)?);
     if source.len() != exported.len() {
         let what = format!("it has {} bytes, its source {}", exported.len(), source.len());
         return Err(Fault::new(Kind::Unsuitable, Place::File(exported.path().to_owned()), what));

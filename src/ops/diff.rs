@@ -89,7 +89,8 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     Ok(Report { churn: churn(&changed, MOST_CHURN), steps, requests: engine.requests() })
 }
 
-async fn delta(
+/// The blocks that differ, and the size of the second's volume where the service tells.
+pub(super) async fn delta(
     services: &Services,
     engine: &Engine,
     first: &SnapshotId,

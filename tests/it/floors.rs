@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of the crate and the floor it stands on. A module names only lower floors.
-const FLOORS: [(&str, u8); 22] = [
+const FLOORS: [(&str, u8); 23] = [
     ("block", 0),
     ("snapshot", 0),
     ("cost", 1),
@@ -18,6 +18,7 @@ const FLOORS: [(&str, u8); 22] = [
     ("monitor", 1),
     ("aws", 2),
     ("control", 2),
+    ("disk", 2),
     ("shelf", 2),
     ("source", 2),
     ("account", 3),
@@ -53,13 +54,16 @@ const KEYS: &[(&str, &[&str])] = &[
     ("aws_smithy_types", &["aws", "ebs", "ec2"]),
     ("aws_types", &["aws", "ebs", "ec2"]),
     ("base64", &["block", "ebs", "endpoint"]),
-    ("bytes", &["source", "shelf", "store", "synthetic", "endpoint", "ebs", "device", "pipeline", "ops"]),
+    (
+        "bytes",
+        &["block", "source", "shelf", "store", "synthetic", "endpoint", "ebs", "device", "pipeline", "ops"],
+    ),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("comfy_table", &["render"]),
-    ("crc32fast", &["pipeline", "store"]),
-    ("fastrand", &["endpoint", "pipeline", "store", "synthetic"]),
+    ("crc32fast", &["device", "pipeline", "store"]),
+    ("fastrand", &["disk", "endpoint", "ops", "pipeline", "store", "synthetic"]),
     ("futures_util", &["cli", "source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops"]),
     ("getrandom", &["endpoint", "ops", "store"]),
     ("hmac", &["endpoint"]),
@@ -72,9 +76,9 @@ const KEYS: &[(&str, &[&str])] = &[
     ("jiff", &["endpoint", "render"]),
     ("percent_encoding", &["endpoint"]),
     ("quick_xml", &["endpoint"]),
-    ("rustix", &["device", "store"]),
-    ("serde", &["endpoint", "pipeline", "render", "store"]),
-    ("serde_json", &["endpoint", "pipeline", "render", "store"]),
+    ("rustix", &["device", "disk"]),
+    ("serde", &["device", "endpoint", "pipeline", "render", "store"]),
+    ("serde_json", &["device", "endpoint", "pipeline", "render", "store"]),
     ("sha2", &["block", "endpoint"]),
     ("tape_sha256", &["block"]),
     ("tempfile", &["cli"]),

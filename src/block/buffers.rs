@@ -10,7 +10,8 @@ use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a buffer's address is a multiple of, in bytes: no disk asks for more.
+/// What a buffer's address is a multiple of, in bytes; a disk that takes bytes from memory (O_DIRECT) asks for no
+/// more, of addresses, offsets and lengths.
 pub const ALIGNMENT: usize = 4096;
 
 /// Free buffers, each as large as a block. Cheap to clone; clones share them.
