@@ -10,7 +10,7 @@
 //! 3  pipeline store synthetic account endpoint  engine, local data, local server, AWS clients, devices
 //!    ebs ec2 device
 //! 2  source shelf control aws                  the traits, memory versions, conformance suites; reaching AWS
-//! 1  delta cost fault monitor                  pure functions; what goes wrong; events and clock
+//! 1  delta cost sample fault monitor           pure functions; what goes wrong; events and clock
 //! 0  block snapshot                            the vocabulary: no I/O, no async, no serde
 //! ```
 
@@ -31,6 +31,7 @@ pub mod monitor;
 pub mod ops;
 pub mod pipeline;
 pub mod render;
+pub mod sample;
 pub mod shelf;
 pub mod snapshot;
 pub mod source;

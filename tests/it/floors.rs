@@ -8,13 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of the crate and the floor it stands on. A module names only lower floors.
-const FLOORS: [(&str, u8); 21] = [
+const FLOORS: [(&str, u8); 22] = [
     ("block", 0),
     ("snapshot", 0),
     ("cost", 1),
     ("delta", 1),
     ("fault", 1),
     ("monitor", 1),
+    ("sample", 1),
     ("aws", 2),
     ("control", 2),
     ("shelf", 2),
