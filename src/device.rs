@@ -2,16 +2,21 @@
 //!
 //! [`Image`] is read, block by block, with positioned reads (never mapped: a truncated mapping is a signal, not an
 //! error); holes are found without being read. [`ImageFile`] is written, sparse, and gets its final name only when
-//! it is whole. [`BlockDevice`] is overwritten, and refused while anybody uses it. Calls block on local I/O.
+//! it is whole. [`BlockDevice`] is overwritten, and refused while anybody uses it. [`System`] tells which volume a device
+//! is and whether it is mounted, [`file_systems`] what its superblocks say. Calls block on local I/O.
 
 mod block;
 mod file;
+mod filesystem;
 mod image;
+mod system;
 mod unpack;
 
 pub use block::BlockDevice;
 pub use file::ImageFile;
+pub use filesystem::{FileSystem, FileSystemKind, ReadAt, file_systems};
 pub use image::{Image, Part};
+pub use system::System;
 pub use unpack::unpack;
 
 use std::path::Path;

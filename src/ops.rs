@@ -12,6 +12,7 @@ pub mod import;
 pub mod list;
 pub mod show;
 pub mod store_check;
+pub mod verify;
 
 mod preflight;
 
