@@ -8,7 +8,7 @@
 //! 6  render                                    reports as text, json, cbt, ..
 //! 4  ops                                       one file per operation: options -> report
 //! 3  pipeline store synthetic account endpoint  engine, local data, local server, AWS clients, devices
-//!    ebs ec2 device
+//!    ebs ec2 device manifest
 //! 2  source shelf control aws                  the traits, memory versions, conformance suites; reaching AWS
 //! 1  delta cost sample fault monitor           pure functions; what goes wrong; events and clock
 //! 0  block snapshot                            the vocabulary: no I/O, no async, no serde
@@ -27,6 +27,7 @@ pub mod ebs;
 pub mod ec2;
 pub mod endpoint;
 pub mod fault;
+pub mod manifest;
 pub mod monitor;
 pub mod ops;
 pub mod pipeline;
