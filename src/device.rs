@@ -6,6 +6,7 @@
 //! is and whether it is mounted, [`file_systems`] what its superblocks say. Calls block on local I/O.
 
 mod block;
+mod buffer;
 mod file;
 mod filesystem;
 mod image;
@@ -13,9 +14,10 @@ mod system;
 mod unpack;
 
 pub use block::BlockDevice;
+pub use buffer::Buffer;
 pub use file::ImageFile;
 pub use filesystem::{FileSystem, FileSystemKind, ReadAt, file_systems};
-pub use image::{Image, Part};
+pub use image::{Held, Image, Part};
 pub use system::System;
 pub use unpack::unpack;
 

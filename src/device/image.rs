@@ -1,6 +1,7 @@
 //! Reading an image.
 
 use crate::block::{BlockIndex, BlockSize, is_zero};
+use crate::device::Buffer;
 use crate::fault::{Fault, Kind, Place};
 use bytes::Bytes;
 use std::fs::{File, OpenOptions};
@@ -17,7 +18,17 @@ pub enum Part {
     Data(Bytes),
 }
 
-/// An image open for reading.
+/// What a reading found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Zeros that need not be read: a hole, or past the image's end. The buffer is as it was.
+    Zeros,
+    /// Bytes, which may be zeros. Past the image's end the buffer is filled up with zeros.
+    Bytes,
+}
+
+/// An image open for reading, never for writing. A device is read past the system's cache, where it can be: what the
+/// device has is what counts.
 #[derive(Debug)]
 pub struct Image {
     file: File,
@@ -50,7 +61,79 @@ impl Image {
         if len == 0 {
             return Err(unsuitable("the image is empty").hint("give an image with at least one byte"));
         }
+        if !is_file && let Some(direct) = direct(path) {
+            file = direct;
+        }
         Ok(Self { file, path: path.to_owned(), len, is_file })
+    }
+
+    /// Whether it is a block device.
+    pub fn is_device(&self) -> bool {
+        !self.is_file
+    }
+
+    /// Its size now: other than when it was opened, it is another image.
+    pub fn len_now(&self) -> Result<u64, Fault> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::End(0)).map_err(|error| self.failed("find the size", error))
+    }
+
+    /// Tells the system that these bytes are wanted soon. Only a hint.
+    pub fn expect(&self, offset: u64, len: u64) {
+        let len = std::num::NonZero::new(len);
+        // A hint that is not taken costs time and nothing else.
+        let _ = rustix::fs::fadvise(&self.file, offset, len, rustix::fs::Advice::WillNeed);
+    }
+
+    /// Reads a block into a buffer of a block's length, aligned as [`Buffer`]s are.
+    ///
+    /// # Errors
+    /// `Vanished` where the device, or the end of the file, has gone since it was opened; `Local` where that block
+    /// cannot be read.
+    pub fn fill(&self, index: BlockIndex, buffer: &mut [u8]) -> Result<Held, Fault> {
+        let start = index.byte_offset(BlockSize::EBS);
+        if self.len <= start || self.next_data(start)?.is_none_or(|data| data >= start + buffer.len() as u64)
+        {
+            return Ok(Held::Zeros);
+        }
+        let held = usize::try_from(self.len - start).unwrap_or(usize::MAX).min(buffer.len());
+        let (bytes, beyond) = buffer.split_at_mut(held);
+        beyond.fill(0);
+        self.file
+            .read_exact_at(bytes, start)
+            .map_err(|error| self.failed(&format!("read at byte {start}"), error))?;
+        Ok(Held::Bytes)
+    }
+
+    /// Bytes from this offset on, fewer at the end.
+    pub fn bytes(&self, offset: u64, len: usize) -> Result<Vec<u8>, Fault> {
+        let block = u64::from(BlockSize::EBS.bytes());
+        let end = self.len.min(offset.saturating_add(len as u64));
+        let mut bytes = Vec::new();
+        let mut at = offset;
+        while at < end {
+            let index = BlockIndex::try_from(i64::try_from(at / block).unwrap_or(i64::MAX));
+            let Ok(index) = index else { break };
+            let mut buffer = Buffer::for_blocks(1);
+            // A new buffer holds zeros already.
+            self.fill(index, buffer.as_mut_slice())?;
+            let within = usize::try_from(at % block).unwrap_or(usize::MAX);
+            let take = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.as_slice().len() - within);
+            bytes.extend_from_slice(&buffer.as_slice()[within..within + take]);
+            at += take as u64;
+        }
+        Ok(bytes)
+    }
+
+    /// A device that has gone says so in several ways.
+    fn failed(&self, doing: &str, error: std::io::Error) -> Fault {
+        use rustix::io::Errno;
+        let gone = [Errno::NXIO, Errno::NODEV, Errno::NOMEDIUM].map(Errno::raw_os_error);
+        let has_gone = error.kind() == std::io::ErrorKind::UnexpectedEof
+            || error.raw_os_error().is_some_and(|code| gone.contains(&code))
+            || !self.path.exists();
+        let fault = Fault::local(&self.path, doing, error);
+        if has_gone { fault.as_kind(Kind::Vanished) } else { fault }
     }
 
     /// Its size in bytes.
@@ -86,19 +169,11 @@ impl Image {
 
     /// What it has at a block.
     pub fn part(&self, index: BlockIndex) -> Result<Part, Fault> {
-        let size = BlockSize::EBS;
-        let start = index.byte_offset(size);
-        if self.len <= start
-            || self.next_data(start)?.is_none_or(|data| data >= start + u64::from(size.bytes()))
-        {
-            return Ok(Part::Zero);
-        }
-        let mut bytes = vec![0; size.buffer_len()];
-        let held = usize::try_from(self.len - start).unwrap_or(usize::MAX).min(bytes.len());
-        self.file
-            .read_exact_at(&mut bytes[..held], start)
-            .map_err(|error| Fault::local(&self.path, &format!("read at byte {start}"), error))?;
-        Ok(if is_zero(&bytes) { Part::Zero } else { Part::Data(Bytes::from(bytes)) })
+        let mut buffer = Buffer::for_blocks(1);
+        Ok(match self.fill(index, buffer.as_mut_slice())? {
+            Held::Bytes if !is_zero(buffer.as_slice()) => Part::Data(buffer.into_bytes()),
+            Held::Zeros | Held::Bytes => Part::Zero,
+        })
     }
 
     /// The first byte at or after `from` that is not in a hole; `None` when only a hole follows. Where the file
@@ -114,6 +189,13 @@ impl Image {
             Err(error) => Err(Fault::local(&self.path, "look for holes", error.into())),
         }
     }
+}
+
+/// The device again, opened past the system's cache; `None` where it cannot be.
+fn direct(path: &Path) -> Option<File> {
+    use rustix::fs::OFlags;
+    let flags = (OFlags::NONBLOCK | OFlags::DIRECT).bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path).ok()
 }
 
 #[cfg(test)]
@@ -135,6 +217,31 @@ mod tests {
         }
         let Part::Data(tail) = image.part(BlockIndex::new(8)).unwrap() else { panic!("data") };
         assert_eq!((tail.len(), &tail[..10], is_zero(&tail[10..])), (524_288, &[9; 10][..], true));
+    }
+
+    #[test]
+    fn bytes_are_read_across_blocks_and_end_with_the_image() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        let file = File::create(&path).unwrap();
+        file.write_all_at(&[1, 2, 3, 4], 524_286).unwrap();
+        let image = Image::open(&path).unwrap();
+        assert_eq!(image.bytes(524_285, 100).unwrap(), [0, 1, 2, 3, 4]);
+        assert!(image.bytes(524_290, 100).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_image_cut_off_while_it_is_read_has_vanished() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        std::fs::write(&path, vec![1; 3 * 524_288]).unwrap();
+        let image = Image::open(&path).unwrap();
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(524_288 + 7).unwrap();
+        let mut buffer = Buffer::for_blocks(1);
+        assert_eq!(image.fill(BlockIndex::ZERO, buffer.as_mut_slice()).unwrap(), Held::Bytes);
+        let fault = image.fill(BlockIndex::new(1), buffer.as_mut_slice()).unwrap_err();
+        assert_eq!(fault.kind, Kind::Vanished, "{fault}");
+        assert_eq!(image.len_now().unwrap(), 524_288 + 7);
     }
 
     #[test]
