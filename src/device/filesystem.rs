@@ -49,6 +49,11 @@ pub struct FileSystem {
 }
 
 impl FileSystem {
+    /// The file system that begins at this byte of an image, by the first 4 KiB there.
+    pub fn at(offset: u64, head: &[u8]) -> Option<Self> {
+        ext(head, offset).or_else(|| xfs(head, offset))
+    }
+
     /// Whether it was mounted or written to after this time, as it says itself.
     pub fn is_used_after(&self, time: UnixMillis) -> bool {
         [self.mounted, self.written].into_iter().flatten().any(|used| used > time)
@@ -88,7 +93,7 @@ const HEAD: usize = 4096;
 
 fn at(read: &mut ReadAt<'_>, offset: u64) -> Result<Option<FileSystem>, Fault> {
     let head = read(offset, HEAD)?;
-    Ok(ext(&head, offset).or_else(|| xfs(&head, offset)))
+    Ok(FileSystem::at(offset, &head))
 }
 
 fn ext(head: &[u8], offset: u64) -> Option<FileSystem> {

@@ -89,7 +89,8 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     Ok(Report { churn: churn(&changed, MOST_CHURN), steps, requests: engine.requests() })
 }
 
-async fn delta(
+/// What was written between two snapshots, and the second's volume size where the service tells.
+pub(super) async fn delta(
     services: &Services,
     engine: &Engine,
     first: &SnapshotId,

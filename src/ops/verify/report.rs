@@ -87,8 +87,8 @@ pub struct Mismatch {
     pub actual: Option<Digest>,
     /// What kind of wrong it is.
     pub class: Class,
-    /// Whether it was wrong a second time; `false` means that the second reading was right.
-    pub is_persistent: bool,
+    /// Whether it was wrong a second time: `false` means that the second reading was right, `None` that there was none.
+    pub is_persistent: Option<bool>,
     /// Whether it lies in a file system that was written to after the restore.
     pub is_explained: bool,
 }
