@@ -159,6 +159,11 @@ impl Checkpoint {
             .map_err(|error| Fault::local(&self.slot.path, "write the checkpoint", error))
     }
 
+    /// Ends the writing; the checkpoint stays, and so does the right to it.
+    pub fn into_slot(self) -> Slot {
+        self.slot
+    }
+
     /// The work is finished: there is nothing to resume any more.
     pub fn remove(self) -> Result<(), Fault> {
         match std::fs::remove_file(&self.slot.path) {

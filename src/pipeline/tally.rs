@@ -46,6 +46,19 @@ impl Requests {
         }
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            list: self.list + other.list,
+            get: self.get + other.get,
+            put: self.put + other.put,
+            control: self.control + other.control,
+            throttled: self.throttled + other.throttled,
+            retried: self.retried + other.retried,
+        }
+    }
+
     /// All requests sent.
     pub fn sent(&self) -> u64 {
         self.list + self.get + self.put + self.control

@@ -133,12 +133,33 @@ pub struct Baseline {
 pub struct Subject {
     /// The snapshot's id, or the manifest's file.
     pub name: String,
+    /// What it is.
+    pub kind: SubjectKind,
     /// The snapshot, where there is one behind it.
     pub snapshot_id: Option<SnapshotId>,
     /// Its volume.
     pub geometry: Geometry,
     /// What the control plane says of the snapshot; `None` where it does not tell.
     pub info: Option<SnapshotInfo>,
+}
+
+/// The kinds of subject there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SubjectKind {
+    /// A snapshot, read from the service.
+    Snapshot,
+    /// What a manifest says.
+    Manifest,
+}
+
+impl SubjectKind {
+    /// As it stands in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Manifest => "manifest",
+        }
+    }
 }
 
 /// What the subject was held against, where that is more than a manifest.
