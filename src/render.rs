@@ -13,12 +13,14 @@ mod format;
 mod import;
 mod json;
 mod list;
+mod manifest;
 mod map;
 mod numbers;
 mod ranges;
 mod show;
 mod store_check;
 mod table;
+mod verify;
 
 pub use escape::escaped;
 pub use format::{Format, FormatError};
