@@ -24,7 +24,7 @@ mod verify;
 
 pub use escape::escaped;
 pub use format::{Format, FormatError};
-pub use numbers::{blocks, count, span};
+pub use numbers::{blocks, count, parse_time, span};
 
 use std::io::{self, Write};
 

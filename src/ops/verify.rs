@@ -12,6 +12,7 @@
 mod classify;
 mod cycle;
 mod explain;
+mod job;
 mod judge;
 mod leash;
 mod level;
@@ -21,6 +22,7 @@ mod report;
 mod sides;
 mod work;
 
+pub use job::{Item, Job, Outcome, Planned, run_all, tagged};
 pub use level::Level;
 pub use report::{
     Baseline, Budget, Class, Coverage, Exception, Mismatch, Mode, Origin, Report, State, Subject,

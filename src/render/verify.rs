@@ -1,5 +1,6 @@
 //! `icecore verify`: the verdict first, then what it rests upon.
 
+mod job;
 mod text;
 mod view;
 

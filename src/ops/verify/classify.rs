@@ -71,19 +71,20 @@ fn homes(findings: &[Finding], known: &Known<'_>) -> Result<HashMap<Digest, Bloc
 }
 
 fn class(finding: &Finding, homes: &HashMap<Digest, BlockIndex>, known: &Known<'_>) -> Result<Class, Fault> {
-    let expects_data = finding.expected.is_some_and(|expected| expected != Digest::ZERO_BLOCK);
     let Some(actual) = finding.actual else {
         return Ok(if finding.is_transport { Class::Transport } else { Class::Missing });
     };
+    if actual == Digest::ZERO_BLOCK {
+        return Ok(Class::Zeros);
+    }
     for manifest in known.older {
-        if expects_data && manifest.digest(finding.index)? == Some(actual) {
+        if manifest.digest(finding.index)? == Some(actual) {
             return Ok(Class::Stale);
         }
     }
     Ok(match homes.get(&actual) {
-        _ if actual == Digest::ZERO_BLOCK => Class::Zeros,
         Some(home) if *home != finding.index => Class::Misdirected(*home),
-        _ if expects_data => Class::Content,
+        _ if finding.expected.is_some() => Class::Content,
         _ => Class::Unexpected,
     })
 }
