@@ -17,6 +17,7 @@ mod import;
 mod list;
 mod log;
 mod man;
+mod manifest;
 mod open;
 mod output;
 mod progress;
@@ -24,7 +25,9 @@ mod serve;
 mod settings;
 mod show;
 mod signals;
+mod spelled;
 mod store;
+mod verify;
 
 pub use exit::Exit;
 
@@ -60,6 +63,8 @@ enum Command {
     Blocks(blocks::Args),
     Diff(diff::Args),
     Export(export::Args),
+    Manifest(manifest::Args),
+    Verify(Box<verify::Args>),
     Store(store::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -84,6 +89,8 @@ impl Command {
             Self::Blocks(args) => blocks::run(args, cx).await,
             Self::Diff(args) => diff::run(args, cx).await,
             Self::Export(args) => export::run(args, cx).await,
+            Self::Manifest(args) => manifest::run(args, cx).await,
+            Self::Verify(args) => verify::run(*args, cx).await,
             Self::Store(args) => store::run(args, cx).await,
             Self::Completions(args) => completions::run(args, cx),
             Self::Man(args) => man::run(args, cx),
@@ -112,7 +119,7 @@ pub fn main() -> ExitCode {
 
 async fn run(typed: Cli) -> Exit {
     let signals = Signals::listen();
-    let cx = Context::new(typed.global, typed.command.endpoint(), signals.stop());
+    let cx = Context::new(typed.global, typed.command.endpoint(), signals.clone());
     let outcome = tokio::select! {
         outcome = typed.command.run(&cx) => outcome,
         exit = signals.second() => return exit,

@@ -152,6 +152,9 @@ pub trait Handle: fmt::Debug + Send + Sync {
     /// What it is, and how large.
     fn facts(&self) -> io::Result<Facts>;
 
+    /// Tells that these bytes are wanted soon. Only a hint.
+    fn expect(&self, offset: u64, len: u64);
+
     /// Fills the buffer from an offset; `UnexpectedEof` where the file ends before that.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 

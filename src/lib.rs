@@ -8,9 +8,9 @@
 //! 6  render                                    reports as text, json, cbt, ..
 //! 4  ops                                       one file per operation: options -> report
 //! 3  pipeline store synthetic account endpoint  engine, local data, local server, AWS clients, devices
-//!    ebs ec2 device
+//!    ebs ec2 device manifest
 //! 2  source shelf control aws disk             the traits, memory versions, conformance suites; reaching AWS
-//! 1  delta cost estate fault monitor           pure functions; what an account holds; what goes wrong; clock
+//! 1  delta cost sample estate fault monitor    pure functions; what an account holds; what goes wrong; clock
 //! 0  block snapshot                            the vocabulary: no I/O, no async, no serde
 //! ```
 
@@ -29,10 +29,12 @@ pub mod ec2;
 pub mod endpoint;
 pub mod estate;
 pub mod fault;
+pub mod manifest;
 pub mod monitor;
 pub mod ops;
 pub mod pipeline;
 pub mod render;
+pub mod sample;
 pub mod shelf;
 pub mod snapshot;
 pub mod source;

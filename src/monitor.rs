@@ -4,7 +4,7 @@
 //! not block. Wall-clock time comes from a [`Clock`], so that tests can move it; durations are measured with
 //! tokio's clock, which virtual time moves as well.
 
-use crate::block::ByteSize;
+use crate::block::{BlockIndex, ByteSize};
 use crate::snapshot::{SnapshotId, UnixMillis};
 use std::fmt;
 use std::sync::Mutex;
@@ -42,6 +42,8 @@ pub enum Event {
         /// How long until the next.
         wait: Duration,
     },
+    /// A block is not what it should be.
+    Mismatch(BlockIndex),
     /// Something a person wants to know, in one sentence: a resume, a discarded checkpoint.
     Note(String),
 }

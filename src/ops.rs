@@ -2,7 +2,7 @@
 //!
 //! An operation takes [`Services`] (what is asked), an [`Engine`] (how it is asked) and its own options; it
 //! prints nothing and reads no environment. A report is a plain value; findings are part of it, a
-//! [`crate::fault::Fault`] is what kept it from being made.
+//! [`Fault`] is what kept it from being made.
 
 pub mod blocks;
 pub mod demo;
@@ -10,10 +10,13 @@ pub mod diff;
 pub mod export;
 pub mod import;
 pub mod list;
+pub mod manifest;
 pub mod show;
 pub mod store_check;
+pub mod verify;
 
 mod preflight;
+mod scan;
 
 pub use crate::pipeline::Engine;
 
@@ -21,6 +24,7 @@ use crate::aws::Session;
 use crate::control::{Holds, Images, Instances, Snapshots, Tagging, Volumes};
 use crate::cost::Usd;
 use crate::ebs::Ebs;
+use crate::fault::Fault;
 use crate::source::{BlockService, SnapshotWriter};
 use std::sync::Arc;
 
@@ -89,4 +93,12 @@ fn control(session: &Session) -> (Option<Arc<dyn Snapshots>>, Option<Control>) {
 #[cfg(not(feature = "ec2"))]
 fn control(_: &Session) -> (Option<Arc<dyn Snapshots>>, Option<Control>) {
     (None, None)
+}
+
+/// Bytes that nobody can foresee: names of runs, seeds, client tokens.
+fn random() -> Result<[u8; 32], Fault> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Fault::local("/dev/urandom", "read", std::io::Error::other(error.to_string())))?;
+    Ok(bytes)
 }

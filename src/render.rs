@@ -13,16 +13,18 @@ mod format;
 mod import;
 mod json;
 mod list;
+mod manifest;
 mod map;
 mod numbers;
 mod ranges;
 mod show;
 mod store_check;
 mod table;
+mod verify;
 
 pub use escape::escaped;
 pub use format::{Format, FormatError};
-pub use numbers::{blocks, count, span};
+pub use numbers::{blocks, count, parse_time, span};
 
 use std::io::{self, Write};
 

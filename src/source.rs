@@ -22,7 +22,7 @@ mod page;
 pub use block::{Block, Fetched};
 pub use page::{Change, Cursor, Listed, Page};
 
-use crate::block::Geometry;
+use crate::block::{BlockIndex, Geometry};
 use crate::fault::{Fault, Place};
 use crate::snapshot::{NewSnapshot, SnapshotId, SnapshotInfo, SnapshotState, Written};
 use futures_util::future::BoxFuture;
@@ -104,6 +104,12 @@ pub trait BlockSink: fmt::Debug + Send + Sync {
 
     /// Makes all that was written durable.
     fn sync(&self) -> Result<(), Fault>;
+
+    /// A block could not be had, after all tries. Whoever can go on without it keeps the fault and returns `Ok`; by
+    /// default the fault ends the reading.
+    fn lost(&self, _: BlockIndex, fault: Fault) -> Result<(), Fault> {
+        Err(fault)
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -114,5 +120,9 @@ impl<S: BlockSink + ?Sized> BlockSink for Arc<S> {
 
     fn sync(&self) -> Result<(), Fault> {
         S::sync(self)
+    }
+
+    fn lost(&self, index: BlockIndex, fault: Fault) -> Result<(), Fault> {
+        S::lost(self, index, fault)
     }
 }

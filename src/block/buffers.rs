@@ -22,38 +22,55 @@ impl Buffers {
     /// An empty buffer with room for one block. It comes back here when it is dropped.
     pub fn take(&self) -> Buffer {
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let memory = free.unwrap_or_else(|| vec![0; BlockSize::EBS.buffer_len() + ALIGNMENT]);
-        let start = memory.as_ptr().align_offset(ALIGNMENT);
-        Buffer { memory, start, filled: 0, home: self.clone() }
+        Buffer::within(free.unwrap_or_else(|| room_for(1)), Some(self.clone()))
     }
 }
 
-/// Room for one block, and how much of it is filled.
+/// Room for blocks, and how much of it is filled.
 pub struct Buffer {
     memory: Vec<u8>,
     start: usize,
+    room: usize,
     filled: usize,
-    home: Buffers,
+    home: Option<Buffers>,
 }
 
 impl Buffer {
-    /// Takes more bytes, unless the block would become longer than it may be.
+    /// Room for so many blocks, which is given back to the system in the end.
+    pub fn for_blocks(blocks: usize) -> Self {
+        Self::within(room_for(blocks), None)
+    }
+
+    fn within(memory: Vec<u8>, home: Option<Buffers>) -> Self {
+        // The allocation never moves: the vector is not grown.
+        let start = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        let room = memory.len() - ALIGNMENT;
+        Self { memory, start, room, filled: 0, home }
+    }
+
+    /// Takes more bytes, unless they are more than there is room for.
     #[must_use]
     pub fn push(&mut self, more: &[u8]) -> bool {
-        let from = self.start + self.filled;
-        let room = &mut self.memory[from..self.start + BlockSize::EBS.buffer_len()];
+        let room = &mut self.memory[self.start + self.filled..self.start + self.room];
         let Some(room) = room.get_mut(..more.len()) else { return false };
         room.copy_from_slice(more);
         self.filled += more.len();
         true
     }
 
-    /// Bytes taken so far.
-    pub fn filled(&self) -> usize {
-        self.filled
+    /// All the room there is, to be written to; it counts as filled then. What is not written stays what it was: in
+    /// a fresh buffer zeros.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.filled = self.room;
+        &mut self.memory[self.start..self.start + self.room]
     }
 
-    /// What was taken, to be read and shared; the buffer is free again when the last reader has let go.
+    /// What is filled.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.memory[self.start..self.start + self.filled]
+    }
+
+    /// What is filled, to be read and shared; the buffer is free again when the last reader has let go.
     pub fn share(self) -> Bytes {
         Bytes::from_owner(self)
     }
@@ -61,7 +78,7 @@ impl Buffer {
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
-        &self.memory[self.start..self.start + self.filled]
+        self.as_slice()
     }
 }
 
@@ -73,8 +90,14 @@ impl fmt::Debug for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.home.0.lock().unwrap_or_else(PoisonError::into_inner).push(mem::take(&mut self.memory));
+        if let Some(home) = &self.home {
+            home.0.lock().unwrap_or_else(PoisonError::into_inner).push(mem::take(&mut self.memory));
+        }
     }
+}
+
+fn room_for(blocks: usize) -> Vec<u8> {
+    vec![0; blocks * BlockSize::EBS.buffer_len() + ALIGNMENT]
 }
 
 #[cfg(test)]
@@ -90,12 +113,12 @@ mod tests {
         let at = shared.as_ptr();
         let reader = shared.slice(8..16);
         drop(shared);
-        assert_ne!(buffers.take().as_ref().as_ptr(), at);
+        assert_ne!(buffers.take().as_slice().as_ptr(), at);
         assert_eq!(reader.as_ref(), [7; 8]);
         drop(reader);
         let taken = [buffers.take(), buffers.take()];
-        assert!(taken.iter().any(|buffer| buffer.as_ref().as_ptr() == at));
-        assert!(taken.iter().all(|buffer| buffer.filled() == 0));
+        assert!(taken.iter().any(|buffer| buffer.as_slice().as_ptr() == at));
+        assert!(taken.iter().all(|buffer| buffer.as_slice().is_empty()));
     }
 
     #[test]
@@ -104,7 +127,10 @@ mod tests {
         assert!(buffer.push(&[1; 524_287]));
         assert!(!buffer.push(&[2; 2]));
         assert!(buffer.push(&[3]));
-        assert_eq!(buffer.as_ref().as_ptr().align_offset(ALIGNMENT), 0);
-        assert_eq!((buffer.filled(), buffer.as_ref()[524_286], buffer.as_ref()[524_287]), (524_288, 1, 3));
+        assert_eq!(buffer.as_slice().as_ptr().align_offset(ALIGNMENT), 0);
+        assert_eq!(
+            (buffer.as_slice().len(), buffer.as_slice()[524_286], buffer.as_slice()[524_287]),
+            (524_288, 1, 3)
+        );
     }
 }

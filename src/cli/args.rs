@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What was typed beside the command itself.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Global {
     /// AWS Region; by default what the environment and the profile say
     #[arg(long, global = true, value_name = "REGION", help_heading = PLACE)]
@@ -71,9 +71,9 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "F", help_heading = WORK)]
     pub quota_share: Option<Share>,
 
-    /// Most that the requests of this run may cost on an AWS account, in USD
-    #[arg(long, global = true, value_name = "USD", default_value = "10", help_heading = WORK)]
-    pub max_usd: Usd,
+    /// Most that the requests of this run may cost on an AWS account, in USD; 10 unless given
+    #[arg(long, global = true, value_name = "USD", help_heading = WORK)]
+    pub max_usd: Option<Usd>,
 }
 
 const PLACE: &str = "Where";

@@ -2,9 +2,11 @@
 
 use crate::cli::args::Global;
 use crate::cli::complaint::Complaint;
+use crate::cli::exit::Signal;
 use crate::cli::log;
 use crate::cli::output::Output;
 use crate::cli::progress::Progress;
+use crate::cli::signals::Signals;
 use crate::pipeline::Stop;
 use crate::render::{Format, Render};
 use std::sync::Arc;
@@ -14,15 +16,17 @@ use std::sync::Arc;
 pub(crate) struct Context {
     global: Global,
     progress: Arc<Progress>,
+    signals: Signals,
     stop: Stop,
 }
 
 impl Context {
     /// Sets up standard error as asked for.
-    pub(crate) fn new(global: Global, endpoint: log::Endpoint, stop: Stop) -> Self {
+    pub(crate) fn new(global: Global, endpoint: log::Endpoint, signals: Signals) -> Self {
         let progress = Arc::new(Progress::new(&global));
         log::start(&global, endpoint, progress.bar());
-        Self { global, progress, stop }
+        let stop = signals.stop();
+        Self { global, progress, signals, stop }
     }
 
     /// The options of every command.
@@ -38,6 +42,11 @@ impl Context {
     /// Requested by the first signal.
     pub(crate) fn stop(&self) -> &Stop {
         &self.stop
+    }
+
+    /// The first signal, if one came.
+    pub(crate) fn signal(&self) -> Option<Signal> {
+        self.signals.first()
     }
 
     /// For commands whose result is text by nature and no report.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done, and nothing to complain of; `diff` ends so whether or not it found changes
     Clean = 0,
-    /// Done, with findings: damage in a store
+    /// Done, with findings: damage in a store; blocks that are not what they should be
     Findings = 1,
     /// Refused before anything was sent: wrong usage, not found, not readable, above `--max-usd`
     Usage = 2,
@@ -67,6 +67,23 @@ impl Exit {
             Signal::Interrupt => Self::Interrupted,
             Signal::Terminate => Self::Terminated,
         }
+    }
+
+    /// The one that counts when several apply: a finding before everything, a budget last.
+    pub(crate) fn worst(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Findings => 0,
+            Self::Denied => 1,
+            Self::Vanished => 2,
+            Self::Local => 3,
+            Self::Service => 4,
+            Self::Usage => 5,
+            Self::Interrupted | Self::Terminated => 6,
+            Self::TryAgain => 7,
+            Self::Stopped => 8,
+            Self::Clean => 9,
+        };
+        if rank(self) <= rank(other) { self } else { other }
     }
 
     /// The code itself.

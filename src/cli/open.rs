@@ -5,6 +5,7 @@ use crate::cli::args::Global;
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::settings;
+use crate::cost::Usd;
 use crate::endpoint::{self, Running, Shelves};
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::{Engine, Services};
@@ -32,28 +33,56 @@ pub(crate) struct Opened {
     _endpoint: Option<Running>,
 }
 
+/// What a run may cost where nothing was said.
+const MAX_USD: Usd = Usd::from_dollars(10);
+
 /// Opens the place that the global options name.
 pub(crate) async fn open(cx: &Context, access: Access) -> Result<Opened, Complaint> {
-    let state_dir = settings::state_dir(cx.global())?;
+    open_as(cx, cx.global(), access).await
+}
+
+/// Opens another place for reading: the same options, but for another Region or profile.
+pub(crate) async fn open_elsewhere(
+    cx: &Context,
+    region: Option<&str>,
+    profile: Option<&str>,
+) -> Result<Opened, Complaint> {
+    let mut global = cx.global().clone();
+    global.region = region.map(str::to_owned).or(global.region);
+    global.profile = profile.map(str::to_owned).or(global.profile);
+    open_as(cx, &global, Access::Read).await
+}
+
+async fn open_as(cx: &Context, global: &Global, access: Access) -> Result<Opened, Complaint> {
+    let state_dir = settings::state_dir(global)?;
     // Credentials may come from slow services; whoever interrupts that gets their prompt back.
     let (session, label, endpoint) = tokio::select! {
-        found = find(cx.global(), access) => found?,
+        found = find(global, access) => found?,
         () = cx.stop().requested() => {
             return Err(Fault::new(Kind::Interrupted, Place::Service, "interrupted before anything was asked").into());
         }
     };
-    let settings = settings::settings(cx.global(), state_dir, session.is_aws());
+    let settings = settings::settings(global, state_dir, session.is_aws());
     let engine = Engine::new(settings, Arc::clone(cx.progress()) as _, cx.stop().clone());
     cx.progress().keep_saying();
-    let services = Services::reached(&session, label, cx.global().max_usd);
+    let services = Services::reached(&session, label, global.max_usd.unwrap_or(MAX_USD));
     Ok(Opened { services, engine: engine.renewing(renewal(session)), _endpoint: endpoint })
 }
 
 /// An engine for work that asks no service.
 pub(crate) fn local_engine(cx: &Context) -> Engine {
     cx.progress().keep_saying();
-    let settings = Settings::open(PathBuf::new());
-    Engine::new(settings, Arc::clone(cx.progress()) as _, cx.stop().clone())
+    in_state(cx, PathBuf::new())
+}
+
+/// The same, able to go on where an interrupted run stopped.
+pub(crate) fn resumable_engine(cx: &Context) -> Result<Engine, Complaint> {
+    cx.progress().keep_saying();
+    Ok(in_state(cx, settings::state_dir(cx.global())?))
+}
+
+fn in_state(cx: &Context, state_dir: PathBuf) -> Engine {
+    Engine::new(Settings::open(state_dir), Arc::clone(cx.progress()) as _, cx.stop().clone())
 }
 
 /// A session, what the place is called in checkpoints, and the endpoint started for it.

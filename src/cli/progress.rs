@@ -41,6 +41,7 @@ struct State {
     total: Option<u64>,
     blocks: u64,
     size: ByteSize,
+    wrong: u64,
     since: Instant,
     /// What the last line said: its time, and the size done by then.
     last: (Instant, ByteSize),
@@ -49,7 +50,15 @@ struct State {
 impl State {
     fn new(verb: &'static str, total: Option<u64>) -> Self {
         let now = Instant::now();
-        Self { verb, total, blocks: 0, size: ByteSize::ZERO, since: now, last: (now, ByteSize::ZERO) }
+        Self {
+            verb,
+            total,
+            blocks: 0,
+            size: ByteSize::ZERO,
+            wrong: 0,
+            since: now,
+            last: (now, ByteSize::ZERO),
+        }
     }
 
     /// `1,200 of 4,096 blocks (29 %), 600 MiB, 58.3 MiB/s, 25s left`; the rate is the one since `from`.
@@ -72,6 +81,9 @@ impl State {
         } else {
             parts.push(format!("{}/s", ByteSize::from_bytes(moved.saturating_mul(1000) / millis)));
             parts.extend(self.left(now).map(|left| format!("{} left", span(left))));
+        }
+        if self.wrong > 0 {
+            parts.push(format!("{} wrong", count(self.wrong)));
         }
         parts.join(", ")
     }
@@ -175,6 +187,7 @@ impl Monitor for Progress {
             Event::Retry { reason, attempt, wait } => {
                 tracing::debug!(target: "icecore", attempt, wait = %span(wait), "retry: {}", escaped(&reason));
             }
+            Event::Mismatch(_) => self.update(|state| state.wrong += 1),
             Event::Note(note) => tracing::info!(target: NOTE, "{}", escaped(&note)),
         }
     }

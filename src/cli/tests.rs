@@ -58,6 +58,8 @@ takes_globals! {
     blocks_takes_global_options_before_and_after: "blocks" "snap-01";
     diff_takes_global_options_before_and_after: "diff" "snap-01" "snap-02" "--content";
     export_takes_global_options_before_and_after: "export" "snap-01" "disk.img";
+    manifest_takes_global_options_before_and_after: "manifest" "snap-01" "-o" "m";
+    verify_takes_global_options_before_and_after: "verify" "snap-01" "/dev/sdz";
     store_check_takes_global_options_before_and_after: "store" "check" "/store";
     completions_takes_global_options_before_and_after: "completions" "bash";
     man_takes_global_options_before_and_after: "man" "diff";

@@ -1,6 +1,6 @@
 //! Reading an image.
 
-use crate::block::{BlockIndex, BlockSize, is_zero};
+use crate::block::{BlockIndex, BlockSize, Buffer, is_zero};
 use crate::device::broken;
 use crate::device::sidecar::Sidecar;
 use crate::disk::{Handle, Machine, Node, Opening};
@@ -18,7 +18,17 @@ pub enum Part {
     Data(Bytes),
 }
 
-/// An image open for reading.
+/// What a reading found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Zeros that need not be read: a hole, or past the image's end. The buffer is as it was.
+    Zeros,
+    /// Bytes, which may be zeros. Past the image's end the buffer is filled up with zeros.
+    Bytes,
+}
+
+/// An image open for reading, never for writing. A device is read past the system's cache, where it can be: what the
+/// device has is what counts.
 #[derive(Debug)]
 pub struct Image {
     file: Box<dyn Handle>,
@@ -49,6 +59,51 @@ impl Image {
         }
         Sidecar::refuse_unfinished(path, machine)?;
         Ok(Self { file, path: path.to_owned(), len: facts.len, is_file: facts.node == Node::File })
+    }
+
+    /// Whether it is a block device.
+    pub fn is_device(&self) -> bool {
+        !self.is_file
+    }
+
+    /// Its size now: other than when it was opened, it is another image.
+    pub fn len_now(&self) -> Result<u64, Fault> {
+        let facts = self.file.facts().map_err(|error| broken(&self.path, "find the size", error))?;
+        Ok(facts.len)
+    }
+
+    /// Tells the system that these bytes are wanted soon. Only a hint.
+    pub fn expect(&self, offset: u64, len: u64) {
+        self.file.expect(offset, len);
+    }
+
+    /// Reads a block into a buffer of a block's length, aligned as a [`Buffer`] is.
+    ///
+    /// # Errors
+    /// `Vanished` where the device, or the end of the file, has gone since it was opened; `Local` where that block
+    /// cannot be read.
+    pub fn fill(&self, index: BlockIndex, buffer: &mut [u8]) -> Result<Held, Fault> {
+        fill(self.file.as_ref(), &self.path, self.len, self.is_file, index, buffer)
+    }
+
+    /// Bytes from this offset on, fewer at the end.
+    pub fn bytes(&self, offset: u64, len: usize) -> Result<Vec<u8>, Fault> {
+        let block = u64::from(BlockSize::EBS.bytes());
+        let end = self.len.min(offset.saturating_add(len as u64));
+        let mut bytes = Vec::new();
+        let mut at = offset;
+        while at < end {
+            let index = BlockIndex::try_from(i64::try_from(at / block).unwrap_or(i64::MAX));
+            let Ok(index) = index else { break };
+            let mut buffer = Buffer::for_blocks(1);
+            // A new buffer holds zeros already.
+            self.fill(index, buffer.as_mut_slice())?;
+            let within = usize::try_from(at % block).unwrap_or(usize::MAX);
+            let take = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.as_slice().len() - within);
+            bytes.extend_from_slice(&buffer.as_slice()[within..within + take]);
+            at += take as u64;
+        }
+        Ok(bytes)
     }
 
     /// Its size in bytes.
@@ -102,22 +157,36 @@ pub(super) fn part(
     has_holes: bool,
     index: BlockIndex,
 ) -> Result<Part, Fault> {
-    let size = BlockSize::EBS;
-    let start = index.byte_offset(size);
+    let mut buffer = Buffer::for_blocks(1);
+    Ok(match fill(file, path, len, has_holes, index, buffer.as_mut_slice())? {
+        Held::Bytes if !is_zero(buffer.as_slice()) => Part::Data(buffer.share()),
+        Held::Zeros | Held::Bytes => Part::Zero,
+    })
+}
+
+fn fill(
+    file: &dyn Handle,
+    path: &Path,
+    len: u64,
+    has_holes: bool,
+    index: BlockIndex,
+    buffer: &mut [u8],
+) -> Result<Held, Fault> {
+    let start = index.byte_offset(BlockSize::EBS);
     if len <= start {
-        return Ok(Part::Zero);
+        return Ok(Held::Zeros);
     }
     if has_holes {
         let data = file.next_data(start).map_err(|error| broken(path, "look for holes", error))?;
-        if data.is_none_or(|data| data >= start + u64::from(size.bytes())) {
-            return Ok(Part::Zero);
+        if data.is_none_or(|data| data >= start + buffer.len() as u64) {
+            return Ok(Held::Zeros);
         }
     }
-    let mut bytes = vec![0; size.buffer_len()];
-    let held = usize::try_from(len - start).unwrap_or(usize::MAX).min(bytes.len());
-    file.read_at(&mut bytes[..held], start)
-        .map_err(|error| broken(path, &format!("read at byte {start}"), error))?;
-    Ok(if is_zero(&bytes) { Part::Zero } else { Part::Data(Bytes::from(bytes)) })
+    let held = usize::try_from(len - start).unwrap_or(usize::MAX).min(buffer.len());
+    let (bytes, beyond) = buffer.split_at_mut(held);
+    beyond.fill(0);
+    file.read_at(bytes, start).map_err(|error| broken(path, &format!("read at byte {start}"), error))?;
+    Ok(Held::Bytes)
 }
 
 #[cfg(test)]
@@ -145,6 +214,31 @@ mod tests {
         }
         let Part::Data(tail) = image.part(BlockIndex::new(8)).unwrap() else { panic!("data") };
         assert_eq!((tail.len(), &tail[..10], is_zero(&tail[10..])), (524_288, &[9; 10][..], true));
+    }
+
+    #[test]
+    fn bytes_are_read_across_blocks_and_end_with_the_image() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        let file = File::create(&path).unwrap();
+        file.write_all_at(&[1, 2, 3, 4], 524_286).unwrap();
+        let image = Image::open(&path, &Machine::real(dir.path().to_owned())).unwrap();
+        assert_eq!(image.bytes(524_285, 100).unwrap(), [0, 1, 2, 3, 4]);
+        assert!(image.bytes(524_290, 100).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_image_cut_off_while_it_is_read_has_vanished() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        std::fs::write(&path, vec![1; 3 * 524_288]).unwrap();
+        let image = Image::open(&path, &Machine::real(dir.path().to_owned())).unwrap();
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(524_288 + 7).unwrap();
+        let mut buffer = Buffer::for_blocks(1);
+        assert_eq!(image.fill(BlockIndex::ZERO, buffer.as_mut_slice()).unwrap(), Held::Bytes);
+        let fault = image.fill(BlockIndex::new(1), buffer.as_mut_slice()).unwrap_err();
+        assert_eq!(fault.kind, Kind::Vanished, "{fault}");
+        assert_eq!(image.len_now().unwrap(), 524_288 + 7);
     }
 
     #[test]

@@ -141,6 +141,10 @@ impl Handle for FaultyFile {
         self.inner.facts()
     }
 
+    fn expect(&self, offset: u64, len: u64) {
+        self.inner.expect(offset, len);
+    }
+
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         (self.rule)(Act::Read, &self.path)?;
         self.inner.read_at(bytes, offset)

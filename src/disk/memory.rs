@@ -448,6 +448,8 @@ impl Handle for MemoryFile {
         })
     }
 
+    fn expect(&self, _: u64, _: u64) {}
+
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         match self.bytes()?.read_at(bytes, offset) {
             true => Ok(()),

@@ -3,10 +3,11 @@
 use crate::disk::direct::Direct;
 use crate::disk::{Access, Disk, Facts, Handle, Lock, Node, Opening};
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FallocateFlags, OFlags, RenameFlags, SeekFrom};
+use rustix::fs::{Advice, FallocateFlags, OFlags, RenameFlags, SeekFrom};
 use rustix::io::Errno;
 use std::fs::{self, File, FileType, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
+use std::num::NonZero;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
@@ -149,7 +150,7 @@ impl Disk for RealDisk {
         let mut options = OpenOptions::new();
         options.read(true).write(opening != Opening::Read).create(opening == Opening::Make);
         let file = options.truncate(false).custom_flags(flags.bits().cast_signed()).open(path)?;
-        let direct = if opening == Opening::Read { None } else { Direct::beside(&file) };
+        let direct = Direct::beside(&file, opening);
         Ok(Box::new(RealFile { file, direct }))
     }
 }
@@ -189,8 +190,14 @@ impl Handle for RealFile {
         })
     }
 
+    fn expect(&self, offset: u64, len: u64) {
+        // A hint that is not taken costs time and nothing else.
+        let _ = rustix::fs::fadvise(&self.file, offset, NonZero::new(len), Advice::WillNeed);
+    }
+
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(bytes, offset)
+        let direct = self.direct.as_ref().and_then(|direct| direct.read_at(bytes, offset));
+        direct.unwrap_or_else(|| self.file.read_exact_at(bytes, offset))
     }
 
     fn next_data(&self, from: u64) -> io::Result<Option<u64>> {

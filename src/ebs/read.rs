@@ -114,8 +114,8 @@ async fn body(mut stream: ByteStream, buffers: &Buffers, at: &Place) -> Result<B
             return Err(corrupt(at, format!("the body is longer than {size} bytes")));
         }
     }
-    if block.filled() < size {
-        return Err(corrupt(at, format!("the body ended after {} of {size} bytes", block.filled())));
+    if block.as_slice().len() < size {
+        return Err(corrupt(at, format!("the body ended after {} of {size} bytes", block.as_slice().len())));
     }
     Ok(block.share())
 }

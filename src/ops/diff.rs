@@ -89,7 +89,7 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     Ok(Report { churn: churn(&changed, MOST_CHURN), steps, requests: engine.requests() })
 }
 
-/// The blocks that differ, and the size of the second's volume where the service tells.
+/// What was written between two snapshots, and the second's volume size where the service tells.
 pub(super) async fn delta(
     services: &Services,
     engine: &Engine,

@@ -169,6 +169,11 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Ends the writing; the checkpoint stays, and so does the right to it.
+    pub fn into_slot(self) -> Slot {
+        self.slot
+    }
+
     /// The work is finished: there is nothing to resume any more.
     pub fn remove(self) -> Result<(), Fault> {
         let removed = self.slot.disk.remove_durably(&self.slot.path);

@@ -26,7 +26,7 @@ pub struct Engine {
     pub(crate) monitor: Arc<dyn Monitor>,
     pub(crate) stop: Stop,
     pub(crate) renew: Option<Renew>,
-    machine: Machine,
+    pub(crate) machine: Machine,
 }
 
 impl Engine {

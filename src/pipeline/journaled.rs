@@ -89,6 +89,10 @@ impl BlockSink for Journaled {
     fn sync(&self) -> Result<(), Fault> {
         self.save()
     }
+
+    fn lost(&self, index: BlockIndex, fault: Fault) -> Result<(), Fault> {
+        self.inner.lost(index, fault)
+    }
 }
 
 #[cfg(test)]

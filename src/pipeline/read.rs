@@ -150,7 +150,7 @@ struct Reader<'a> {
     lists_all: bool,
     pages: Option<mpsc::Receiver<Vec<Listed>>>,
     waiting: VecDeque<Job>,
-    fetches: JoinSet<Result<Unchecked, Fault>>,
+    fetches: JoinSet<Result<Unchecked, (BlockIndex, Fault)>>,
     ready: Vec<Unchecked>,
     ready_since: Option<Instant>,
     checks: JoinSet<Result<Outcome, Fault>>,
@@ -216,7 +216,11 @@ impl<'a> Reader<'a> {
             let hungry = self.waiting.is_empty();
             tokio::select! {
                 page = next_page(&mut self.pages), if hungry && self.pages.is_some() => self.take(page),
-                Some(fetched) = self.fetches.join_next() => self.arrived(fetched.unwrap_or_else(lost)?),
+                Some(fetched) = self.fetches.join_next() => match fetched {
+                    Ok(Ok(block)) => self.arrived(block),
+                    Ok(Err((index, fault))) => self.sink.lost(index, fault)?,
+                    Err(error) => return lost(error),
+                },
                 Some(outcome) = self.checks.join_next() => self.checked(outcome.unwrap_or_else(lost)?).await?,
                 () = sleep_until(company), if company.is_some() && self.checks.is_empty() => {}
                 () = self.engine.stop.requested() => return Err(interrupted()),
@@ -251,9 +255,13 @@ impl<'a> Reader<'a> {
     fn fetch(&mut self, job: Job) {
         let (engine, source, budget) = (self.engine.clone(), self.source.clone(), self.budget.clone());
         self.fetches.spawn(async move {
-            let claim = budget.acquire_owned().await.map_err(|_| interrupted())?;
-            engine.pause(job.wait).await?;
-            fetch(&engine, source.as_ref(), job, claim).await
+            let index = job.listed.index;
+            let fetched = async {
+                let claim = budget.acquire_owned().await.map_err(|_| interrupted())?;
+                engine.pause(job.wait).await?;
+                fetch(&engine, source.as_ref(), job, claim).await
+            };
+            fetched.await.map_err(|fault| (index, fault))
         });
     }
 
@@ -288,8 +296,13 @@ impl<'a> Reader<'a> {
         self.engine.monitor.on(Event::Done { blocks: outcome.delivered, size });
         for (mut job, fault) in outcome.wrong {
             let place = fault.at.clone();
-            job.wait = self.engine.after(&mut job.tries, &Ask::new(Action::Get, place), fault).await?;
-            self.waiting.push_front(job);
+            match self.engine.after(&mut job.tries, &Ask::new(Action::Get, place), fault).await {
+                Ok(wait) => {
+                    job.wait = wait;
+                    self.waiting.push_front(job);
+                }
+                Err(fault) => self.sink.lost(job.listed.index, fault)?,
+            }
         }
         Ok(())
     }

@@ -33,6 +33,32 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// What was asked since these counts were taken.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            list: self.list - before.list,
+            get: self.get - before.get,
+            put: self.put - before.put,
+            control: self.control - before.control,
+            throttled: self.throttled - before.throttled,
+            retried: self.retried - before.retried,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            list: self.list + other.list,
+            get: self.get + other.get,
+            put: self.put + other.put,
+            control: self.control + other.control,
+            throttled: self.throttled + other.throttled,
+            retried: self.retried + other.retried,
+        }
+    }
+
     /// All requests sent.
     pub fn sent(&self) -> u64 {
         self.list + self.get + self.put + self.control

@@ -51,6 +51,27 @@ impl Frame {
     }
 }
 
+/// Writes a report whose state is one of its own: `pass`, `fail`.
+pub(super) fn stated<V: Serialize>(
+    out: &mut dyn Write,
+    schema: &str,
+    state: &'static str,
+    frame: Frame,
+    view: &V,
+) -> io::Result<()> {
+    let Frame { requests, elapsed, .. } = frame;
+    line(
+        out,
+        &Enveloped {
+            schema: format!("icecore/{schema}/1"),
+            state,
+            view,
+            requests: requests.map(RequestsView::from),
+            elapsed_ms: elapsed.map(|elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
+        },
+    )
+}
+
 /// Writes the report named `schema` as one object on one line.
 pub(super) fn object<V: Serialize>(
     out: &mut dyn Write,
@@ -58,16 +79,7 @@ pub(super) fn object<V: Serialize>(
     frame: Frame,
     view: &V,
 ) -> io::Result<()> {
-    line(
-        out,
-        &Enveloped {
-            schema: format!("icecore/{schema}/1"),
-            state: if frame.complete { "complete" } else { "incomplete" },
-            view,
-            requests: frame.requests.map(RequestsView::from),
-            elapsed_ms: frame.elapsed.map(|elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
-        },
-    )
+    stated(out, schema, if frame.complete { "complete" } else { "incomplete" }, frame, view)
 }
 
 /// Writes one value on a line of its own.

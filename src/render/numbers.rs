@@ -32,6 +32,13 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// Reads a time as RFC 3339 has it.
+pub fn parse_time(text: &str) -> Result<UnixMillis, String> {
+    let time = text.parse::<Timestamp>();
+    time.map(|time| UnixMillis(time.as_millisecond()))
+        .map_err(|_| format!("'{text}' is not a time as in 2026-01-31T04:00:00Z"))
+}
+
 /// A time in UTC as RFC 3339 has it, milliseconds included where there are any; `None` outside the years that
 /// RFC 3339 can write.
 pub(super) fn rfc3339(time: UnixMillis) -> Option<String> {

@@ -7,7 +7,7 @@ use crate::fault::Kind;
 use crate::fault::{Fault, Place};
 use crate::ops::import::Options;
 use crate::ops::preflight::{announce, is_billed, suspended};
-use crate::ops::{Engine, Services};
+use crate::ops::{Engine, Services, random};
 use crate::pipeline::{Action, Ask, Checkpoint, Earlier, Slot, Tries, block_map};
 use crate::snapshot::{NewSnapshot, SnapshotId};
 use crate::source::BlockSource;
@@ -123,13 +123,6 @@ pub(super) fn checkpoint(
     let mut facts = BTreeMap::from([(CLIENT_TOKEN.to_owned(), token)]);
     facts.extend(engine.machine().disk.boot().map(|boot| (BOOT.to_owned(), boot)));
     Ok((slot.begin(&identity, facts)?, Before::default()))
-}
-
-fn random() -> Result<[u8; 32], Fault> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Fault::local("/dev/urandom", "read", std::io::Error::other(error.to_string())))?;
-    Ok(bytes)
 }
 
 /// The pending snapshot.

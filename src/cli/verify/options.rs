@@ -1,0 +1,178 @@
+//! What one verification is told, and what is made of it.
+
+use crate::cli::complaint::Complaint;
+use crate::cli::context::Context;
+use crate::cli::open::{self, Access, Opened};
+use crate::cli::spelled::{Days, Elsewhere, Span};
+use crate::ops::Engine;
+use crate::ops::verify::{Against, Options, What};
+use crate::sample::{Aim, Partition};
+use crate::snapshot::{UnixMillis, VolumeId};
+use std::path::PathBuf;
+
+/// One verification.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Typed {
+    /// The snapshot, or a manifest to hold a target against
+    #[arg(value_name = "SNAPSHOT|MANIFEST", required_unless_present_any = ["tag", "plan"])]
+    subject: Option<String>,
+
+    /// A restored device, an image file, or another snapshot: snap-..[@region[#profile]]
+    #[arg(value_name = "TARGET")]
+    target: Option<String>,
+
+    /// Hold the snapshot's blocks against this manifest
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+
+    /// Tell blocks that are those of an older snapshot, by its manifest
+    #[arg(long, value_name = "FILE")]
+    older: Vec<PathBuf>,
+
+    /// Snapshot and volume are not encrypted: blocks that are absent have to read as zeros
+    #[arg(long)]
+    unencrypted: bool,
+
+    /// An image that ends before the volume goes on with zeros
+    #[arg(long)]
+    pad: bool,
+
+    /// The target has to be this EBS volume
+    #[arg(long, value_name = "VOLUME")]
+    volume_id: Option<VolumeId>,
+
+    /// When the target was made of the snapshot, as in 2026-01-31T04:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = crate::render::parse_time)]
+    restored_at: Option<UnixMillis>,
+
+    #[command(flatten)]
+    pub(super) selection: Selection,
+}
+
+/// How much of it. Without any of these every block is read.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "How much")]
+pub(crate) struct Selection {
+    /// Read what changed since this manifest's snapshot, and some blocks that did not
+    #[arg(long, value_name = "MANIFEST")]
+    delta_from: Option<PathBuf>,
+
+    /// Unchanged blocks to read at random with --delta-from
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    audit: u64,
+
+    /// Read one part of several, as in 3/30; all of them are everything
+    #[arg(long, value_name = "I/N", conflicts_with = "cycle")]
+    part: Option<Partition>,
+
+    /// Read every block at least once in so many days, as in 30d; what was read is remembered
+    #[arg(long, value_name = "DAYS")]
+    cycle: Option<Days>,
+
+    /// Read as many random blocks as notice damage with this confidence, as in 99%/0.1%
+    #[arg(long, value_name = "CONFIDENCE/DAMAGED")]
+    sample: Option<Aim>,
+
+    /// Draw the blocks that an earlier run with this seed drew
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// End the run after this time, incomplete, as in 20m
+    #[arg(long, value_name = "SPAN")]
+    pub(super) deadline: Option<Span>,
+}
+
+/// What was typed, with the places open that it names.
+pub(super) struct Resolved {
+    pub(super) options: Options,
+    pub(super) engine: Engine,
+    /// Where the subject is.
+    pub(super) place: Option<Opened>,
+    /// Where the second snapshot is; kept open for as long as it is read.
+    pub(super) other: Option<Opened>,
+}
+
+impl Typed {
+    /// A line of a job: what the job says of time and amount holds where the line says nothing.
+    pub(super) fn within(mut self, job: &Selection) -> Self {
+        let own = &mut self.selection;
+        let is_bare =
+            own.delta_from.is_none() && own.part.is_none() && own.cycle.is_none() && own.sample.is_none();
+        if is_bare {
+            *own = Selection { deadline: own.deadline, seed: own.seed.or(job.seed), ..job.clone() };
+        }
+        self
+    }
+
+    /// The options without a subject that fits: for jobs, which find their subjects.
+    pub(super) fn model(&self, cx: &Context) -> Result<Options, Complaint> {
+        if self.manifest.is_some() || self.target.is_some() {
+            return Err(Complaint::Usage(
+                "--tag verifies snapshots alone; a --plan can name targets and manifests".into(),
+            ));
+        }
+        Ok(self.options(What::Manifest(PathBuf::new()), Against::Nothing, cx))
+    }
+
+    pub(super) async fn resolve(self, cx: &Context) -> Result<Resolved, Complaint> {
+        let Some(subject) = &self.subject else {
+            return Err(Complaint::Usage("no snapshot or manifest is given".to_owned()));
+        };
+        let usage = |why: String| Complaint::Usage(why);
+        let mut other = None;
+        let against = match &self.target {
+            None => Against::Nothing,
+            Some(text) => match Elsewhere::parse(text) {
+                None => Against::Image(PathBuf::from(text)),
+                Some(place) => {
+                    let place = place.map_err(usage)?;
+                    let opened =
+                        open::open_elsewhere(cx, place.region.as_deref(), place.profile.as_deref()).await?;
+                    let (services, engine) = (opened.services.clone(), opened.engine.clone());
+                    other = Some(opened);
+                    Against::Snapshot { snapshot_id: place.id, services, engine: Box::new(engine) }
+                }
+            },
+        };
+        let (what, place) = match Elsewhere::parse(subject) {
+            None => (What::Manifest(PathBuf::from(subject)), None),
+            Some(place) => {
+                let place = place.map_err(usage)?;
+                let opened = match (&place.region, &place.profile) {
+                    (None, None) => open::open(cx, Access::Read).await?,
+                    (region, profile) => {
+                        open::open_elsewhere(cx, region.as_deref(), profile.as_deref()).await?
+                    }
+                };
+                (What::Snapshot(place.id), Some(opened))
+            }
+        };
+        let engine = match &place {
+            Some(place) => place.engine.clone(),
+            None => open::resumable_engine(cx)?,
+        };
+        Ok(Resolved { options: self.options(what, against, cx), engine, place, other })
+    }
+
+    fn options(&self, what: What, against: Against, cx: &Context) -> Options {
+        let selection = &self.selection;
+        Options {
+            against,
+            manifest: self.manifest.clone(),
+            older: self.older.clone(),
+            delta_from: selection.delta_from.clone(),
+            audit: selection.audit,
+            part: selection.part,
+            cycle_days: selection.cycle.map(|days| days.0),
+            sample: selection.sample,
+            seed: selection.seed,
+            max_usd: cx.global().max_usd,
+            deadline: selection.deadline.map(|span| span.0),
+            is_unencrypted: self.unencrypted,
+            pads: self.pad,
+            volume_id: self.volume_id.clone(),
+            restored_at: self.restored_at,
+            ..Options::of(what)
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What the system says of a device: which EBS volume it is, and whether it is mounted.
+
+use crate::fault::{Fault, Kind, Place};
+use crate::snapshot::VolumeId;
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The system's own files on devices.
+#[derive(Clone, Debug)]
+pub struct System {
+    proc: PathBuf,
+    sys: PathBuf,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self::at("/proc", "/sys")
+    }
+}
+
+impl System {
+    /// With other places for what lies in `/proc` and `/sys`.
+    pub fn at(proc: impl Into<PathBuf>, sys: impl Into<PathBuf>) -> Self {
+        Self { proc: proc.into(), sys: sys.into() }
+    }
+
+    /// The EBS volume that a device, or the device that it is a partition of, says it is: on NVMe its serial number
+    /// (EC2 user guide, "nvme-ebs-volumes"). `None` where it says nothing of the kind.
+    pub fn volume_id(&self, device: &Path) -> Option<VolumeId> {
+        volume_of(&self.node(device)?)
+    }
+
+    /// Refuses a device that is not the volume meant, or does not tell.
+    pub fn is_volume(&self, device: &Path, meant: &VolumeId) -> Result<(), Fault> {
+        let what = match self.volume_id(device) {
+            Some(found) if found == *meant => return Ok(()),
+            Some(found) => format!("the device is {found}, not {meant}"),
+            None => {
+                format!("the device does not tell which volume it is, so it cannot be shown to be {meant}")
+            }
+        };
+        Err(Fault::new(Kind::Unsuitable, Place::File(device.to_owned()), what)
+            .hint("check with lsblk -o NAME,SERIAL which device the volume is"))
+    }
+
+    /// Whether a device, a partition of it, or a loop device over the file is mounted for writing.
+    pub fn is_mounted_for_writing(&self, path: &Path) -> bool {
+        let mounts = read(&self.proc.join("self/mountinfo")).unwrap_or_default();
+        let numbers = self.numbers_of(path);
+        mounts.lines().any(|line| {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let is_for_writing = |options: &str| options.split(',').any(|option| option == "rw");
+            matches!(fields[..], [_, _, number, _, _, options, ..]
+                if is_for_writing(options) && numbers.iter().any(|own| own == number))
+        })
+    }
+
+    /// `8:1`, for the device and everything cut from it.
+    fn numbers_of(&self, path: &Path) -> Vec<String> {
+        let nodes = match self.node(path) {
+            Some(node) => vec![node],
+            None => self.loops_over(path),
+        };
+        let mut numbers = Vec::new();
+        for node in nodes {
+            numbers.extend(read(&node.join("dev")));
+            let inside = fs::read_dir(&node).into_iter().flatten().flatten().map(|entry| entry.path());
+            numbers.extend(
+                inside
+                    .filter(|part| part.join("partition").exists())
+                    .filter_map(|part| read(&part.join("dev"))),
+            );
+        }
+        numbers.iter().map(|number| number.trim().to_owned()).collect()
+    }
+
+    /// Where the system describes a block device.
+    fn node(&self, device: &Path) -> Option<PathBuf> {
+        let meta = fs::metadata(device).ok().filter(|meta| meta.file_type().is_block_device())?;
+        let (major, minor) = (rustix::fs::major(meta.rdev()), rustix::fs::minor(meta.rdev()));
+        fs::canonicalize(self.sys.join(format!("dev/block/{major}:{minor}"))).ok()
+    }
+
+    fn loops_over(&self, file: &Path) -> Vec<PathBuf> {
+        let Ok(file) = fs::canonicalize(file) else { return Vec::new() };
+        let nodes =
+            fs::read_dir(self.sys.join("block")).into_iter().flatten().flatten().map(|entry| entry.path());
+        let over = |node: &PathBuf| {
+            read(&node.join("loop/backing_file")).is_some_and(|over| Path::new(over.trim()) == file)
+        };
+        nodes.filter(over).collect()
+    }
+}
+
+fn volume_of(node: &Path) -> Option<VolumeId> {
+    // A partition lies in the directory of its device.
+    let serial = ["device/serial", "../device/serial"].iter().find_map(|name| read(&node.join(name)))?;
+    let digits = serial.trim().strip_prefix("vol")?;
+    format!("vol-{}", digits.trim_start_matches('-')).parse().ok()
+}
+
+fn read(path: &Path) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_under_a_loop_device_mounted_for_writing_is_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        fs::write(&image, "x").unwrap();
+        let node = dir.path().join("sys/block/loop7");
+        fs::create_dir_all(node.join("loop")).unwrap();
+        fs::create_dir_all(node.join("loop7p1")).unwrap();
+        fs::create_dir_all(dir.path().join("proc/self")).unwrap();
+        let backing = fs::canonicalize(&image).unwrap();
+        fs::write(node.join("loop/backing_file"), format!("{}\n", backing.display())).unwrap();
+        fs::write(node.join("dev"), "7:7\n").unwrap();
+        fs::write(node.join("loop7p1/dev"), "259:3\n").unwrap();
+        fs::write(node.join("loop7p1/partition"), "1\n").unwrap();
+        let system = System::at(dir.path().join("proc"), dir.path().join("sys"));
+        let mounted = |line: &str| {
+            fs::write(dir.path().join("proc/self/mountinfo"), line).unwrap();
+            system.is_mounted_for_writing(&image)
+        };
+        assert!(mounted("36 35 7:7 / /mnt rw,noatime shared:1 - ext4 /dev/loop7 rw\n"));
+        assert!(mounted("36 35 259:3 / /mnt rw - ext4 /dev/loop7p1 rw\n"));
+        assert!(!mounted("36 35 7:7 / /mnt ro,noatime - ext4 /dev/loop7 ro\n"));
+        assert!(!mounted("36 35 7:8 / /mnt rw - ext4 /dev/loop8 rw\n"));
+        assert!(!mounted(""));
+    }
+
+    #[test]
+    fn an_nvme_device_and_its_partitions_tell_their_volume() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = dir.path().join("nvme1n1");
+        fs::create_dir_all(disk.join("device")).unwrap();
+        fs::create_dir_all(disk.join("nvme1n1p1")).unwrap();
+        for (serial, volume) in [
+            ("vol0123456789abcdef0\n", Some("vol-0123456789abcdef0")),
+            ("AWS22AAAAAAAAAAAAAAA \n", None),
+            ("volume\n", None),
+        ] {
+            fs::write(disk.join("device/serial"), serial).unwrap();
+            for node in [disk.clone(), disk.join("nvme1n1p1")] {
+                assert_eq!(volume_of(&node).as_ref().map(VolumeId::as_str), volume, "{serial}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_tell_its_volume_is_not_taken_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        fs::write(&image, "x").unwrap();
+        let fault = System::default().is_volume(&image, &"vol-0abc".parse().unwrap()).unwrap_err();
+        assert!(fault.to_string().contains("cannot be shown to be vol-0abc"), "{fault}");
+    }
+}

@@ -1,0 +1,137 @@
+//! Manifests written and read again, whole, torn and altered.
+
+use super::*;
+use crate::block::{BlockIndex, BlockRange, BlockSet, Digest, GiB};
+use crate::fault::Kind;
+use crate::source::BlockSink;
+use proptest::prelude::*;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+fn about(gib: i64, id: Option<&str>) -> About {
+    let geometry = Geometry::ebs(GiB::try_from(gib).unwrap());
+    About { snapshot_id: id.map(|id| id.parse().unwrap()), geometry, size: geometry.size() }
+}
+
+fn digest(index: BlockIndex) -> Digest {
+    if index.get() % 7 == 3 { Digest::ZERO_BLOCK } else { Digest::of(&index.get().to_le_bytes()) }
+}
+
+fn written(dir: &Path, about: &About, present: &BlockSet) -> (PathBuf, Roots) {
+    let path = dir.join("a.manifest");
+    let roots = write(&path, about, present, |index| Ok(digest(index))).unwrap();
+    (path, roots)
+}
+
+fn some() -> BlockSet {
+    let mut set: BlockSet = [0, 1, 2, 7, 8, 2047, 2048, 9_000].into_iter().map(BlockIndex::new).collect();
+    set.insert_range(BlockRange::new(BlockIndex::new(4_000), 500));
+    set
+}
+
+proptest! {
+    #![proptest_config(crate::block::tests::cases(16))]
+
+    #[test]
+    fn what_was_written_is_read(
+        runs in proptest::collection::vec((0..16_000_u32, 1..300_u32), 0..30), is_snapshot in any::<bool>(),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let about = about(8, is_snapshot.then_some("snap-0123456789abcdef0"));
+        let mut present = BlockSet::new();
+        runs.iter().for_each(|(start, len)| present.insert_range(BlockRange::new(BlockIndex::new(*start), *len)));
+        let (path, roots) = written(dir.path(), &about, &present);
+        let manifest = Manifest::open(&path).unwrap();
+        prop_assert_eq!((manifest.about(), manifest.roots()), (&about, roots));
+        prop_assert_eq!(manifest.present(), &present);
+        for index in about.geometry.range().iter() {
+            let expected = present.contains(index).then(|| digest(index));
+            prop_assert_eq!(manifest.digest(index).unwrap(), expected);
+        }
+    }
+}
+
+#[test]
+fn a_manifest_of_nothing_is_a_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, roots) = written(dir.path(), &about(1, None), &BlockSet::new());
+    assert_eq!((roots.map, roots.content), (Digest::of(&[]), Digest::of(&[])));
+    assert_eq!(Manifest::open(&path).unwrap().digest(BlockIndex::ZERO).unwrap(), None);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 256 + 256);
+}
+
+#[test]
+fn only_the_owner_reads_it_and_nothing_else_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.manifest.icecore-part"), "left by a run that died").unwrap();
+    let (path, _) = written(dir.path(), &about(8, None), &some());
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn every_flipped_byte_and_every_other_length_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _) =
+        written(dir.path(), &about(1, Some("snap-0a")), &[5, 9].into_iter().map(BlockIndex::new).collect());
+    let whole = std::fs::read(&path).unwrap();
+    assert_eq!(whole.len(), 256 + 256 + 64);
+    let refused = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        Manifest::open(&path).unwrap_err()
+    };
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        assert_eq!(refused(&bytes).kind, Kind::Unsuitable, "byte {at}");
+    }
+    for len in (0..whole.len()).chain([whole.len() + 1]) {
+        let mut bytes = whole.clone();
+        bytes.resize(len, 0);
+        assert_eq!(refused(&bytes).kind, Kind::Unsuitable, "{len} bytes");
+    }
+    let mut other = whole.clone();
+    other[8] = 2;
+    assert!(refused(&other).to_string().ends_with("has format 2; this build reads format 1"));
+    assert!(refused(b"no manifest at all").to_string().ends_with("it is no manifest"));
+    std::fs::write(&path, &whole).unwrap();
+    assert!(Manifest::open(&path).is_ok());
+}
+
+#[test]
+fn a_digest_that_cannot_be_had_leaves_what_was_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _) = written(dir.path(), &about(8, None), &some());
+    let before = std::fs::read(&path).unwrap();
+    let gone = |_| Err(crate::fault::Fault::new(Kind::Local, crate::fault::Place::Service, "gone"));
+    assert!(write(&path, &about(8, None), &some(), gone).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    let nowhere = dir.path().join("no/such/dir/m");
+    let fault = write(&nowhere, &about(1, None), &BlockSet::new(), gone).unwrap_err();
+    assert_eq!(fault.kind, Kind::Unsuitable);
+}
+
+#[test]
+fn a_draft_keeps_what_it_was_given_beyond_its_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, geometry) = (dir.path().join("state/x.digests"), about(1, None).geometry);
+    let draft = Draft::open(&path, geometry).unwrap();
+    draft.put(BlockIndex::new(2047), &Digest::ZERO_BLOCK).unwrap();
+    draft.sync().unwrap();
+    drop(draft);
+    let draft = Draft::open(&path, geometry).unwrap();
+    assert_eq!(draft.get(BlockIndex::new(2047)).unwrap(), Digest::ZERO_BLOCK);
+    assert_eq!(draft.get(BlockIndex::ZERO).unwrap(), Digest::from_bytes([0; 32]));
+    draft.remove().unwrap();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_draft_conforms_as_a_sink() {
+    let dir = tempfile::tempdir().unwrap();
+    let draft = Draft::open(&dir.path().join("d"), about(1, None).geometry).unwrap();
+    let block = crate::source::conformance::filled(9, 7);
+    draft.write(&block).unwrap();
+    assert_eq!(draft.get(block.index()).unwrap(), block.digest());
+}

@@ -1,0 +1,112 @@
+//! Writing a manifest.
+
+use crate::block::{BlockIndex, BlockSet, Digest};
+use crate::fault::{Fault, Kind, Place};
+use crate::manifest::header::{self, Header};
+use crate::manifest::{About, Merkle, Roots};
+use sha2::{Digest as _, Sha256};
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Only its owner reads a manifest: equal digests tell equal blocks.
+const MODE: u32 = 0o600;
+
+/// Writes a manifest of these blocks, ascending through their digests, and gives it its name when it is whole and
+/// durable. What stands there is replaced.
+pub fn write(
+    path: &Path,
+    about: &About,
+    present: &BlockSet,
+    mut digest: impl FnMut(BlockIndex) -> Result<Digest, Fault>,
+) -> Result<Roots, Fault> {
+    let Some(name) = path.file_name() else {
+        return Err(Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), "not the name of a file"));
+    };
+    let mut part = name.to_owned();
+    part.push(".icecore-part");
+    let part = path.with_file_name(part);
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            let what = "the directory it should be in does not exist";
+            Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what).hint("make the directory first")
+        }
+        _ => Fault::local(path, "write the manifest", error),
+    };
+    let file = create(&part).map_err(failed)?;
+    let written = body(&file, about, present, &mut digest, &failed).and_then(|(roots, body)| {
+        let header = Header { about: about.clone(), blocks: present.len(), roots, body };
+        file.write_all_at(&header.encode(), 0).and_then(|()| file.sync_all()).map_err(failed)?;
+        std::fs::rename(&part, path).and_then(|()| sync_dir(path)).map_err(failed)?;
+        Ok(roots)
+    });
+    if written.is_err() {
+        // What is left of it serves nobody.
+        let _ = std::fs::remove_file(&part);
+    }
+    written
+}
+
+fn create(part: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(part)?;
+    // One that a run before left has the mode that it was made with.
+    file.set_permissions(Permissions::from_mode(MODE))?;
+    Ok(file)
+}
+
+/// Writes the map and the digests; gives the roots, and SHA-256 of it all.
+fn body(
+    file: &File,
+    about: &About,
+    present: &BlockSet,
+    digest: &mut impl FnMut(BlockIndex) -> Result<Digest, Fault>,
+    failed: &impl Fn(io::Error) -> Fault,
+) -> Result<(Roots, Digest), Fault> {
+    let mut file = file;
+    file.seek(SeekFrom::Start(header::LEN as u64)).map_err(failed)?;
+    let mut out = Hashing { out: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new() };
+    put_map(&mut out, about, present).map_err(failed)?;
+    let mut merkle = Merkle::new();
+    for index in present.iter() {
+        let digest = digest(index)?;
+        merkle.push(index, &digest);
+        out.put(digest.as_bytes()).map_err(failed)?;
+    }
+    out.out.flush().map_err(failed)?;
+    Ok((merkle.finish(), Digest::from_bytes(out.hash.finalize().into())))
+}
+
+/// One bit a block, 256 bytes at a time.
+fn put_map(out: &mut Hashing<impl Write>, about: &About, present: &BlockSet) -> io::Result<()> {
+    const BLOCKS: u32 = 2048;
+    for first in (0..about.geometry.n_blocks()).step_by(BLOCKS as usize) {
+        let mut bits = [0_u8; BLOCKS as usize / 8];
+        let mut from = BlockIndex::new(first);
+        while let Some(index) = present.next_from(from).filter(|index| index.get() < first + BLOCKS) {
+            let at = index.get() - first;
+            bits[at as usize / 8] |= 1 << (at % 8);
+            let Some(next) = index.next() else { break };
+            from = next;
+        }
+        out.put(&bits)?;
+    }
+    Ok(())
+}
+
+struct Hashing<W> {
+    out: W,
+    hash: Sha256,
+}
+
+impl<W: Write> Hashing<W> {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hash.update(bytes);
+        self.out.write_all(bytes)
+    }
+}
+
+fn sync_dir(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}

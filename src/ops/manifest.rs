@@ -1,0 +1,71 @@
+//! A manifest of a snapshot, an image or a device.
+
+mod image;
+mod snapshot;
+
+pub use image::of_image;
+pub use snapshot::of_snapshot;
+
+use crate::block::{ByteSize, Geometry};
+use crate::fault::{Fault, Kind, Place};
+use crate::manifest::Roots;
+use crate::pipeline::Requests;
+use crate::snapshot::SnapshotId;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the manifest goes, and what it is made from beside its subject.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The manifest of an older snapshot of the same lineage: of what has not changed since, its digests are taken.
+    pub base: Option<PathBuf>,
+    /// The file to make.
+    pub output: PathBuf,
+    /// Whether a file already there may be replaced.
+    pub force: bool,
+}
+
+/// What `icecore manifest` made.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Report {
+    /// The snapshot's id, or the image's path.
+    pub name: String,
+    /// The snapshot; `None` for an image.
+    pub snapshot_id: Option<SnapshotId>,
+    /// Its volume.
+    pub geometry: Geometry,
+    /// Bytes of the snapshot's volume, or of the image.
+    pub size: ByteSize,
+    /// The file made.
+    pub output: PathBuf,
+    /// Blocks listed.
+    pub blocks: u64,
+    /// Blocks read by this run.
+    pub blocks_read: u64,
+    /// Blocks that an earlier, interrupted run had read.
+    pub blocks_resumed: u64,
+    /// Blocks whose digests were taken from the base.
+    pub blocks_from_base: u64,
+    /// The base's file, where its digests were used.
+    pub base: Option<PathBuf>,
+    /// The roots.
+    pub roots: Roots,
+    /// What was asked; `None` where nobody is.
+    pub requests: Option<Requests>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Refuses an output that must not be written, before anything is read.
+fn check_output(path: &Path, force: bool) -> Result<(), Fault> {
+    let refused = |what: &str| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
+    let Ok(meta) = std::fs::metadata(path) else { return Ok(()) };
+    if !meta.is_file() {
+        return Err(refused("it is no regular file").hint("give the name of a file to make"));
+    }
+    if !force {
+        return Err(refused("the file exists already").hint("give another name, or --force to replace it"));
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The manifest of an image or a device.
+
+use crate::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry, GiB};
+use crate::device::Image;
+use crate::fault::{Fault, Kind, Place};
+use crate::manifest::{self, About, Draft, Roots};
+use crate::monitor::Event;
+use crate::ops::Engine;
+use crate::ops::manifest::{Options, Report, check_output};
+use crate::ops::scan::{Listener, Scanned, scan};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::Instant;
+
+/// Reads every block of an image or device and writes its manifest. Blocks of zeros are read where they are no
+/// holes, and not listed.
+pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result<Report, Fault> {
+    let start = Instant::now();
+    check_output(&options.output, options.force)?;
+    let refused = |what: String| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
+    if options.base.is_some() {
+        return Err(refused("nobody tells what has changed in an image since a base was made".to_owned())
+            .hint("leave --base out: an image is read whole"));
+    }
+    let image = Arc::new(Image::open(path, engine.machine())?);
+    let volume_size =
+        GiB::holding(image.len()).map_err(|error| refused(format!("it is too large: {error}")))?;
+    let geometry = Geometry::ebs(volume_size);
+    let blocks = image.len().div_ceil(u64::from(geometry.block_size.bytes()));
+    engine.monitor.on(Event::Stage { verb: "hashing", total: Some(blocks) });
+    let before = image.stamp()?;
+    let found = Arc::new(Found::beside(&options.output, geometry)?);
+    let held = geometry.range().iter().take(usize::try_from(blocks).unwrap_or(usize::MAX));
+    let scanned = scan(engine, &image, held, &found).await;
+    let roots = match scanned.and_then(|()| unchanged(&image, &before)) {
+        Ok(()) => {
+            let about = About { snapshot_id: None, geometry, size: ByteSize::from_bytes(image.len()) };
+            found.write(&options.output, &about)
+        }
+        Err(fault) => Err(fault),
+    };
+    let present = found.count();
+    // The digests are in the manifest now, or serve nobody.
+    let removed = Arc::into_inner(found).map_or(Ok(()), Found::remove);
+    let roots = roots?;
+    removed?;
+    Ok(Report {
+        name: path.display().to_string(),
+        snapshot_id: None,
+        geometry,
+        size: ByteSize::from_bytes(image.len()),
+        output: options.output.clone(),
+        blocks: present,
+        blocks_read: blocks,
+        blocks_resumed: 0,
+        blocks_from_base: 0,
+        base: None,
+        roots,
+        requests: None,
+        elapsed: start.elapsed(),
+    })
+}
+
+/// An image that was written to while it was read is the image of no time.
+fn unchanged(image: &Image, before: &str) -> Result<(), Fault> {
+    if image.len_now()? == image.len() && image.stamp()? == before {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Kind::Unsuitable,
+        Place::File(image.path().to_owned()),
+        "it was changed while it was read",
+    )
+    .hint("freeze or unmount what writes to it, and give the same command again"))
+}
+
+/// The blocks with data found so far.
+#[derive(Debug)]
+struct Found {
+    draft: Draft,
+    present: Mutex<BlockSet>,
+}
+
+impl Found {
+    /// Digests lie beside the output, where there has to be room anyway.
+    fn beside(output: &Path, geometry: Geometry) -> Result<Self, Fault> {
+        let mut name = output.file_name().unwrap_or_default().to_owned();
+        name.push(".icecore-digests");
+        let draft = Draft::open(&output.with_file_name(name), geometry)?;
+        Ok(Self { draft, present: Mutex::default() })
+    }
+
+    fn write(&self, output: &Path, about: &About) -> Result<Roots, Fault> {
+        let present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        manifest::write(output, about, &present, |index| self.draft.get(index))
+    }
+
+    fn count(&self) -> u64 {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn remove(self) -> Result<(), Fault> {
+        self.draft.remove()
+    }
+}
+
+impl Listener for Found {
+    fn read(&self, block: &Scanned) -> Result<(), Fault> {
+        if block.digest == Digest::ZERO_BLOCK {
+            return Ok(());
+        }
+        self.draft.put(block.index, &block.digest)?;
+        self.present.lock().unwrap_or_else(PoisonError::into_inner).insert(block.index);
+        Ok(())
+    }
+
+    /// A manifest with a block left out would say that it is zero.
+    fn unreadable(&self, _: BlockIndex, fault: Fault) -> Result<(), Fault> {
+        Err(fault)
+    }
+}

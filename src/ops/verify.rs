@@ -1,0 +1,223 @@
+//! Proving that a restore is the data that was backed up.
+//!
+//! ```text
+//! options -> sides (opened, listed) -> plan (which blocks) -> judge (each block as it comes)
+//!         -> judged again where wrong -> classes and explanations -> report
+//! ```
+//!
+//! A pass is claimed only when every block that was chosen was read to a verdict and each was right; whatever keeps a
+//! block from being read makes the run incomplete. Findings are values of the [`Report`]; once blocks are read, faults
+//! are as well, so that evidence is kept of what went wrong.
+
+mod classify;
+mod cycle;
+mod explain;
+mod job;
+mod judge;
+mod leash;
+mod level;
+mod plan;
+mod progress;
+mod report;
+mod sides;
+mod work;
+
+pub use job::{Item, Job, Outcome, Planned, run_all, tagged};
+pub use level::Level;
+pub use report::{
+    Baseline, Budget, Class, Coverage, Exception, Mismatch, Mode, Origin, Report, State, Subject,
+    SubjectKind, Target, TargetKind,
+};
+
+use crate::cost::Usd;
+use crate::device::System;
+use crate::fault::{Fault, Kind, Place};
+use crate::monitor::{Clock, Event, SystemClock};
+use crate::ops::{Engine, Services, random};
+use crate::sample::{Aim, Partition};
+use crate::snapshot::{SnapshotId, UnixMillis, VolumeId};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What is verified.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A snapshot.
+    Snapshot(SnapshotId),
+    /// What a manifest says, without asking for the snapshot.
+    Manifest(PathBuf),
+}
+
+/// What it is held against.
+#[derive(Clone, Debug)]
+pub enum Against {
+    /// Checksums, and the manifest of [`Options::manifest`].
+    Nothing,
+    /// A restored volume, or an image.
+    Image(PathBuf),
+    /// Another snapshot, possibly of another place.
+    Snapshot {
+        /// Which one.
+        snapshot_id: SnapshotId,
+        /// Where it is.
+        services: Services,
+        /// How that place is asked.
+        engine: Box<Engine>,
+    },
+}
+
+/// What to verify, how deep and how much of it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is verified.
+    pub what: What,
+    /// What it is held against.
+    pub against: Against,
+    /// A manifest that the snapshot's blocks are held against.
+    pub manifest: Option<PathBuf>,
+    /// Manifests of older snapshots, to tell stale blocks.
+    pub older: Vec<PathBuf>,
+    /// Read what changed since this manifest's snapshot, and `audit` blocks that did not.
+    pub delta_from: Option<PathBuf>,
+    /// Unchanged blocks to read in a delta run.
+    pub audit: u64,
+    /// Read this part.
+    pub part: Option<Partition>,
+    /// Read the parts that a cycle of so many days owes.
+    pub cycle_days: Option<u32>,
+    /// Names the cycle, so that a volume's snapshots share one; by default the subject and the target.
+    pub cycle_of: Option<String>,
+    /// Read a random sample.
+    pub sample: Option<Aim>,
+    /// Draw what an earlier run drew.
+    pub seed: Option<u64>,
+    /// Most that the requests may cost; then the run ends incomplete. `None` follows the services.
+    pub max_usd: Option<Usd>,
+    /// How long the run may take; then it ends incomplete.
+    pub deadline: Option<Duration>,
+    /// Whether snapshot and volume are known not to be encrypted, whatever is told of them.
+    pub is_unencrypted: bool,
+    /// Whether what an image lacks at its end counts as zeros.
+    pub pads: bool,
+    /// The EBS volume that the target has to be.
+    pub volume_id: Option<VolumeId>,
+    /// When the target was made of the snapshot; by default when the snapshot was taken.
+    pub restored_at: Option<UnixMillis>,
+    /// The system that tells of devices.
+    pub system: System,
+}
+
+impl Options {
+    /// All blocks of this, against nothing but their checksums.
+    pub fn of(what: What) -> Self {
+        Self {
+            what,
+            against: Against::Nothing,
+            manifest: None,
+            older: Vec::new(),
+            delta_from: None,
+            audit: 0,
+            part: None,
+            cycle_days: None,
+            cycle_of: None,
+            sample: None,
+            seed: None,
+            max_usd: None,
+            deadline: None,
+            is_unencrypted: false,
+            pads: false,
+            volume_id: None,
+            restored_at: None,
+            system: System::default(),
+        }
+    }
+
+    /// How deep this goes.
+    pub fn level(&self) -> Level {
+        match (&self.against, &self.manifest) {
+            (Against::Image(_), _) => Level::Restored,
+            (Against::Snapshot { .. }, _) | (Against::Nothing, Some(_)) => Level::Content,
+            (Against::Nothing, None) => Level::Transport,
+        }
+    }
+
+    /// What does not fit together.
+    fn check(&self) -> Result<(), Fault> {
+        let refused =
+            |what: &str, hint: &str| Err(Fault::new(Kind::Unsuitable, Place::Service, what).hint(hint));
+        match (&self.what, &self.against) {
+            (What::Manifest(_), Against::Nothing) => {
+                return refused("a manifest alone proves nothing", "give a target to hold against it");
+            }
+            (What::Manifest(_), Against::Snapshot { .. }) => {
+                return refused(
+                    "a manifest comes second to a snapshot",
+                    "give it as verify SNAPSHOT --manifest FILE",
+                );
+            }
+            _ => {}
+        }
+        if self.manifest.is_some() && !matches!(self.against, Against::Nothing) {
+            return refused(
+                "--manifest is for a snapshot alone",
+                "hold the manifest against the target instead",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Verifies. Without services only a manifest can be held against an image.
+///
+/// # Errors
+/// What keeps the first block from being read. From then on faults are in the report.
+pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine) -> Result<Report, Fault> {
+    let (start, started) = (Instant::now(), SystemClock.now());
+    options.check()?;
+    let before = engine.requests();
+    engine.monitor.on(Event::Stage { verb: "listing", total: None });
+    let sides = sides::sides(options, services, engine).await?;
+    let seed = match options.seed {
+        Some(seed) => seed,
+        None => random()?.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte)),
+    };
+    let mut cycle = cycle::Remembered::take(options, &sides, services, engine, started)?;
+    let parts = match &cycle {
+        Some(cycle) => cycle.due().to_vec(),
+        None => options.part.into_iter().collect(),
+    };
+    let work = work::Work { options, sides: &sides, services, engine, parts, before, seed };
+    let done = work.run().await?;
+    let name = random()?;
+    let report = Report {
+        run_id: crate::block::Digest::from_bytes(name).to_string()[..32].to_owned(),
+        place: services.map_or_else(|| "this machine".to_owned(), |services| services.label.clone()),
+        started,
+        ended: SystemClock.now(),
+        elapsed: start.elapsed(),
+        subject: sides.subject.clone(),
+        target: sides.target.clone(),
+        baseline: done.baseline,
+        level: options.level(),
+        mode: done.mode,
+        coverage: done.coverage,
+        upper_bound_95: done.bound,
+        mismatches: done.mismatches,
+        unreadable: done.unreadable,
+        exceptions: done.exceptions,
+        stopped_by: done.stopped_by,
+        map_root: done.roots.map(|roots| roots.map),
+        content_root: done.roots.map(|roots| roots.content),
+        remarks: done.remarks,
+        requests: done.requests,
+        usd: done.usd,
+        usd_estimated: done.usd_estimated,
+    };
+    if report.is_whole()
+        && let Some(cycle) = cycle.take()
+    {
+        cycle.finish()?;
+    }
+    Ok(report)
+}

@@ -1,0 +1,59 @@
+//! What an interrupted verification keeps: the blocks that were right.
+//!
+//! Blocks that were wrong are not kept: the next run reads them again, and finds them again or does not.
+
+use crate::block::{BlockIndex, BlockSet};
+use crate::fault::Fault;
+use crate::manifest::Draft;
+use crate::pipeline::{Checkpoint, Mark};
+use crate::source::BlockSink;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How much work a crash may cost.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// A checkpoint, and what is not in it yet.
+#[derive(Debug)]
+pub(super) struct Progress {
+    checkpoint: Checkpoint,
+    waiting: Vec<(Mark, BlockIndex)>,
+    saved: Instant,
+    n_recorded: u64,
+}
+
+impl Progress {
+    /// Goes on with this checkpoint, in which the blocks before stand.
+    pub(super) fn new(checkpoint: Checkpoint, before: &BlockSet) -> Self {
+        Self { checkpoint, waiting: Vec::new(), saved: Instant::now(), n_recorded: before.len() }
+    }
+
+    /// A block was right.
+    pub(super) fn done(&mut self, index: BlockIndex, draft: Option<&Draft>) -> Result<(), Fault> {
+        self.waiting.push((Mark::Done, index));
+        if self.saved.elapsed() < INTERVAL {
+            return Ok(());
+        }
+        self.save(draft)
+    }
+
+    /// Records what is not recorded yet; their digests are durable before that.
+    pub(super) fn save(&mut self, draft: Option<&Draft>) -> Result<(), Fault> {
+        draft.map_or(Ok(()), BlockSink::sync)?;
+        self.checkpoint.append(&self.waiting)?;
+        self.n_recorded += self.waiting.len() as u64;
+        self.waiting.clear();
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    /// Blocks recorded, by this run and those before.
+    pub(super) fn n_recorded(&self) -> u64 {
+        self.n_recorded
+    }
+
+    /// There is nothing to go on with.
+    pub(super) fn remove(self) -> Result<(), Fault> {
+        self.checkpoint.remove()
+    }
+}

@@ -1,0 +1,253 @@
+//! What is verified and what it is held against, opened and looked at, nothing read yet.
+
+use crate::block::{BlockSet, ByteSize, Geometry};
+use crate::device::{Image, file_systems};
+use crate::disk::Machine;
+use crate::fault::{Fault, Kind, Place};
+use crate::manifest::Manifest;
+use crate::ops::preflight::{facts, open};
+use crate::ops::verify::{
+    Against, Baseline, Options, Origin, Subject, SubjectKind, Target, TargetKind, What,
+};
+use crate::ops::{Engine, Services};
+use crate::pipeline::block_map;
+use crate::snapshot::SnapshotInfo;
+use crate::source::BlockSource;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where the truth is: the subject.
+#[derive(Clone, Debug)]
+pub(super) enum Truth {
+    /// A snapshot, which is read.
+    Snapshot(Arc<dyn BlockSource>),
+    /// What a manifest says.
+    Manifest(Arc<Manifest>),
+}
+
+/// Where it is held against.
+#[derive(Clone, Debug)]
+pub(super) enum Other {
+    /// Nothing, or nothing but a manifest.
+    None,
+    /// A restored volume or image.
+    Image(Arc<Image>),
+    /// Another snapshot, and how it is asked for.
+    Snapshot(Arc<dyn BlockSource>, Box<Engine>),
+}
+
+/// Both sides.
+#[derive(Debug)]
+pub(super) struct Sides {
+    pub(super) truth: Truth,
+    pub(super) other: Other,
+    pub(super) subject: Subject,
+    pub(super) target: Option<Target>,
+    /// A manifest beside the subject: its own earlier one, or another's.
+    pub(super) baseline: Option<(Arc<Manifest>, Baseline)>,
+    /// Manifests of older snapshots.
+    pub(super) older: Vec<Arc<Manifest>>,
+    /// What the subject lists.
+    pub(super) present: BlockSet,
+    /// What the other snapshot lists.
+    pub(super) in_other: BlockSet,
+    /// Whether a block that is not there is known to read as zeros, on both sides.
+    pub(super) absent_is_zero: bool,
+}
+
+impl Sides {
+    pub(super) fn geometry(&self) -> Geometry {
+        self.subject.geometry
+    }
+
+    /// The blocks that the check speaks of, and how many more nobody can verify.
+    pub(super) fn scope(&self) -> (BlockSet, u64) {
+        let listed = &self.present | &self.in_other;
+        let all = BlockSet::from(self.geometry().range());
+        match (&self.other, &self.baseline) {
+            (Other::Image(_), _) if self.absent_is_zero => (all, 0),
+            (Other::Image(_), _) => {
+                let absent = all.len() - listed.len();
+                (listed, absent)
+            }
+            (_, Some((manifest, _))) => (&listed | manifest.present(), 0),
+            _ => (listed, 0),
+        }
+    }
+}
+
+/// Opens everything. What does not fit together is refused here.
+pub(super) async fn sides(
+    options: &Options,
+    services: Option<&Services>,
+    engine: &Engine,
+) -> Result<Sides, Fault> {
+    let (truth, subject, present) = subject(&options.what, services, engine).await?;
+    let mut older = Vec::new();
+    for path in options.older.iter().chain(&options.delta_from) {
+        older.push(manifest(path).await?);
+    }
+    let baseline = match &options.manifest {
+        Some(path) => {
+            let manifest = manifest(path).await?;
+            let baseline = baseline_of(&manifest, &subject);
+            Some((manifest, baseline))
+        }
+        None => None,
+    };
+    let absent_is_zero = options.is_unencrypted || is_unencrypted(subject.info.as_ref());
+    let mut sides = Sides {
+        truth,
+        other: Other::None,
+        target: None,
+        baseline,
+        older,
+        present,
+        in_other: BlockSet::new(),
+        absent_is_zero,
+        subject,
+    };
+    match &options.against {
+        Against::Nothing => {}
+        Against::Image(path) => {
+            let (image, target) = target(path, options, sides.geometry(), engine.machine()).await?;
+            // What is not in the manifest of an image is known to be zero there.
+            let is_known =
+                sides.absent_is_zero || matches!(&sides.truth, Truth::Manifest(m) if is_of_image(m));
+            sides.absent_is_zero = is_known && (options.is_unencrypted || !image.is_device());
+            (sides.other, sides.target) = (Other::Image(image), Some(target));
+        }
+        Against::Snapshot { snapshot_id, services, engine } => {
+            let source = open(services, engine, snapshot_id).await?;
+            sides.in_other = block_map(engine, source.as_ref()).await?;
+            let info = facts(services, engine, snapshot_id).await;
+            sides.absent_is_zero &= options.is_unencrypted || is_unencrypted(info.as_ref());
+            let (size, volume) = (source.geometry().size().bytes(), sides.geometry().size().bytes());
+            sides.target = Some(Target {
+                name: snapshot_id.to_string(),
+                kind: TargetKind::Snapshot,
+                size: ByteSize::from_bytes(size),
+                tail: ByteSize::from_bytes(size.saturating_sub(volume)),
+                short_by: ByteSize::from_bytes(volume.saturating_sub(size)),
+                volume_id: info.and_then(|info| info.volume_id),
+                file_systems: Vec::new(),
+            });
+            sides.other = Other::Snapshot(source, engine.clone());
+        }
+    }
+    if let Some((manifest, _)) = &sides.baseline {
+        sides.absent_is_zero |= is_of_image(manifest);
+        if manifest.about().geometry != sides.geometry() {
+            let what = format!(
+                "it is of a volume of {}, the snapshot of one of {}",
+                manifest.about().geometry.volume_size,
+                sides.geometry().volume_size
+            );
+            return Err(Fault::new(Kind::Unsuitable, Place::File(manifest.path().to_owned()), what)
+                .hint("give the manifest of this snapshot, of its copy or of its volume"));
+        }
+    }
+    Ok(sides)
+}
+
+fn is_of_image(manifest: &Manifest) -> bool {
+    manifest.about().snapshot_id.is_none()
+}
+
+fn is_unencrypted(info: Option<&SnapshotInfo>) -> bool {
+    info.is_some_and(|info| !info.encrypted)
+}
+
+async fn subject(
+    what: &What,
+    services: Option<&Services>,
+    engine: &Engine,
+) -> Result<(Truth, Subject, BlockSet), Fault> {
+    match (what, services) {
+        (What::Snapshot(id), Some(services)) => {
+            let source = open(services, engine, id).await?;
+            let present = block_map(engine, source.as_ref()).await?;
+            let subject = Subject {
+                name: id.to_string(),
+                kind: SubjectKind::Snapshot,
+                snapshot_id: Some(id.clone()),
+                geometry: source.geometry(),
+                info: facts(services, engine, id).await,
+            };
+            Ok((Truth::Snapshot(source), subject, present))
+        }
+        (What::Snapshot(id), None) => {
+            Err(Fault::new(Kind::Refused, Place::Snapshot(id.clone()), "there is no account to read it from"))
+        }
+        (What::Manifest(path), services) => {
+            let manifest = manifest(path).await?;
+            let about = manifest.about().clone();
+            let info = match (services, &about.snapshot_id) {
+                (Some(services), Some(id)) => facts(services, engine, id).await,
+                _ => None,
+            };
+            let subject = Subject {
+                name: path.display().to_string(),
+                kind: SubjectKind::Manifest,
+                snapshot_id: about.snapshot_id,
+                geometry: about.geometry,
+                info,
+            };
+            let present = manifest.present().clone();
+            Ok((Truth::Manifest(manifest), subject, present))
+        }
+    }
+}
+
+async fn manifest(path: &Path) -> Result<Arc<Manifest>, Fault> {
+    let owned = path.to_owned();
+    let opened = tokio::task::spawn_blocking(move || Manifest::open(&owned)).await;
+    opened.map_err(|error| Fault::local(path, "read", error.into()))?.map(Arc::new)
+}
+
+/// Where a manifest's digests came from, seen from the subject.
+pub(super) fn baseline_of(manifest: &Manifest, subject: &Subject) -> Baseline {
+    let origin = match &manifest.about().snapshot_id {
+        None => Origin::Source,
+        Some(id) if subject.snapshot_id.as_ref() == Some(id) => Origin::EarlierRead,
+        Some(_) => Origin::Copy,
+    };
+    let roots = manifest.roots();
+    Baseline {
+        name: manifest.path().display().to_string(),
+        origin,
+        map_root: Some(roots.map),
+        content_root: Some(roots.content),
+    }
+}
+
+async fn target(
+    path: &Path,
+    options: &Options,
+    volume: Geometry,
+    machine: &Machine,
+) -> Result<(Arc<Image>, Target), Fault> {
+    let system = options.system.clone();
+    let image = Arc::new(Image::open(path, machine)?);
+    if let Some(meant) = &options.volume_id {
+        system.is_volume(path, meant)?;
+    }
+    let look = {
+        let image = image.clone();
+        move || file_systems(&mut |offset, len| image.bytes(offset, len))
+    };
+    // A device whose first blocks cannot be read is told of when they are read.
+    let file_systems = tokio::task::spawn_blocking(look).await.ok().and_then(Result::ok).unwrap_or_default();
+    let (size, volume) = (image.len(), volume.size().bytes());
+    let short_by = if options.pads { 0 } else { volume.saturating_sub(size) };
+    let target = Target {
+        name: path.display().to_string(),
+        kind: if image.is_device() { TargetKind::Device } else { TargetKind::File },
+        size: ByteSize::from_bytes(size),
+        tail: ByteSize::from_bytes(size.saturating_sub(volume)),
+        short_by: ByteSize::from_bytes(short_by),
+        volume_id: system.volume_id(path),
+        file_systems,
+    };
+    Ok((image, target))
+}

@@ -1,0 +1,54 @@
+//! `icecore verify`: the verdict first, then what it rests upon.
+
+mod job;
+mod text;
+mod view;
+
+use crate::block::BlockSize;
+use crate::ops::verify::{Class, Report};
+use crate::render::json::{self, Frame};
+use crate::render::{Format, Printer, Render};
+use std::io::{self, Write};
+use view::View;
+
+impl Render for Report {
+    fn printer(format: Format) -> Option<Printer<Self>> {
+        match format {
+            Format::Text => Some(text::text),
+            Format::Json => Some(as_json),
+            Format::Csv => Some(csv),
+            Format::Jsonl | Format::Cbt => None,
+        }
+    }
+}
+
+fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let frame = Frame { complete: true, requests: Some(report.requests), elapsed: Some(report.elapsed) };
+    json::stated(out, "verify", report.state().as_str(), frame, &View::of(report))
+}
+
+/// One row for each wrong block: an empty table is what one hopes for.
+fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "block_index,byte_offset,expected,actual,class,belongs_to_block,persistent,explained")?;
+    for mismatch in &report.mismatches {
+        let digest = |digest: Option<crate::block::Digest>| {
+            digest.map(|digest| digest.to_string()).unwrap_or_default()
+        };
+        let home = match mismatch.class {
+            Class::Misdirected(home) => home.to_string(),
+            _ => String::new(),
+        };
+        writeln!(
+            out,
+            "{},{},{},{},{},{home},{},{}",
+            mismatch.index,
+            mismatch.index.byte_offset(BlockSize::EBS),
+            digest(mismatch.expected),
+            digest(mismatch.actual),
+            mismatch.class.as_str(),
+            mismatch.is_persistent.map(|is| is.to_string()).unwrap_or_default(),
+            mismatch.is_explained,
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Several verifications as one report.
+
+use crate::ops::verify::{Item, Job, Outcome, State};
+use crate::render::escape::{csv_field, escaped};
+use crate::render::json::{self, Frame};
+use crate::render::numbers::{count, span};
+use crate::render::verify::view::View;
+use crate::render::{Format, Printer, Render, table};
+use serde::Serialize;
+use std::io::{self, Write};
+
+impl Render for Job {
+    fn printer(format: Format) -> Option<Printer<Self>> {
+        match format {
+            Format::Text => Some(text),
+            Format::Json => Some(as_json),
+            Format::Csv => Some(csv),
+            Format::Jsonl | Format::Cbt => None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct JobView<'a> {
+    items: Vec<ItemView<'a>>,
+}
+
+#[derive(Serialize)]
+struct ItemView<'a> {
+    name: &'a str,
+    state: &'static str,
+    /// Why there is no report; null where there is one.
+    error: Option<String>,
+    /// The fields of a verification by itself; null where it could not be begun.
+    report: Option<View<'a>>,
+}
+
+fn as_json(job: &Job, out: &mut dyn Write) -> io::Result<()> {
+    let view = JobView { items: job.items.iter().map(item_view).collect() };
+    let frame = Frame { complete: true, requests: None, elapsed: Some(job.elapsed) };
+    json::stated(out, "verify-job", job.state().as_str(), frame, &view)
+}
+
+fn item_view(item: &Item) -> ItemView<'_> {
+    let (error, report) = match &item.outcome {
+        Outcome::Done(report) => (None, Some(View::of(report))),
+        other => (why(other), None),
+    };
+    ItemView { name: &item.name, state: item.state().as_str(), error, report }
+}
+
+fn why(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Done(_) => None,
+        Outcome::Failed(exception) => Some(exception.what.clone()),
+        Outcome::Skipped(budget) => {
+            Some(format!("the job's budget ({}) was used up before", budget.as_str()))
+        }
+    }
+}
+
+fn csv(job: &Job, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "name,state,level,blocks_total,blocks_read,mismatches,error")?;
+    for item in &job.items {
+        let (name, state) = (csv_field(&item.name), item.state());
+        match &item.outcome {
+            Outcome::Done(report) => writeln!(
+                out,
+                "{name},{state},{},{},{},{},",
+                report.level.number(),
+                report.coverage.total,
+                report.coverage.read,
+                report.mismatches.len()
+            )?,
+            other => writeln!(out, "{name},{state},,,,,{}", csv_field(&why(other).unwrap_or_default()))?,
+        }
+    }
+    Ok(())
+}
+
+fn text(job: &Job, out: &mut dyn Write) -> io::Result<()> {
+    let passed = job.items.iter().filter(|item| item.state() == State::Pass).count() as u64;
+    let (all, state) = (job.items.len() as u64, job.state().as_str().to_uppercase().replace('_', " "));
+    writeln!(out, "{state}  {} of {} verified in {}\n", count(passed), count(all), span(job.elapsed))?;
+    let rows = job.items.iter().map(|item| {
+        let (level, checked, note) = match &item.outcome {
+            Outcome::Done(report) => {
+                let wrong = report.mismatches.len() as u64;
+                let first = report.exceptions.first().map(|exception| exception.what.clone());
+                let note =
+                    if wrong > 0 { format!("{} wrong", count(wrong)) } else { first.unwrap_or_default() };
+                let coverage = &report.coverage;
+                (
+                    report.level.to_string(),
+                    format!("{} of {}", count(coverage.read), count(coverage.total)),
+                    note,
+                )
+            }
+            other => ("-".to_owned(), "-".to_owned(), why(other).unwrap_or_default()),
+        };
+        vec![format!("  {}", item.state()), escaped(&item.name), level, checked, escaped(&note)]
+    });
+    table::rows(out, &["  STATE", "WHAT", "LEVEL", "BLOCKS", ""], &[], rows)
+}

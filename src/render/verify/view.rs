@@ -1,0 +1,277 @@
+//! The fields of a verification's JSON.
+
+use crate::block::{BlockSet, BlockSize};
+use crate::device::FileSystem;
+use crate::ops::verify::{Class, Exception, Mismatch, Report};
+use crate::render::numbers::rfc3339;
+use crate::render::ranges::Pairs;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+#[derive(Serialize)]
+pub(super) struct View<'a> {
+    level: u8,
+    level_name: &'a str,
+    blocks_total: u64,
+    blocks_planned: u64,
+    blocks_read: u64,
+    blocks_resumed: u64,
+    blocks_unverifiable: u64,
+    coverage: f64,
+    /// Null where the blocks were not chosen at random, or damage was found.
+    upper_bound_95: Option<f64>,
+    mismatch_count: u64,
+    mismatch_ranges: PairsOf,
+    mismatches: Mismatches<'a>,
+    unreadable_count: u64,
+    unreadable_ranges: PairsOf,
+    map_root: Option<String>,
+    content_root: Option<String>,
+    stopped_by: Option<&'a str>,
+    exceptions: Vec<ExceptionView<'a>>,
+    run: Run<'a>,
+    plan: Plan<'a>,
+    subject: SubjectView<'a>,
+    target: Option<TargetView<'a>>,
+    baseline: Option<BaselineView<'a>>,
+    cost: Cost,
+    claims: &'a str,
+    disclaimers: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    id: &'a str,
+    tool: &'a str,
+    version: &'a str,
+    place: &'a str,
+    started: Option<String>,
+    ended: Option<String>,
+    seed: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Plan<'a> {
+    mode: String,
+    delta_from: Option<&'a str>,
+    audit: Option<u64>,
+    audited: u64,
+    parts: Vec<String>,
+    cycle_days: Option<u32>,
+    sample: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SubjectView<'a> {
+    kind: &'a str,
+    name: &'a str,
+    snapshot_id: Option<&'a str>,
+    volume_size_gib: u32,
+    /// What the control plane says; null where it was not asked or does not tell.
+    account: Option<&'a str>,
+    volume_id: Option<&'a str>,
+    taken_at: Option<String>,
+    encrypted: Option<bool>,
+    kms_key_id: Option<&'a str>,
+    tags: Option<&'a BTreeMap<String, String>>,
+}
+
+#[derive(Serialize)]
+struct TargetView<'a> {
+    kind: &'a str,
+    name: &'a str,
+    bytes: u64,
+    tail_bytes: u64,
+    short_by_bytes: u64,
+    volume_id: Option<&'a str>,
+    file_systems: Vec<FileSystemView>,
+}
+
+#[derive(Serialize)]
+struct FileSystemView {
+    kind: &'static str,
+    byte_offset: u64,
+    bytes: u64,
+    mounted_at: Option<String>,
+    written_at: Option<String>,
+    clean: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct BaselineView<'a> {
+    name: &'a str,
+    origin: &'a str,
+    trust_on_first_use: bool,
+    map_root: Option<String>,
+    content_root: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ExceptionView<'a> {
+    kind: String,
+    what: &'a str,
+}
+
+/// At list prices, as exact decimal numbers; null where requests are free.
+#[derive(Serialize)]
+struct Cost {
+    usd: Option<Box<RawValue>>,
+    usd_estimated: Option<Box<RawValue>>,
+}
+
+/// Ranges of a set that lives no longer than the view.
+struct PairsOf(BlockSet);
+
+impl Serialize for PairsOf {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Pairs(&self.0).serialize(serializer)
+    }
+}
+
+/// Written as they are walked: there may be millions.
+struct Mismatches<'a>(&'a [Mismatch]);
+
+#[derive(Serialize)]
+struct MismatchView {
+    block_index: u32,
+    byte_offset: u64,
+    bytes: u32,
+    expected: Option<String>,
+    actual: Option<String>,
+    class: &'static str,
+    /// Where a misdirected block's bytes belong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    belongs_to_block: Option<u32>,
+    persistent: Option<bool>,
+    explained: bool,
+}
+
+impl Serialize for Mismatches<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|mismatch| MismatchView {
+            block_index: mismatch.index.get(),
+            byte_offset: mismatch.index.byte_offset(BlockSize::EBS),
+            bytes: BlockSize::EBS.bytes(),
+            expected: mismatch.expected.map(|digest| digest.to_string()),
+            actual: mismatch.actual.map(|digest| digest.to_string()),
+            class: mismatch.class.as_str(),
+            belongs_to_block: match mismatch.class {
+                Class::Misdirected(home) => Some(home.get()),
+                _ => None,
+            },
+            persistent: mismatch.is_persistent,
+            explained: mismatch.is_explained,
+        }))
+    }
+}
+
+impl<'a> View<'a> {
+    pub(super) fn of(report: &'a Report) -> Self {
+        let money =
+            |usd: Option<crate::cost::Usd>| usd.and_then(|usd| RawValue::from_string(usd.exact()).ok());
+        Self {
+            level: report.level.number(),
+            level_name: report.level.as_str(),
+            blocks_total: report.coverage.total,
+            blocks_planned: report.coverage.planned,
+            blocks_read: report.coverage.read,
+            blocks_resumed: report.coverage.resumed,
+            blocks_unverifiable: report.coverage.unverifiable,
+            coverage: report.coverage.ratio(),
+            upper_bound_95: report.upper_bound_95,
+            mismatch_count: report.mismatches.len() as u64,
+            mismatch_ranges: PairsOf(report.wrong()),
+            mismatches: Mismatches(&report.mismatches),
+            unreadable_count: report.unreadable.len(),
+            unreadable_ranges: PairsOf(report.unreadable.clone()),
+            map_root: report.map_root.map(|root| root.to_string()),
+            content_root: report.content_root.map(|root| root.to_string()),
+            stopped_by: report.stopped_by.map(|budget| budget.as_str()),
+            exceptions: report.exceptions.iter().map(exception).collect(),
+            run: Run {
+                id: &report.run_id,
+                tool: "icecore",
+                version: env!("CARGO_PKG_VERSION"),
+                place: &report.place,
+                started: rfc3339(report.started),
+                ended: rfc3339(report.ended),
+                seed: report.mode.seed,
+            },
+            plan: plan(report),
+            subject: subject(report),
+            target: target(report),
+            baseline: baseline(report),
+            cost: Cost { usd: money(report.usd), usd_estimated: money(report.usd_estimated) },
+            claims: report.level.shows(),
+            disclaimers: report.disclaimers(),
+        }
+    }
+}
+
+fn exception(exception: &Exception) -> ExceptionView<'_> {
+    ExceptionView { kind: format!("{:?}", exception.kind), what: &exception.what }
+}
+
+fn plan(report: &Report) -> Plan<'_> {
+    let mode = &report.mode;
+    Plan {
+        mode: mode.name(),
+        delta_from: mode.delta_from.as_deref(),
+        audit: mode.audit,
+        audited: report.coverage.audited,
+        parts: mode.parts.iter().map(ToString::to_string).collect(),
+        cycle_days: mode.cycle_days,
+        sample: mode.sample.map(|aim| aim.to_string()),
+    }
+}
+
+fn subject(report: &Report) -> SubjectView<'_> {
+    let subject = &report.subject;
+    let info = subject.info.as_ref();
+    SubjectView {
+        kind: subject.kind.as_str(),
+        name: &subject.name,
+        snapshot_id: subject.snapshot_id.as_ref().map(|id| id.as_str()),
+        volume_size_gib: subject.geometry.volume_size.get(),
+        account: info.map(|info| info.owner_id.as_str()),
+        volume_id: info.and_then(|info| info.volume_id.as_ref()).map(|id| id.as_str()),
+        taken_at: info.and_then(|info| rfc3339(info.start_time)),
+        encrypted: info.map(|info| info.encrypted),
+        kms_key_id: info.and_then(|info| info.kms_key_id.as_deref()),
+        tags: info.map(|info| &info.tags),
+    }
+}
+
+fn target(report: &Report) -> Option<TargetView<'_>> {
+    report.target.as_ref().map(|target| TargetView {
+        kind: target.kind.as_str(),
+        name: &target.name,
+        bytes: target.size.bytes(),
+        tail_bytes: target.tail.bytes(),
+        short_by_bytes: target.short_by.bytes(),
+        volume_id: target.volume_id.as_ref().map(|id| id.as_str()),
+        file_systems: target.file_systems.iter().map(file_system).collect(),
+    })
+}
+
+fn file_system(fs: &FileSystem) -> FileSystemView {
+    FileSystemView {
+        kind: fs.kind.as_str(),
+        byte_offset: fs.offset,
+        bytes: fs.size.bytes(),
+        mounted_at: fs.mounted.and_then(rfc3339),
+        written_at: fs.written.and_then(rfc3339),
+        clean: fs.is_clean,
+    }
+}
+
+fn baseline(report: &Report) -> Option<BaselineView<'_>> {
+    report.baseline.as_ref().map(|baseline| BaselineView {
+        name: &baseline.name,
+        origin: baseline.origin.as_str(),
+        trust_on_first_use: baseline.origin == crate::ops::verify::Origin::EarlierRead,
+        map_root: baseline.map_root.map(|root| root.to_string()),
+        content_root: baseline.content_root.map(|root| root.to_string()),
+    })
+}
