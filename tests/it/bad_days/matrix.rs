@@ -187,6 +187,19 @@ impl World {
                 assert_eq!((report.blocks_written, report.holes), (5, 2043), "{name}");
                 std::fs::remove_file(&dest).unwrap();
             }
+            "since" => {
+                let dest = self.lab.path(&format!("{name}.img"));
+                if !dest.exists() {
+                    let (snapshot_id, dest) = (self.ids[0].clone(), Some(dest.clone()));
+                    let options = export::Options { snapshot_id, dest, force: false, sync: true };
+                    let _ = export::run(&options, &self.lab.services, &self.engine("base")).await?;
+                }
+                let [base, snapshot_id] = self.ids.clone();
+                let options = export::Since { snapshot_id, base, dest: dest.clone(), assume_base: false };
+                let report = export::since(&options, services, engine).await?;
+                assert!(compare(&self.images[1], &dest).0.is_empty(), "{name}: wrong bytes");
+                assert_eq!((report.blocks_written, report.holes), (2, 0), "{name}");
+            }
             "diff" => {
                 let options = diff::Options { snapshots: self.ids.to_vec(), content: true };
                 let step = diff::run(&options, services, engine).await?.steps.remove(0);
@@ -289,6 +302,12 @@ async fn matrix(command: &str, operations: &[(&str, usize)]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_goes_wrong_an_export_is_right_or_fails_cleanly() {
     matrix("export", &[LIST, GET, DESCRIBE]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_goes_wrong_a_change_in_place_is_right_or_is_finished_later() {
+    // The rest is what an export asks, too.
+    matrix("since", &[("ListChangedBlocks", LIST.1), GET]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
