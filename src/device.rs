@@ -17,6 +17,8 @@ pub use block::BlockDevice;
 pub use file::ImageFile;
 pub use image::{Image, Part};
 pub use in_place::InPlace;
+#[cfg(any(test, fuzzing))]
+pub(crate) use sidecar::fuzz_sidecar;
 pub use sidecar::{Holding, Sidecar};
 pub use unpack::unpack;
 

@@ -28,6 +28,8 @@ pub mod ebs;
 pub mod ec2;
 pub mod endpoint;
 pub mod fault;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod monitor;
 pub mod ops;
 pub mod pipeline;
