@@ -21,6 +21,8 @@ pub use file::ImageFile;
 pub use filesystem::{FileSystem, FileSystemKind, ReadAt, file_systems};
 pub use image::{Held, Image, Part};
 pub use in_place::InPlace;
+#[cfg(any(test, fuzzing))]
+pub(crate) use sidecar::fuzz_sidecar;
 pub use sidecar::{Holding, Sidecar};
 pub use system::System;
 pub use unpack::unpack;

@@ -14,6 +14,8 @@ mod check;
 mod collect;
 mod create;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod layer;
 mod pending;
 mod record;

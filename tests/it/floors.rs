@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of the crate and the floor it stands on. A module names only lower floors.
-const FLOORS: [(&str, u8); 25] = [
+const FLOORS: &[(&str, u8)] = &[
     ("block", 0),
     ("snapshot", 0),
     ("cost", 1),
@@ -31,6 +31,7 @@ const FLOORS: [(&str, u8); 25] = [
     ("pipeline", 3),
     ("store", 3),
     ("synthetic", 3),
+    ("fuzz", 4),
     ("ops", 4),
     ("render", 6),
     ("cli", 7),

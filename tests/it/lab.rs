@@ -14,6 +14,7 @@ use icecore::source::conformance::filled;
 use icecore::store::StoreWriter;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Everything in one temporary directory, gone with it.
@@ -107,6 +108,23 @@ impl Lab {
         };
         let report = ops::export::run(&options, &self.services, &self.engine()).await.unwrap();
         (dest, report)
+    }
+}
+
+/// A loop device over a file; none where the machine gives none to this user.
+pub(crate) struct Loop(pub(crate) PathBuf);
+
+impl Loop {
+    pub(crate) fn over(file: &Path) -> Option<Self> {
+        let found = Command::new("losetup").args(["--find", "--show"]).arg(file).output().ok()?;
+        let path = String::from_utf8(found.stdout).ok()?.trim().to_owned();
+        (found.status.success() && !path.is_empty()).then(|| Self(path.into()))
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("--detach").arg(&self.0).status();
     }
 }
 
