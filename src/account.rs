@@ -8,21 +8,24 @@
 //! Promise: what was answered is durable. The work of a Complete is done before its answer; only the view of it
 //! lags. What is kept in memory alone is the time of the last write, which a restart counts anew.
 
+mod device;
 mod encryption;
 mod holdings;
 mod life;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 pub use encryption::{Encryption, EncryptionError};
-pub use life::Pace;
+pub use life::{Coming, Pace};
+pub use volumes::{Spot, VolumeError};
 
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::memory::MemoryVault;
 use crate::shelf::{Shelf, ShelfWriter, Shelved, Vault, VaultWriter};
 use crate::snapshot::{SnapshotId, SnapshotState, UnixMillis};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -80,6 +83,8 @@ pub struct Settings {
     pub complete_takes: Duration,
     /// How long volumes take for everything.
     pub pace: Pace,
+    /// Keys that cannot be used, by ARN; every other one can.
+    pub keys: BTreeMap<String, KeyState>,
 }
 
 impl Default for Settings {
@@ -90,8 +95,22 @@ impl Default for Settings {
             default_key: "arn:aws:kms:us-east-1:123456789012:key/0badcafe-0000-4000-8000-000000000001".into(),
             complete_takes: Duration::from_millis(50),
             pace: Pace::default(),
+            keys: BTreeMap::new(),
         }
     }
+}
+
+/// Where a key of KMS stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It can be used.
+    Enabled,
+    /// Somebody has disabled it.
+    Disabled,
+    /// It will be deleted.
+    PendingDeletion,
+    /// The caller may not use it.
+    Denied,
 }
 
 /// What a Complete says was written. `None`: it does not say.

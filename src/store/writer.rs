@@ -382,10 +382,10 @@ impl ShelfWriter for StoreWriter {
         times.save(files)
     }
 
-    fn tag(&self, id: &SnapshotId, tags: &Tags) -> Result<(), Fault> {
+    fn retag(&self, id: &SnapshotId, change: &dyn Fn(&mut Tags)) -> Result<(), Fault> {
         let _acting = self.acting();
         let mut record = self.existing(id)?;
-        record.shelved.info.tags.extend(tags.clone());
+        change(&mut record.shelved.info.tags);
         self.save(&record)
     }
 }

@@ -49,6 +49,18 @@ async fn what_is_held_beside_snapshots_is_told_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_volume_lives_as_on_ec2_and_tags_come_and_go() {
+    let (running, session) = endpoint().await;
+    let (ebs, ec2) = (Ebs::new(&session), Ec2::new(&session));
+    let ids = three(&ebs).await;
+    let instances = ec2.instances(&InstanceQuery::default()).await.unwrap();
+    conformance::volumes(&ec2, &ids[0], &instances).await;
+    conformance::tagging(&ec2, &ec2, &ids[0]).await;
+    let counts = running.counts();
+    assert_eq!((counts.of("CreateVolume"), counts.of("DeleteVolume")), (4, 3), "{counts:?}");
+}
+
+#[tokio::test]
 async fn each_region_has_its_own() {
     let (running, session) = endpoint().await;
     let image = conformance::held(&three(&Ebs::new(&session)).await).images.remove(0);
