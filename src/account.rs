@@ -53,10 +53,14 @@ impl Shelves {
         Self::read_only(shelf).written(writer).keeping(Arc::new(MemoryVault::default()))
     }
 
-    /// The same, with what the account holds beside snapshots to be looked at.
-    #[must_use]
-    pub fn showing(self, vault: Arc<dyn Vault>) -> Self {
-        Self { vault, vault_writer: None, ..self }
+    /// Snapshots and everything beside them from one place, only looked at.
+    pub fn shown_from<T: Shelf + Vault + 'static>(place: Arc<T>) -> Self {
+        Self { vault: Arc::clone(&place) as Arc<dyn Vault>, ..Self::read_only(place) }
+    }
+
+    /// Snapshots and everything beside them in one place.
+    pub fn kept_in<T: ShelfWriter + VaultWriter + 'static>(place: Arc<T>) -> Self {
+        Self::writable(Arc::clone(&place) as Arc<dyn ShelfWriter>).keeping(place)
     }
 
     /// The same, with what the account holds beside snapshots kept there.

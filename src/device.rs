@@ -6,6 +6,7 @@
 //! it is. What a target is known to hold is in its [`Sidecar`], and so is that it is half-way between two snapshots:
 //! then it is opened for nothing but finishing that. Calls block on local I/O.
 
+mod attached;
 mod block;
 mod file;
 mod image;
@@ -13,6 +14,7 @@ mod in_place;
 mod sidecar;
 mod unpack;
 
+pub use attached::{BY_ID, attached};
 pub use block::BlockDevice;
 pub use file::ImageFile;
 pub use image::{Image, Part};

@@ -14,10 +14,12 @@ mod check;
 mod collect;
 mod create;
 mod files;
+mod holdings;
 mod layer;
 mod pending;
 mod record;
 mod stack;
+mod vault;
 mod writer;
 
 pub use check::{CheckReport, Damage, Hurt, Part, check};

@@ -6,7 +6,7 @@
 use crate::account::device::contents;
 use crate::account::life::{self, Coming};
 use crate::account::{Account, Encryption, EncryptionError, KeyState, Pace};
-use crate::block::GiB;
+use crate::block::{Geometry, GiB};
 use crate::estate::{Attachment, AttachmentState, Instance, NewVolume, Volume, VolumeKind, VolumeState};
 use crate::fault::Fault;
 use crate::shelf::{Fate, Holdings, Life};
@@ -94,7 +94,7 @@ impl Account {
             let (volume, usable) = self.granted(asked, source.as_ref(), now)?;
             let blocks = source.as_ref().and_then(|info| info.full_size).map_or(0, |size| size.bytes() >> 19);
             let mut contents = contents(self.shelf(), &volume, source.as_ref());
-            vault.make_device(&volume.id, volume.size, &mut *contents)?;
+            vault.make_device(&volume.id, Geometry::ebs(volume.size).size(), &mut *contents)?;
             let life = Life {
                 asked: Some(asked.clone()),
                 made: Some(now),

@@ -4,6 +4,7 @@ use crate::shelf::ShelfWriter as _;
 use crate::shelf::conformance::{self, completed, filled, grant};
 
 mod power;
+mod vault;
 
 /// Where a store lies on a disk in memory.
 fn files_on(disk: &MemoryDisk) -> Files {

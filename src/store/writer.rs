@@ -113,6 +113,7 @@ impl StoreWriter {
                 Err(fault) => return Err(fault),
             }
         }
+        self.tidy_devices()?;
         *self.pending.write().unwrap_or_else(PoisonError::into_inner) = pending;
         if unknown {
             // What a damaged record names cannot be told from garbage.
@@ -128,6 +129,11 @@ impl StoreWriter {
             self.swept(Suspects::all(&self.store)?)?;
         }
         Ok(())
+    }
+
+    /// The store, to read from.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     fn acting(&self) -> MutexGuard<'_, Times> {
