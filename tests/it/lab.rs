@@ -36,7 +36,7 @@ impl Lab {
     pub(crate) async fn with(config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(StoreWriter::open_or_create(dir.path().join("store"), "a test").unwrap());
-        let shelves = Shelves::writable(store.clone());
+        let shelves = Shelves::kept_in(store.clone());
         let endpoint = endpoint::start(config, shelves).await.unwrap();
         let services = services(&endpoint.url());
         Self { dir, store, endpoint, services, recorder: Arc::default() }
@@ -44,7 +44,7 @@ impl Lab {
 
     /// Another endpoint over the same store, and the clients aimed at it.
     pub(crate) async fn beside(&self, config: Config, deadlines: Deadlines) -> (Running, Services) {
-        let running = endpoint::start(config, Shelves::writable(self.store.clone())).await.unwrap();
+        let running = endpoint::start(config, Shelves::kept_in(self.store.clone())).await.unwrap();
         let services = services_within(&running.url(), deadlines);
         (running, services)
     }
