@@ -20,3 +20,4 @@ mod lab;
 mod main_job;
 mod store;
 mod together;
+mod verify;

@@ -1,6 +1,6 @@
 //! Reading the chosen blocks to their verdicts, within budget, resumable.
 
-use crate::block::{BlockIndex, BlockSet, Digest};
+use crate::block::{BlockIndex, BlockSet};
 use crate::cost::{Estimate, RequestPrices, Usd};
 use crate::device::boot_id;
 use crate::fault::{Fault, Kind};
@@ -21,6 +21,7 @@ use crate::pipeline::{Checkpoint, Earlier, Requests, Slot, Which, read};
 use crate::sample::Partition;
 use crate::source::BlockSource;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// Wrong blocks that are read a second time; the others are wrong as well, but nobody knows whether twice.
@@ -264,14 +265,16 @@ impl Work<'_> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let reading = read(engine, source.clone(), all_but(self.sides, &wanted), judge.clone());
-        tokio::select! {
-            read = reading => read.map(drop),
+        let mut reading = pin!(read(engine, source.clone(), all_but(self.sides, &wanted), judge.clone()));
+        let read = tokio::select! {
+            read = &mut reading => read,
             () = self.overspent() => {
                 leash.pull(Budget::Usd);
-                Err(crate::pipeline::interrupted())
+                // It ends by itself, once the batches that have left are judged.
+                reading.await
             }
-        }
+        };
+        read.map(drop)
     }
 
     /// Returns when repeated requests have used up what was kept for others.
@@ -322,21 +325,15 @@ impl Work<'_> {
             Against::Nothing | Against::Snapshot { .. } => Vec::new(),
         };
         let drafted = &(known & &self.sides.present) - &unfetched(findings);
-        let (home, digest): (&BlockSet, Box<dyn Fn(BlockIndex) -> Result<Option<Digest>, Fault>>) =
-            match expected {
-                Expected::Listed(manifest, None) => {
-                    let manifest = manifest.clone();
-                    (
-                        self.sides.baseline.as_ref().map_or(&self.sides.present, |(m, _)| m.present()),
-                        Box::new(move |index| manifest.digest(index)),
-                    )
-                }
-                Expected::Claimed | Expected::Listed(..) | Expected::Drafted(..) => {
-                    let draft = draft.clone();
-                    (&drafted, Box::new(move |index| draft.get(index).map(Some)))
-                }
-            };
-        let known = Known { digest: &digest, expected: home, older: &self.sides.older, again, used: &used };
+        // Whatever was read has its digest in the draft, unless a manifest knows them all.
+        let (home, reference) = match expected {
+            Expected::Listed(manifest, None) => (manifest.present(), expected.clone()),
+            Expected::Claimed | Expected::Listed(..) | Expected::Drafted(..) => {
+                (&drafted, Expected::Drafted(draft.clone(), drafted.clone()))
+            }
+        };
+        let known =
+            Known { reference: &reference, expected: home, older: &self.sides.older, again, used: &used };
         classified(findings, &known)
     }
 
@@ -411,9 +408,11 @@ impl Work<'_> {
             (_, _, Some((_, baseline))) => Some(baseline.clone()),
             (_, Other::Snapshot(..), None) => Some(copy),
             (Truth::Manifest(manifest), _, None) => Some(baseline_of(manifest, &self.sides.subject)),
-            (Truth::Snapshot(_), _, None) => {
-                audited.map(|manifest| baseline_of(manifest, &self.sides.subject))
-            }
+            // An older snapshot of the same volume: an earlier read of what has not changed since.
+            (Truth::Snapshot(_), _, None) => audited.map(|manifest| {
+                let origin = Origin::EarlierRead;
+                Baseline { origin, ..baseline_of(manifest, &self.sides.subject) }
+            }),
         }
     }
 
