@@ -74,6 +74,31 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// As it stands in reports: `not_readable`. Whose limit or which token it was is left out.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::NotReadable => "not_readable",
+            Self::Unrelated => "unrelated",
+            Self::Refused => "refused",
+            Self::Quota => "quota",
+            Self::Denied => "denied",
+            Self::NoCredentials => "no_credentials",
+            Self::ExpiredCredentials => "expired_credentials",
+            Self::Throttled(_) => "throttled",
+            Self::InvalidToken(_) => "invalid_token",
+            Self::Corrupt => "corrupt",
+            Self::Service => "service",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Local => "local",
+            Self::Unsuitable => "unsuitable",
+            Self::Vanished => "vanished",
+            Self::Interrupted => "interrupted",
+            Self::Suspended => "suspended",
+        }
+    }
+
     /// Whether the same request may succeed when sent again, without anything else being done first.
     pub const fn is_retryable(self) -> bool {
         matches!(self, Self::Throttled(_) | Self::Corrupt | Self::Service | Self::Unreachable | Self::Timeout)

@@ -42,6 +42,8 @@ pub enum Event {
         /// How long until the next.
         wait: Duration,
     },
+    /// The service asked to go slower.
+    Throttled,
     /// A block is not what it should be.
     Mismatch(BlockIndex),
     /// Something a person wants to know, in one sentence: a resume, a discarded checkpoint.

@@ -42,6 +42,7 @@ struct State {
     blocks: u64,
     size: ByteSize,
     wrong: u64,
+    throttled: u64,
     since: Instant,
     /// What the last line said: its time, and the size done by then.
     last: (Instant, ByteSize),
@@ -56,6 +57,7 @@ impl State {
             blocks: 0,
             size: ByteSize::ZERO,
             wrong: 0,
+            throttled: 0,
             since: now,
             last: (now, ByteSize::ZERO),
         }
@@ -84,6 +86,9 @@ impl State {
         }
         if self.wrong > 0 {
             parts.push(format!("{} wrong", count(self.wrong)));
+        }
+        if self.throttled > 0 {
+            parts.push(format!("{} throttled", count(self.throttled)));
         }
         parts.join(", ")
     }
@@ -187,6 +192,7 @@ impl Monitor for Progress {
             Event::Retry { reason, attempt, wait } => {
                 tracing::debug!(target: "icecore", attempt, wait = %span(wait), "retry: {}", escaped(&reason));
             }
+            Event::Throttled => self.update(|state| state.throttled += 1),
             Event::Mismatch(_) => self.update(|state| state.wrong += 1),
             Event::Note(note) => tracing::info!(target: NOTE, "{}", escaped(&note)),
         }
@@ -196,6 +202,7 @@ impl Monitor for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::BlockIndex;
 
     const SOME: Duration = Duration::from_secs(8);
 
@@ -242,6 +249,9 @@ mod tests {
         progress.on(Event::Done { blocks: 1, size: ByteSize::from_mib(1) });
         assert!(progress.next_line().starts_with("exporting: 3 of 4 blocks (75 %), 2 MiB"));
         assert!(progress.next_line().contains("nothing moved"));
+        progress.on(Event::Mismatch(BlockIndex::ZERO));
+        progress.on(Event::Throttled);
+        assert!(progress.next_line().ends_with("1 wrong, 1 throttled"));
         progress.on(Event::Stage { verb: "checking", total: Some(7) });
         assert!(progress.next_line().starts_with("checking: 0 of 7 blocks (0 %), 0 B"));
     }

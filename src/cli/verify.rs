@@ -6,9 +6,10 @@ use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access, Opened};
+use crate::cli::output::Output;
 use crate::cli::spelled::words;
 use crate::fault::{Fault, Kind, Place};
-use crate::ops::verify::{self, Exception, Item, Job, Outcome, Planned, Report, State};
+use crate::ops::verify::{self, Exception, Item, Job, Outcome, Planned, Ready, Report, State};
 use crate::snapshot::Tag;
 use clap::Parser;
 use options::{Selection, Typed};
@@ -39,15 +40,20 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     match &args.plan {
-        Some(plan) => job(cx, planned(cx, plan, &args.typed.selection).await?, &args.typed.selection).await,
+        Some(plan) => {
+            let output = cx.output()?;
+            let planned = planned(cx, plan, &args.typed.selection).await?;
+            // The places stay open for as long as anything is read from them.
+            let (planned, _places): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
+            jobs(cx, output, planned, &args.typed.selection).await
+        }
         None if !args.tag.is_empty() => {
-            let output = cx.output::<Job>()?;
+            let output = cx.output()?;
             let place = open::open(cx, Access::Read).await?;
             let model = args.typed.model(cx)?;
             let (tags, latest) = (&args.tag, args.latest_per_volume);
             let planned = verify::tagged(tags, latest, &model, &place.services, &place.engine).await?;
-            drop(output);
-            jobs(cx, planned, Some(place), &args.typed.selection).await
+            jobs(cx, output, planned, &args.typed.selection).await
         }
         None => one(args.typed, cx).await,
     }
@@ -63,31 +69,16 @@ async fn one(typed: Typed, cx: &Context) -> Result<Exit, Complaint> {
     Ok(exit)
 }
 
-async fn job(
-    cx: &Context,
-    planned: Vec<(Planned, Vec<Opened>)>,
-    selection: &Selection,
-) -> Result<Exit, Complaint> {
-    let (planned, places): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
-    let exit = jobs(cx, planned, None, selection).await;
-    drop(places);
-    exit
-}
-
 async fn jobs(
     cx: &Context,
+    output: Output<Job>,
     planned: Vec<Planned>,
-    place: Option<Opened>,
     selection: &Selection,
 ) -> Result<Exit, Complaint> {
-    let output = cx.output()?;
-    let engine = match &place {
-        Some(place) => place.engine.clone(),
-        None => open::resumable_engine(cx)?,
-    };
     let deadline = selection.deadline.map(|span| span.0);
-    let job = verify::run_all(planned, deadline, cx.global().max_usd, &engine).await;
+    let job = verify::run_all(planned, deadline, cx.global().max_usd).await;
     let exits = job.items.iter().map(|item| exit_of_item(item, cx));
+    // A job that found nothing to verify has verified nothing.
     let exit = exits.reduce(Exit::worst).unwrap_or(Exit::Usage);
     output.show(&job)?;
     Ok(exit)
@@ -119,7 +110,8 @@ async fn planned(
                 Ok(resolved) => {
                     let services = resolved.place.as_ref().map(|place| place.services.clone());
                     places.extend(resolved.place.into_iter().chain(resolved.other));
-                    Planned { name: line.to_owned(), options: Ok(resolved.options), services }
+                    let ready = Ready { options: resolved.options, services, engine: resolved.engine };
+                    Planned { name: line.to_owned(), ready: Ok(ready) }
                 }
                 Err(complaint) => unplanned(path, line, number, &complaint.to_string()),
             },
@@ -136,7 +128,7 @@ async fn planned(
 fn unplanned(path: &Path, line: &str, number: usize, why: &str) -> Planned {
     let what = format!("line {number}: {why}");
     let fault = Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
-    Planned { name: line.to_owned(), options: Err(fault), services: None }
+    Planned { name: line.to_owned(), ready: Err(fault) }
 }
 
 fn parsed(line: &str) -> Result<Typed, String> {

@@ -22,7 +22,7 @@ mod report;
 mod sides;
 mod work;
 
-pub use job::{Item, Job, Outcome, Planned, run_all, tagged};
+pub use job::{Item, Job, Outcome, Planned, Ready, run_all, tagged};
 pub use level::Level;
 pub use report::{
     Baseline, Budget, Class, Coverage, Exception, Mismatch, Mode, Origin, Report, State, Subject,

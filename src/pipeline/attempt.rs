@@ -124,6 +124,7 @@ impl Engine {
         let wait = match fault.kind {
             Kind::Throttled(scope) => {
                 self.tally.throttled();
+                self.monitor.on(Event::Throttled);
                 self.gate.throttled(ask.action, ask.snapshot, scope);
                 tries.throttles += 1;
                 if since > patience.throttled {

@@ -2,7 +2,7 @@
 
 use crate::cli::{Here, golden};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "demo",
     "serve",
     "import",
@@ -11,6 +11,8 @@ const COMMANDS: [&str; 11] = [
     "blocks",
     "diff",
     "export",
+    "manifest",
+    "verify",
     "store check",
     "completions",
     "man",

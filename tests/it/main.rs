@@ -21,3 +21,4 @@ mod main_job;
 mod read_verbs;
 mod store;
 mod together;
+mod verify;

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Typed {
     /// The snapshot, or a manifest to hold a target against
-    #[arg(value_name = "SNAPSHOT|MANIFEST", required_unless_present_any = ["tag", "plan"])]
+    #[arg(value_name = "SNAPSHOT|MANIFEST")]
     subject: Option<String>,
 
     /// A restored device, an image file, or another snapshot: snap-..[@region[#profile]]

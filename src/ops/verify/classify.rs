@@ -4,16 +4,16 @@ use crate::block::{BlockIndex, BlockSet, BlockSize, Digest};
 use crate::device::FileSystem;
 use crate::fault::Fault;
 use crate::manifest::Manifest;
-use crate::ops::verify::judge::Finding;
+use crate::ops::verify::judge::{Expected, Finding};
 use crate::ops::verify::{Class, Mismatch};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// What is known besides the findings.
 pub(super) struct Known<'a> {
-    /// What blocks should hash to, for those of `expected`.
-    pub(super) digest: &'a dyn Fn(BlockIndex) -> Result<Option<Digest>, Fault>,
-    /// The blocks whose digest is known.
+    /// What blocks should hash to.
+    pub(super) reference: &'a Expected,
+    /// The blocks of which it tells.
     pub(super) expected: &'a BlockSet,
     pub(super) older: &'a [Arc<Manifest>],
     /// What a second reading found wrong; `None` for a block that was not read again.
@@ -61,7 +61,7 @@ fn homes(findings: &[Finding], known: &Known<'_>) -> Result<HashMap<Digest, Bloc
         return Ok(homes);
     }
     for index in known.expected.iter() {
-        if let Some(digest) = (known.digest)(index)?
+        if let Some(digest) = known.reference.of(index)?.flatten()
             && strays.contains_key(&digest)
         {
             homes.entry(digest).or_insert(index);

@@ -17,9 +17,18 @@ pub struct Planned {
     /// What it is called in the report: a line of a plan, a snapshot's id.
     pub name: String,
     /// What to do; what cannot even be begun says why.
-    pub options: Result<Options, Fault>,
+    pub ready: Result<Ready, Fault>,
+}
+
+/// Everything that one verification takes.
+#[derive(Debug)]
+pub struct Ready {
+    /// What to do.
+    pub options: Options,
     /// Where snapshots are; `None` where only a manifest is held against an image.
     pub services: Option<Services>,
+    /// How they are asked for.
+    pub engine: Engine,
 }
 
 /// What became of one.
@@ -83,26 +92,21 @@ impl Job {
 }
 
 /// Verifies one after the other. The deadline and the budget are those of all together.
-pub async fn run_all(
-    planned: Vec<Planned>,
-    deadline: Option<Duration>,
-    max_usd: Option<Usd>,
-    engine: &Engine,
-) -> Job {
+pub async fn run_all(planned: Vec<Planned>, deadline: Option<Duration>, max_usd: Option<Usd>) -> Job {
     let (start, started) = (Instant::now(), SystemClock.now());
     let mut spent = Usd::ZERO;
     let mut items = Vec::new();
-    for Planned { name, options, services } in planned {
+    for Planned { name, ready } in planned {
         let time_left = deadline.map(|deadline| deadline.saturating_sub(start.elapsed()));
         let usd_left = max_usd.map(|max| Usd::from_nanos(max.nanos().saturating_sub(spent.nanos())));
-        let outcome = match options {
+        let outcome = match ready {
             _ if time_left == Some(Duration::ZERO) => Outcome::Skipped(Budget::Deadline),
             _ if usd_left == Some(Usd::ZERO) && max_usd != Some(Usd::ZERO) => Outcome::Skipped(Budget::Usd),
             Err(fault) => Outcome::Failed(Exception::from(&fault)),
-            Ok(options) => {
+            Ok(Ready { options, services, engine }) => {
                 let own = [options.deadline, time_left].into_iter().flatten().min();
                 let options = Options { deadline: own, max_usd: usd_left.or(options.max_usd), ..options };
-                match run(&options, services.as_ref(), engine).await {
+                match run(&options, services.as_ref(), &engine).await {
                     Ok(report) => Outcome::Done(report),
                     Err(fault) => Outcome::Failed(Exception::from(&fault)),
                 }
@@ -133,12 +137,15 @@ pub async fn tagged(
     }
     let planned = chosen.into_iter().map(|info| Planned {
         name: info.id.to_string(),
-        options: readable(&info).map(|()| Options {
-            what: What::Snapshot(info.id.clone()),
-            cycle_of: info.volume_id.as_ref().filter(|id| id.is_real()).map(ToString::to_string),
-            ..model.clone()
+        ready: readable(&info).map(|()| Ready {
+            options: Options {
+                what: What::Snapshot(info.id.clone()),
+                cycle_of: info.volume_id.as_ref().filter(|id| id.is_real()).map(ToString::to_string),
+                ..model.clone()
+            },
+            services: Some(services.clone()),
+            engine: engine.clone(),
         }),
-        services: Some(services.clone()),
     });
     Ok(planned.collect())
 }

@@ -27,7 +27,7 @@ pub(super) enum Expected {
 
 impl Expected {
     /// Whether there is something that this block should be. The digest is `None` where no block should be.
-    fn of(&self, index: BlockIndex) -> Result<Option<Option<Digest>>, Fault> {
+    pub(super) fn of(&self, index: BlockIndex) -> Result<Option<Option<Digest>>, Fault> {
         Ok(match self {
             Self::Claimed => None,
             Self::Listed(_, Some(only)) if !only.contains(index) => None,

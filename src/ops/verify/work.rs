@@ -1,6 +1,6 @@
 //! Reading the chosen blocks to their verdicts, within budget, resumable.
 
-use crate::block::{BlockIndex, BlockSet, Digest};
+use crate::block::{BlockIndex, BlockSet};
 use crate::cost::{Estimate, RequestPrices, Usd};
 use crate::fault::{Fault, Kind};
 use crate::manifest::{Draft, Merkle, Roots};
@@ -20,13 +20,11 @@ use crate::pipeline::{Checkpoint, Earlier, Requests, Slot, Which, read};
 use crate::sample::Partition;
 use crate::source::BlockSource;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// Wrong blocks that are read a second time; the others are wrong as well, but nobody knows whether twice.
 const READ_AGAIN: usize = 1024;
-
-/// The digest that a block ought to have, where it ought to be there.
-type DigestOf = Box<dyn Fn(BlockIndex) -> Result<Option<Digest>, Fault>>;
 
 /// A verification about to be done.
 pub(super) struct Work<'a> {
@@ -268,14 +266,16 @@ impl Work<'_> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let reading = read(engine, source.clone(), all_but(self.sides, &wanted), judge.clone());
-        tokio::select! {
-            read = reading => read.map(drop),
+        let mut reading = pin!(read(engine, source.clone(), all_but(self.sides, &wanted), judge.clone()));
+        let read = tokio::select! {
+            read = &mut reading => read,
             () = self.overspent() => {
                 leash.pull(Budget::Usd);
-                Err(crate::pipeline::interrupted())
+                // It ends by itself, once the batches that have left are judged.
+                reading.await
             }
-        }
+        };
+        read.map(drop)
     }
 
     /// Returns when repeated requests have used up what was kept for others.
@@ -326,20 +326,15 @@ impl Work<'_> {
             Against::Nothing | Against::Snapshot { .. } => Vec::new(),
         };
         let drafted = &(known & &self.sides.present) - &unfetched(findings);
-        let (home, digest): (&BlockSet, DigestOf) = match expected {
-            Expected::Listed(manifest, None) => {
-                let manifest = manifest.clone();
-                (
-                    self.sides.baseline.as_ref().map_or(&self.sides.present, |(m, _)| m.present()),
-                    Box::new(move |index| manifest.digest(index)),
-                )
-            }
+        // Whatever was read has its digest in the draft, unless a manifest knows them all.
+        let (home, reference) = match expected {
+            Expected::Listed(manifest, None) => (manifest.present(), expected.clone()),
             Expected::Claimed | Expected::Listed(..) | Expected::Drafted(..) => {
-                let draft = draft.clone();
-                (&drafted, Box::new(move |index| draft.get(index).map(Some)))
+                (&drafted, Expected::Drafted(draft.clone(), drafted.clone()))
             }
         };
-        let known = Known { digest: &digest, expected: home, older: &self.sides.older, again, used: &used };
+        let known =
+            Known { reference: &reference, expected: home, older: &self.sides.older, again, used: &used };
         classified(findings, &known)
     }
 
@@ -414,9 +409,11 @@ impl Work<'_> {
             (_, _, Some((_, baseline))) => Some(baseline.clone()),
             (_, Other::Snapshot(..), None) => Some(copy),
             (Truth::Manifest(manifest), _, None) => Some(baseline_of(manifest, &self.sides.subject)),
-            (Truth::Snapshot(_), _, None) => {
-                audited.map(|manifest| baseline_of(manifest, &self.sides.subject))
-            }
+            // An older snapshot of the same volume: an earlier read of what has not changed since.
+            (Truth::Snapshot(_), _, None) => audited.map(|manifest| {
+                let origin = Origin::EarlierRead;
+                Baseline { origin, ..baseline_of(manifest, &self.sides.subject) }
+            }),
         }
     }
 

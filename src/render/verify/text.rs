@@ -17,7 +17,11 @@ pub(super) fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", escaped(&verdict(report)))?;
     let mut facts: Vec<(&str, String)> = Vec::new();
     let level = report.level;
-    push(&mut facts, "level", &format!("{level} {}. {}", level.as_str(), level.shows()));
+    let claim = match report.state() {
+        State::Pass => level.shows().to_owned(),
+        _ => format!("Not shown here; a pass says: {}", level.shows()),
+    };
+    push(&mut facts, "level", &format!("{level} {}. {claim}", level.as_str()));
     let disclaimers = report.disclaimers();
     push(&mut facts, "not shown", &disclaimers.join(" "));
     facts.push(("checked", checked(report)));
@@ -30,7 +34,7 @@ pub(super) fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     facts.extend(target(report));
     if !report.mismatches.is_empty() {
-        facts.push(("wrong", wrong(report)));
+        push(&mut facts, "wrong", &wrong(report));
     }
     for exception in &report.exceptions {
         push(&mut facts, "trouble", &escaped(&exception.what));

@@ -2,7 +2,7 @@
 
 use crate::block::{BlockSet, BlockSize};
 use crate::device::FileSystem;
-use crate::ops::verify::{Class, Exception, Mismatch, Report};
+use crate::ops::verify::{Class, Exception, Mismatch, Report, State};
 use crate::render::numbers::rfc3339;
 use crate::render::ranges::Pairs;
 use serde::{Serialize, Serializer};
@@ -36,7 +36,8 @@ pub(super) struct View<'a> {
     target: Option<TargetView<'a>>,
     baseline: Option<BaselineView<'a>>,
     cost: Cost,
-    claims: &'a str,
+    /// What was shown; null unless it was a pass.
+    claims: Option<&'a str>,
     disclaimers: Vec<String>,
 }
 
@@ -109,7 +110,7 @@ struct BaselineView<'a> {
 
 #[derive(Serialize)]
 struct ExceptionView<'a> {
-    kind: String,
+    kind: &'static str,
     what: &'a str,
 }
 
@@ -203,14 +204,14 @@ impl<'a> View<'a> {
             target: target(report),
             baseline: baseline(report),
             cost: Cost { usd: money(report.usd), usd_estimated: money(report.usd_estimated) },
-            claims: report.level.shows(),
+            claims: (report.state() == State::Pass).then(|| report.level.shows()),
             disclaimers: report.disclaimers(),
         }
     }
 }
 
 fn exception(exception: &Exception) -> ExceptionView<'_> {
-    ExceptionView { kind: format!("{:?}", exception.kind), what: &exception.what }
+    ExceptionView { kind: exception.kind.as_str(), what: &exception.what }
 }
 
 fn plan(report: &Report) -> Plan<'_> {

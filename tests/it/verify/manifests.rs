@@ -1,0 +1,154 @@
+//! Manifests: the same bytes however they came about.
+
+use super::*;
+use icecore::fault::Kind;
+use icecore::manifest::Manifest;
+use icecore::monitor::{Event, Monitor};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+fn bytes(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_of_manifests_is_the_same_as_a_fresh_one() {
+    let world = World::new();
+    let mut numbers = Numbers(5);
+    let mut id = world.snapshot(None, &[(0, 1), (77, 1), (2047, 1)]);
+    let (mut base, _) = world.manifest_of(&id, None, "0").await;
+    for generation in 1..=100 {
+        let changed: Vec<_> = (0..1 + numbers.below(8))
+            .map(|_| (numbers.index(), if numbers.below(6) == 0 { 0 } else { generation }))
+            .collect();
+        id = world.snapshot(Some(&id), &changed);
+        let (next, report) = world.manifest_of(&id, Some(&base), &generation.to_string()).await;
+        assert!(report.blocks_read <= changed.len() as u64, "only what changed is read");
+        assert_eq!(report.blocks_from_base + report.blocks_read, report.blocks);
+        if generation % 20 == 0 {
+            let (fresh, _) = world.manifest_of(&id, None, "fresh").await;
+            assert!(bytes(&fresh) == bytes(&next), "generation {generation}");
+        }
+        base = next;
+    }
+    let manifest = Manifest::open(&base).unwrap();
+    assert!(manifest.present().len() > 300, "{}", manifest.present().len());
+    assert_eq!(std::fs::metadata(&base).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_has_the_same_content_has_the_same_content_root() {
+    let world = World::new();
+    let blocks = [(0, 1), (5, 0), (9, 2), (2047, 3)];
+    let id = world.snapshot(None, &blocks);
+    let copy = world.snapshot(None, &[(0, 1), (9, 2), (2047, 3)]);
+    let image = world.image("image", &blocks);
+    let (_, of_snapshot) = world.manifest_of(&id, None, "a").await;
+    let (_, of_copy) = world.manifest_of(&copy, None, "b").await;
+    let output = world.path("c");
+    let options = manifest::Options { base: None, output, force: false };
+    let of_image = manifest::of_image(&image, &options, &world.engine()).await.unwrap();
+    assert_eq!(of_snapshot.roots.content, of_copy.roots.content);
+    assert_eq!(of_snapshot.roots.content, of_image.roots.content);
+    assert_ne!(of_snapshot.roots.map, of_copy.roots.map, "block 5 is there as zeros, or not there");
+    assert_eq!((of_snapshot.blocks, of_copy.blocks, of_image.blocks), (4, 3, 3));
+    let left: Vec<_> =
+        std::fs::read_dir(world.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("icecore")), "{left:?}");
+}
+
+/// Asks to stop after so many blocks.
+#[derive(Debug)]
+struct StopAfter {
+    left: AtomicU64,
+    stop: Stop,
+}
+
+impl Monitor for StopAfter {
+    fn on(&self, event: Event) {
+        let Event::Done { blocks, .. } = event else { return };
+        let left = self.left.load(Ordering::SeqCst).saturating_sub(blocks);
+        self.left.store(left, Ordering::SeqCst);
+        if left == 0 {
+            self.stop.request();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_manifest_has_the_same_bytes_in_the_end() {
+    let world = World::new();
+    let blocks: Vec<_> = (0..400).map(|n| (n * 5, 1 + u64::from(n % 3))).collect();
+    let id = world.snapshot(None, &blocks);
+    let (whole, _) = world.manifest_of(&id, None, "whole").await;
+    let mut numbers = Numbers(3);
+    for round in 0..count(4) {
+        let output = world.path(&format!("m{round}"));
+        let mut interrupted = 0;
+        loop {
+            let stop = Stop::new();
+            let left = AtomicU64::new(1 + numbers.below(150));
+            let monitor = Arc::new(StopAfter { left, stop: stop.clone() });
+            let settings = Settings { concurrency: Some(3), ..Settings::open(world.path("state")) };
+            let engine = Engine::new(settings, monitor, stop);
+            let options = manifest::Options { base: None, output: output.clone(), force: false };
+            match manifest::of_snapshot(&id, &options, &world.services, &engine).await {
+                Ok(_) => break,
+                Err(fault) => assert!(matches!(fault.kind, Kind::Suspended | Kind::Interrupted), "{fault}"),
+            }
+            assert!(!output.exists(), "nothing half-done under the final name");
+            interrupted += 1;
+            if interrupted == 3 {
+                let engine = world.engine();
+                let report = manifest::of_snapshot(&id, &options, &world.services, &engine).await.unwrap();
+                assert!(report.blocks_resumed > 0);
+                break;
+            }
+        }
+        assert!(bytes(&output) == bytes(&whole), "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_that_does_not_lead_to_the_snapshot_is_of_no_use() {
+    let world = World::new();
+    let id = world.snapshot(None, &[(0, 1), (9, 1)]);
+    let stranger = world.snapshot(None, &[(0, 2), (10, 1)]);
+    let (base, _) = world.manifest_of(&stranger, None, "stranger").await;
+    let (fresh, _) = world.manifest_of(&id, None, "fresh").await;
+    let (upon, report) = world.manifest_of(&id, Some(&base), "upon").await;
+    assert!(bytes(&fresh) == bytes(&upon));
+    assert_eq!((report.base, report.blocks_read), (None, 2), "not of one lineage: all is read");
+
+    let image = world.image("image", &[(0, 1)]);
+    let output = world.path("of-image");
+    let options = manifest::Options { base: None, output: output.clone(), force: false };
+    let _ = manifest::of_image(&image, &options, &world.engine()).await.unwrap();
+    let options = manifest::Options { base: Some(output), output: world.path("x"), force: false };
+    let fault = manifest::of_snapshot(&id, &options, &world.services, &world.engine()).await.unwrap_err();
+    assert_eq!(fault.kind, Kind::Unsuitable);
+    let taken = manifest::Options { base: None, output: fresh.clone(), force: false };
+    let fault = manifest::of_snapshot(&id, &taken, &world.services, &world.engine()).await.unwrap_err();
+    assert!(fault.to_string().ends_with("the file exists already"), "{fault}");
+}
+
+/// What format 1 says of one volume, for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn format_1_reads_and_writes_as_it_was_frozen() {
+    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/manifests/v1.manifest");
+    let world = World::new();
+    let id = world.snapshot(None, &[(0, 1), (1, 2), (7, 0), (2047, 3)]);
+    let (written, _) = world.manifest_of(&id, None, "now").await;
+    #[expect(clippy::disallowed_methods, reason = "how golden files are refreshed")]
+    if std::env::var_os("ICECORE_BLESS").is_some() && !frozen.exists() {
+        std::fs::create_dir_all(frozen.parent().unwrap()).unwrap();
+        std::fs::copy(&written, &frozen).unwrap();
+    }
+    assert!(bytes(&frozen) == bytes(&written));
+    let manifest = Manifest::open(&frozen).unwrap();
+    assert_eq!(manifest.about().snapshot_id.as_ref(), Some(&id));
+    for (index, version) in [(0, 1), (1, 2), (7, 0), (2047, 3)] {
+        assert_eq!(manifest.digest(at(index)).unwrap(), Some(digest(index, version)));
+    }
+    assert_eq!(manifest.digest(at(2)).unwrap(), None);
+}
