@@ -26,7 +26,7 @@ pub(crate) enum Volume {
     Huge = 0,
     /// 2 TiB, every block written.
     Large = 1,
-    /// 1 TiB, every fourth block written.
+    /// 1 TiB, every 64th block written: 16 GiB.
     Sparse = 2,
     /// 4 GiB, every block written.
     Image = 3,
@@ -48,7 +48,7 @@ fn shelf() -> SyntheticShelf {
     SyntheticShelf::new(vec![
         (recipe(1, 65_536, 1, 4), 2),
         (recipe(2, 2_048, 1, 4), 1),
-        (recipe(3, 1_024, 4, 4), 1),
+        (recipe(3, 1_024, 64, 4), 1),
         (recipe(4, 4, 1, 4), 1),
     ])
 }
