@@ -9,13 +9,17 @@
 //! lags. What is kept in memory alone is the time of the last write, which a restart counts anew.
 
 mod encryption;
+mod holdings;
+mod life;
 #[cfg(test)]
 mod tests;
 
 pub use encryption::{Encryption, EncryptionError};
+pub use life::Pace;
 
 use crate::fault::{Fault, Kind, Place};
-use crate::shelf::{Shelf, ShelfWriter, Shelved};
+use crate::shelf::memory::MemoryVault;
+use crate::shelf::{Shelf, ShelfWriter, Shelved, Vault, VaultWriter};
 use crate::snapshot::{SnapshotId, SnapshotState, UnixMillis};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -30,17 +34,36 @@ const DEFAULT_TIMEOUT_MINUTES: u32 = 60;
 pub struct Shelves {
     shelf: Arc<dyn Shelf>,
     writer: Option<Arc<dyn ShelfWriter>>,
+    vault: Arc<dyn Vault>,
+    vault_writer: Option<Arc<dyn VaultWriter>>,
 }
 
 impl Shelves {
     /// A collection that is only looked at: every write is answered with a denial.
     pub fn read_only(shelf: Arc<dyn Shelf>) -> Self {
-        Self { shelf, writer: None }
+        Self { shelf, writer: None, vault: Arc::new(MemoryVault::default()), vault_writer: None }
     }
 
-    /// A collection that snapshots are added to.
+    /// A collection that snapshots are added to. What the account holds beside them goes with the process.
     pub fn writable(writer: Arc<dyn ShelfWriter>) -> Self {
-        Self { shelf: Arc::clone(&writer) as Arc<dyn Shelf>, writer: Some(writer) }
+        let shelf = Arc::clone(&writer) as Arc<dyn Shelf>;
+        Self::read_only(shelf).written(writer).keeping(Arc::new(MemoryVault::default()))
+    }
+
+    /// The same, with what the account holds beside snapshots to be looked at.
+    #[must_use]
+    pub fn showing(self, vault: Arc<dyn Vault>) -> Self {
+        Self { vault, vault_writer: None, ..self }
+    }
+
+    /// The same, with what the account holds beside snapshots kept there.
+    #[must_use]
+    pub fn keeping(self, vault: Arc<dyn VaultWriter>) -> Self {
+        Self { vault: Arc::clone(&vault) as Arc<dyn Vault>, vault_writer: Some(vault), ..self }
+    }
+
+    fn written(self, writer: Arc<dyn ShelfWriter>) -> Self {
+        Self { writer: Some(writer), ..self }
     }
 }
 
@@ -55,6 +78,8 @@ pub struct Settings {
     pub default_key: String,
     /// How long after its answer a Complete shows: AWS took one to three seconds when recorded, here it is brief.
     pub complete_takes: Duration,
+    /// How long volumes take for everything.
+    pub pace: Pace,
 }
 
 impl Default for Settings {
@@ -64,6 +89,7 @@ impl Default for Settings {
             encrypts_by_default: false,
             default_key: "arn:aws:kms:us-east-1:123456789012:key/0badcafe-0000-4000-8000-000000000001".into(),
             complete_takes: Duration::from_millis(50),
+            pace: Pace::default(),
         }
     }
 }
@@ -95,12 +121,21 @@ pub struct Account {
     /// Which snapshot a client token started; read from the shelf when first asked for. The lock is held across
     /// a start: of two with one token, the second finds the first.
     tokens: Mutex<Option<HashMap<String, SnapshotId>>>,
+    /// What is held beside snapshots is changed by one at a time.
+    edits: Mutex<()>,
 }
 
 impl Account {
     /// An account that opens at this time.
     pub fn new(settings: Settings, shelves: Shelves, now: UnixMillis) -> Self {
-        Self { settings, shelves, opened: now, memory: Mutex::default(), tokens: Mutex::new(None) }
+        Self {
+            settings,
+            shelves,
+            opened: now,
+            memory: Mutex::default(),
+            tokens: Mutex::new(None),
+            edits: Mutex::default(),
+        }
     }
 
     /// Its standing facts.

@@ -5,6 +5,7 @@
 //! No I/O, no async.
 
 mod batch;
+mod buffers;
 mod content;
 mod digest;
 mod geometry;
@@ -13,6 +14,7 @@ mod range;
 mod set;
 mod size;
 
+pub use buffers::{ALIGNMENT, Buffer, Buffers};
 pub use content::is_zero;
 pub use digest::{Digest, DigestError, LinearDigest};
 pub use geometry::{BlockSize, BlockSizeError, Geometry, GiB, VolumeSizeError};

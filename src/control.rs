@@ -1,9 +1,26 @@
 //! What is asked of the account around the blocks: small traits, so that a plan takes only what it uses.
 //!
+//! All of them answer for what is our own in one Region, and never for what others share or publish. An answer with
+//! nothing in it means that there is nothing; who may not ask gets a [`Fault`], which [`known`] turns into a
+//! [`Known::Unknown`] where work goes on without the answer. Views are eventually consistent.
+//!
 //! [`conformance`] holds the checks that every implementation passes; [`memory`] is the reference.
 
 pub mod conformance;
+mod holds;
+mod images;
+mod instances;
+mod known;
 pub mod memory;
+mod tagging;
+mod volumes;
+
+pub use holds::{Bin, FastRestores, Holds, Locks, Sharing, Tiers};
+pub use images::{ImageQuery, Images};
+pub use instances::{InstanceQuery, Instances};
+pub use known::{Known, known};
+pub use tagging::Tagging;
+pub use volumes::{VolumeQuery, Volumes};
 
 use crate::fault::Fault;
 use crate::snapshot::{SnapshotId, SnapshotInfo, SnapshotState, Tag, Tags, VolumeId};

@@ -2,29 +2,44 @@
 //!
 //! [`Image`] is read, block by block, with positioned reads (never mapped: a truncated mapping is a signal, not an
 //! error); holes are found without being read. [`ImageFile`] is written, sparse, and gets its final name only when
-//! it is whole. [`BlockDevice`] is overwritten, and refused while anybody uses it. [`System`] tells which volume a device
-//! is and whether it is mounted, [`file_systems`] what its superblocks say. Calls block on local I/O.
+//! it is whole. [`BlockDevice`] is overwritten, and refused while anybody uses it. [`InPlace`] is either, changed where
+//! it is. What a target is known to hold is in its [`Sidecar`], and so is that it is half-way between two snapshots:
+//! then it is opened for nothing but finishing that. [`System`] tells which volume a device is and whether it is
+//! mounted, [`file_systems`] what its superblocks say. Calls block on local I/O.
 
 mod block;
-mod buffer;
 mod file;
 mod filesystem;
 mod image;
+mod in_place;
+mod sidecar;
 mod system;
 mod unpack;
 
 pub use block::BlockDevice;
-pub use buffer::Buffer;
 pub use file::ImageFile;
 pub use filesystem::{FileSystem, FileSystemKind, ReadAt, file_systems};
 pub use image::{Held, Image, Part};
+pub use in_place::InPlace;
+pub use sidecar::{Holding, Sidecar};
 pub use system::System;
 pub use unpack::unpack;
 
+use crate::fault::{Fault, Kind};
+use rustix::io::Errno;
+use std::io;
 use std::path::Path;
 
-/// Names the time since this machine was started: what was written and not made durable is there until its end.
-/// `None` where the system does not tell.
-pub fn boot_id() -> Option<String> {
-    std::fs::read_to_string(Path::new("/proc/sys/kernel/random/boot_id")).ok().map(|id| id.trim().to_owned())
+/// A file or device that failed while it was worked on. A device that is there no more has vanished, and so
+/// has the part of a file that was cut off.
+fn broken(path: &Path, doing: &str, error: io::Error) -> Fault {
+    let gone = [Errno::NODEV, Errno::NXIO, Errno::NOMEDIUM].map(|gone| Some(gone.raw_os_error()));
+    let is_gone = gone.contains(&error.raw_os_error())
+        || error.kind() == io::ErrorKind::UnexpectedEof
+        || !path.exists();
+    let fault = Fault::local(path, doing, error);
+    match is_gone {
+        true => fault.as_kind(Kind::Vanished).hint("attach it again and give the same command"),
+        false => fault.or_hint("mend that and give the same command: it goes on where it stopped"),
+    }
 }

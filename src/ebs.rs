@@ -9,6 +9,7 @@ mod read;
 mod write;
 
 use crate::aws::{Session, classify};
+use crate::block::Buffers;
 use crate::fault::{Fault, Place};
 use crate::snapshot::SnapshotId;
 use crate::source::{BlockService, BlockSource, ChangeFeed, Cursor};
@@ -31,12 +32,18 @@ pub struct Ebs {
     client: Client,
     session: Session,
     page: i32,
+    buffers: Buffers,
 }
 
 impl Ebs {
     /// With the session's Region, credentials and connections.
     pub fn new(session: &Session) -> Self {
-        Self { client: Client::new(session.config()), session: session.clone(), page: PAGE }
+        Self {
+            client: Client::new(session.config()),
+            session: session.clone(),
+            page: PAGE,
+            buffers: Buffers::default(),
+        }
     }
 
     /// Asks for smaller pages, of 100 to 10,000 entries.

@@ -1,30 +1,33 @@
-//! The part of EC2's control plane that snapshots need: describe, tag, delete.
+//! The part of EC2's control plane that snapshots need: themselves, what holds them, and the volumes made of them.
 //!
-//! [`Ec2`] is [`Snapshots`] through AWS's own client; what comes back passes `convert`, once. Requests ask for our
-//! own snapshots only and for pages of a fixed size: EC2 grants such requests five times the rate of unbounded ones,
-//! and without an owner it would answer with every public snapshot of the Region (EC2 API reference,
-//! DescribeSnapshots; EC2 developer guide, "ec2-api-throttling").
+//! [`Ec2`] is all the traits of [`crate::control`] through AWS's own client, a file each; what comes back passes
+//! `convert`, once. Requests ask for what is our own and for pages of a fixed size: EC2 grants such requests five
+//! times the rate of unbounded ones, and without an owner it would answer with every public snapshot and image of the
+//! Region (EC2 API reference, DescribeSnapshots; EC2 developer guide, "ec2-api-throttling").
 
 mod convert;
+mod holds;
+mod images;
+mod instances;
+mod snapshots;
+mod tagging;
+mod volumes;
 
 use crate::aws::{Session, classify};
-use crate::control::{SnapshotQuery, Snapshots};
 use crate::fault::{Fault, Kind, Place};
-use crate::snapshot::{SnapshotId, SnapshotInfo, Tags};
+use crate::snapshot::Tag as OurTag;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ec2::operation::describe_snapshots::builders::DescribeSnapshotsFluentBuilder;
-use aws_sdk_ec2::types::{Filter, Snapshot, Tag};
+use aws_sdk_ec2::types::Filter;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use futures_util::future::{BoxFuture, FutureExt};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 
-/// Snapshots per page, the most EC2 gives.
+/// Results per page, the most EC2 gives of nearly everything.
 const PAGE: i32 = 1000;
 
-/// Snapshots named in one request, and values of one filter: EC2's limit for filters, and for names well below
+/// Things named in one request, and values of one filter: EC2's limit for filters, and for names well below
 /// its thousand, so that a request stays a few kilobytes.
 const NAMES: usize = 200;
 
@@ -41,56 +44,7 @@ impl Ec2 {
         Self { client: Client::new(session.config()), session: session.clone() }
     }
 
-    /// Every snapshot that matches the filters, page by page.
-    async fn walk(&self, filters: Vec<Filter>) -> Result<Vec<Snapshot>, Fault> {
-        let (mut found, mut token) = (Vec::new(), None);
-        loop {
-            let request = self
-                .own()
-                .set_filters(Some(filters.clone()).filter(|filters| !filters.is_empty()))
-                .max_results(PAGE)
-                .set_next_token(token.clone());
-            let reply = self.answered(&Place::Service, request.send()).await?;
-            found.extend(reply.snapshots.unwrap_or_default());
-            let next = reply.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(found);
-            }
-            if next == token {
-                let what = "the list of snapshots does not advance: the same page token came back";
-                return Err(Fault::new(Kind::Corrupt, Place::Service, what));
-            }
-            token = next;
-        }
-    }
-
-    /// The snapshots named, all of them: one that is not ours, or is nobody's, is `NotFound`.
-    async fn named(&self, ids: &[SnapshotId]) -> Result<Vec<Snapshot>, Fault> {
-        let mut found = Vec::new();
-        for ids in ids.chunks(NAMES) {
-            let at = match ids {
-                [id] => Place::Snapshot(id.clone()),
-                _ => Place::Service,
-            };
-            let names = ids.iter().map(ToString::to_string).collect();
-            let request = self.own().set_snapshot_ids(Some(names));
-            found.extend(self.answered(&at, request.send()).await?.snapshots.unwrap_or_default());
-        }
-        let told: BTreeSet<_> = found.iter().filter_map(Snapshot::snapshot_id).collect();
-        match ids.iter().find(|id| !told.contains(id.as_str())) {
-            // Those we may not see are left out of the answer without a word.
-            Some(id) => {
-                let what = "the account has no such snapshot in this Region";
-                Err(Fault::new(Kind::NotFound, Place::Snapshot(id.clone()), what))
-            }
-            None => Ok(found),
-        }
-    }
-
-    fn own(&self) -> DescribeSnapshotsFluentBuilder {
-        self.client.describe_snapshots().owner_ids("self")
-    }
-
+    /// The answer to one request, within the session's deadline.
     async fn answered<T, E>(
         &self,
         at: &Place,
@@ -110,66 +64,61 @@ impl fmt::Debug for Ec2 {
     }
 }
 
-impl Snapshots for Ec2 {
-    /// A snapshot that this program cannot describe (a copy that has only begun has no size yet) is left out with
-    /// a warning in the log; named, it is `NotReadable`.
-    fn describe<'a>(&'a self, query: &'a SnapshotQuery) -> BoxFuture<'a, Result<Vec<SnapshotInfo>, Fault>> {
-        async move {
-            let named = !query.ids.is_empty();
-            let found = if named { self.named(&query.ids).await? } else { self.walk(filters(query)).await? };
-            let mut infos = Vec::with_capacity(found.len());
-            for snapshot in found {
-                match convert::info(snapshot) {
-                    // Filters take wildcards and are cut to EC2's limits: the query itself has the last word.
-                    Ok(info) if query.admits(&info) => infos.push(info),
-                    Ok(_) => {}
-                    Err(fault) if named => return Err(fault),
-                    Err(fault) => tracing::warn!("left out: {fault}"),
-                }
-            }
-            infos.sort_by(|a, b| (a.start_time, &a.id).cmp(&(b.start_time, &b.id)));
-            infos.dedup_by(|a, b| a.id == b.id);
-            Ok(infos)
+/// Everything on all pages, whose tokens `ask` is called with.
+async fn walked<T, F>(mut ask: impl FnMut(Option<String>) -> F) -> Result<Vec<T>, Fault>
+where
+    F: Future<Output = Result<(Option<Vec<T>>, Option<String>), Fault>>,
+{
+    let (mut found, mut token) = (Vec::new(), None);
+    loop {
+        let (items, next) = ask(token.clone()).await?;
+        found.extend(items.unwrap_or_default());
+        let next = next.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(found);
         }
-        .boxed()
-    }
-
-    fn delete<'a>(&'a self, id: &'a SnapshotId) -> BoxFuture<'a, Result<(), Fault>> {
-        async move {
-            let request = self.client.delete_snapshot().snapshot_id(id.as_str());
-            self.answered(&Place::Snapshot(id.clone()), request.send()).await.map(|_| ())
+        if next == token {
+            let what = "the list does not advance: the same page token came back";
+            return Err(Fault::new(Kind::Corrupt, Place::Service, what));
         }
-        .boxed()
-    }
-
-    fn tag<'a>(&'a self, id: &'a SnapshotId, tags: &'a Tags) -> BoxFuture<'a, Result<(), Fault>> {
-        async move {
-            // EC2 refuses a request without tags; there is nothing to do then.
-            if tags.is_empty() {
-                return Ok(());
-            }
-            let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-            let request = self.client.create_tags().resources(id.as_str()).set_tags(Some(tags.collect()));
-            self.answered(&Place::Snapshot(id.clone()), request.send()).await.map(|_| ())
-        }
-        .boxed()
+        token = next;
     }
 }
 
-/// The query as far as EC2 can filter; never less than it admits.
-fn filters(query: &SnapshotQuery) -> Vec<Filter> {
-    let mut filters = Vec::new();
-    if (1..=NAMES).contains(&query.volumes.len()) {
-        let volumes = query.volumes.iter().map(ToString::to_string).collect();
-        filters.push(Filter::builder().name("volume-id").set_values(Some(volumes)).build());
+/// Says which of the names the answer left out: EC2 passes over what we may not see without a word.
+fn all_told<'a, I: fmt::Display>(
+    asked: &[I],
+    told: impl Iterator<Item = Option<&'a str>>,
+    at: impl Fn(&I) -> Place,
+) -> Result<(), Fault> {
+    let told: BTreeSet<_> = told.flatten().collect();
+    match asked.iter().find(|id| !told.contains(id.to_string().as_str())) {
+        None => Ok(()),
+        Some(id) => {
+            let what = match at(id) {
+                Place::Snapshot(_) => "the account has no such snapshot in this Region".to_owned(),
+                Place::Volume(_) => "the account has no such volume in this Region".to_owned(),
+                _ => format!("the account has no {id} in this Region"),
+            };
+            Err(Fault::new(Kind::NotFound, at(id), what))
+        }
     }
-    for tag in &query.tags {
-        filters.push(Filter::builder().name(format!("tag:{}", tag.key)).values(literal(&tag.value)).build());
-    }
-    if let Some(state) = query.state {
-        filters.push(Filter::builder().name("status").values(state.as_str()).build());
-    }
-    filters
+}
+
+/// A filter with any of these values.
+fn filter<T: ToString>(name: impl Into<String>, values: impl IntoIterator<Item = T>) -> Filter {
+    let values = values.into_iter().map(|value| literal(&value.to_string())).collect();
+    Filter::builder().name(name).set_values(Some(values)).build()
+}
+
+/// Filters that every one of these tags passes.
+fn tagged(tags: &[OurTag]) -> impl Iterator<Item = Filter> {
+    tags.iter().map(|tag| filter(format!("tag:{}", tag.key), [&tag.value]))
+}
+
+/// EC2 takes no empty list of filters or names.
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    Some(list).filter(|list| !list.is_empty())
 }
 
 /// A filter's value without wildcards: EC2 takes `*` and `?` for any characters unless a backslash is before them.

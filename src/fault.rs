@@ -4,7 +4,7 @@
 //! people. Foreign errors become faults where they come in, once; nobody above looks at status codes.
 
 use crate::block::BlockIndex;
-use crate::snapshot::SnapshotId;
+use crate::snapshot::{SnapshotId, VolumeId};
 use std::error::Error;
 use std::fmt;
 use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
@@ -116,6 +116,8 @@ pub enum Place {
     Pair(SnapshotId, SnapshotId),
     /// A block of a snapshot.
     Block(SnapshotId, BlockIndex),
+    /// A volume.
+    Volume(VolumeId),
     /// A file or device.
     File(PathBuf),
     /// An address of this machine that something listens on, or should: `127.0.0.1:5931`.
@@ -129,6 +131,7 @@ impl fmt::Display for Place {
             Self::Snapshot(id) => id.fmt(f),
             Self::Pair(first, second) => write!(f, "{first} and {second}"),
             Self::Block(id, index) => write!(f, "block {index} of {id}"),
+            Self::Volume(id) => id.fmt(f),
             Self::File(path) => path.display().fmt(f),
             Self::Address(address) => f.write_str(address),
         }

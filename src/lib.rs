@@ -9,8 +9,8 @@
 //! 4  ops                                       one file per operation: options -> report
 //! 3  pipeline store synthetic account endpoint  engine, local data, local server, AWS clients, devices
 //!    ebs ec2 device manifest
-//! 2  source shelf control aws                  the traits, memory versions, conformance suites; reaching AWS
-//! 1  delta cost sample fault monitor           pure functions; what goes wrong; events and clock
+//! 2  source shelf control aws disk             the traits, memory versions, conformance suites; reaching AWS
+//! 1  delta cost sample estate fault monitor    pure functions; what an account holds; what goes wrong; clock
 //! 0  block snapshot                            the vocabulary: no I/O, no async, no serde
 //! ```
 
@@ -22,10 +22,12 @@ pub mod control;
 pub mod cost;
 pub mod delta;
 pub mod device;
+pub mod disk;
 pub mod ebs;
 #[cfg(feature = "ec2")]
 pub mod ec2;
 pub mod endpoint;
+pub mod estate;
 pub mod fault;
 pub mod manifest;
 pub mod monitor;

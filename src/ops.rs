@@ -21,7 +21,7 @@ mod scan;
 pub use crate::pipeline::Engine;
 
 use crate::aws::Session;
-use crate::control::Snapshots;
+use crate::control::{Holds, Images, Instances, Snapshots, Tagging, Volumes};
 use crate::cost::Usd;
 use crate::ebs::Ebs;
 use crate::fault::Fault;
@@ -38,10 +38,40 @@ pub struct Services {
     pub blocks: Arc<dyn BlockService>,
     /// Writes snapshots.
     pub writer: Arc<dyn SnapshotWriter>,
-    /// The control plane; `None` when built without the feature `ec2`.
+    /// The control plane of snapshots; `None` when built without the feature `ec2`.
     pub snapshots: Option<Arc<dyn Snapshots>>,
+    /// The control plane of what is beside them; `None` likewise.
+    pub control: Option<Control>,
     /// Most that the requests of this run may cost; `None` where requests are free: no AWS host is asked.
     pub max_usd: Option<Usd>,
+}
+
+/// What is asked of an account beside its snapshots, in small parts: an operation takes those it uses.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// Images.
+    pub images: Arc<dyn Images>,
+    /// Instances.
+    pub instances: Arc<dyn Instances>,
+    /// Volumes.
+    pub volumes: Arc<dyn Volumes>,
+    /// Locks, fast restores, shares, tiers, the Recycle Bin.
+    pub holds: Arc<dyn Holds>,
+    /// Tags on anything.
+    pub tagging: Arc<dyn Tagging>,
+}
+
+impl Control {
+    /// All of them by one.
+    pub fn of<T: Images + Instances + Volumes + Holds + Tagging + 'static>(account: Arc<T>) -> Self {
+        Self {
+            images: account.clone(),
+            instances: account.clone(),
+            volumes: account.clone(),
+            holds: account.clone(),
+            tagging: account,
+        }
+    }
 }
 
 impl Services {
@@ -49,19 +79,20 @@ impl Services {
     pub fn reached(session: &Session, label: String, max_usd: Usd) -> Self {
         let ebs = Arc::new(Ebs::new(session));
         let max_usd = session.is_aws().then_some(max_usd);
-        Self { label, blocks: ebs.clone(), writer: ebs, snapshots: control(session), max_usd }
+        let (snapshots, control) = control(session);
+        Self { label, blocks: ebs.clone(), writer: ebs, snapshots, control, max_usd }
     }
 }
 
 #[cfg(feature = "ec2")]
-#[expect(clippy::unnecessary_wraps, reason = "without the feature there is none")]
-fn control(session: &Session) -> Option<Arc<dyn Snapshots>> {
-    Some(Arc::new(crate::ec2::Ec2::new(session)))
+fn control(session: &Session) -> (Option<Arc<dyn Snapshots>>, Option<Control>) {
+    let ec2 = Arc::new(crate::ec2::Ec2::new(session));
+    (Some(ec2.clone()), Some(Control::of(ec2)))
 }
 
 #[cfg(not(feature = "ec2"))]
-fn control(_: &Session) -> Option<Arc<dyn Snapshots>> {
-    None
+fn control(_: &Session) -> (Option<Arc<dyn Snapshots>>, Option<Control>) {
+    (None, None)
 }
 
 /// Bytes that nobody can foresee: names of runs, seeds, client tokens.

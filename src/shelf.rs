@@ -2,11 +2,15 @@
 //!
 //! A shelf knows versions and bytes; it knows nothing of tokens, HTTP, quotas or time. [`Shelf`] is for reading;
 //! what only some shelves can do, being written, is its own trait, [`ShelfWriter`]. Calls block on local I/O.
+//! What an account holds beside its snapshots lies in a [`Vault`].
 //!
 //! [`conformance`] holds the checks that every shelf passes; [`memory`] is the reference.
 
 pub mod conformance;
 pub mod memory;
+mod vault;
+
+pub use vault::{Fate, Holdings, Life, Regions, Vault, VaultWriter};
 
 use crate::block::{BlockIndex, Digest};
 use crate::fault::Fault;

@@ -111,3 +111,18 @@ pub trait BlockSink: fmt::Debug + Send + Sync {
         Err(fault)
     }
 }
+
+#[deny(clippy::missing_trait_methods)]
+impl<S: BlockSink + ?Sized> BlockSink for Arc<S> {
+    fn write(&self, block: &Block) -> Result<(), Fault> {
+        S::write(self, block)
+    }
+
+    fn sync(&self) -> Result<(), Fault> {
+        S::sync(self)
+    }
+
+    fn lost(&self, index: BlockIndex, fault: Fault) -> Result<(), Fault> {
+        S::lost(self, index, fault)
+    }
+}

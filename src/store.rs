@@ -13,7 +13,6 @@ mod blocks;
 mod check;
 mod collect;
 mod create;
-mod disk;
 mod files;
 mod layer;
 mod pending;
@@ -25,11 +24,11 @@ pub use check::{CheckReport, Damage, Hurt, Part, check};
 pub use writer::StoreWriter;
 
 use crate::block::BlockIndex;
+use crate::disk::{Disk, RealDisk};
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::{Content, Entry, Shelf, Shelved};
 use crate::snapshot::{SnapshotId, SnapshotState};
 use crate::store::blocks::{Bad, Blocks};
-use crate::store::disk::RealDisk;
 use crate::store::files::Files;
 use crate::store::layer::Layer;
 use crate::store::record::Record;
@@ -66,6 +65,11 @@ impl Store {
         let dir = dir.as_ref();
         let disk = RealDisk::at(dir).map_err(|error| create::unopened(dir, error))?;
         Self::on(Files::new(Arc::new(disk), dir))
+    }
+
+    /// Opens the store in a directory of this disk, for reading.
+    pub fn on_disk(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, Fault> {
+        Self::on(Files::new(disk, dir))
     }
 
     fn on(files: Files) -> Result<Self, Fault> {

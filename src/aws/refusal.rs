@@ -73,7 +73,8 @@ impl Answer<'_> {
                 _ => (Kind::NotFound, Some(ID)),
             },
             // A well-formed id can still be one that AWS never gave out.
-            "InvalidSnapshotID.Malformed" | "InvalidID" => (Kind::NotFound, Some(ID)),
+            "InvalidID" => (Kind::NotFound, Some(ID)),
+            code if code.ends_with("ID.Malformed") => (Kind::NotFound, Some(ID)),
             "ValidationException" => self.validation(),
             "InvalidSnapshot.InUse" => (Kind::Refused, Some("deregister the image that uses it first")),
             "ServiceQuotaExceededException" => bare(Kind::Quota),

@@ -1,5 +1,11 @@
 //! What every implementation of the control traits must do, as checks that panic when it does not.
 
+mod beside;
+mod volumes;
+
+pub use beside::{held, holds, images, instances, tagging};
+pub use volumes::volumes;
+
 use crate::block::GiB;
 use crate::control::{SnapshotQuery, Snapshots};
 use crate::fault::Kind;

@@ -1,5 +1,11 @@
-//! An account's snapshots in memory, facts only.
+//! An account in memory: [`MemorySnapshots`] for its snapshots, [`MemoryAccount`] with everything beside them.
 
+mod account;
+mod volumes;
+
+pub use account::MemoryAccount;
+
+use crate::block::GiB;
 use crate::control::{SnapshotQuery, Snapshots};
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::{SnapshotId, SnapshotInfo, Tags};
@@ -17,6 +23,21 @@ impl MemorySnapshots {
     /// An account with these snapshots.
     pub fn new(snapshots: impl IntoIterator<Item = SnapshotInfo>) -> Self {
         Self(Mutex::new(snapshots.into_iter().map(|info| (info.id.clone(), info)).collect()))
+    }
+
+    /// Whether there is one of this name.
+    pub fn has(&self, id: &SnapshotId) -> bool {
+        self.with(|all| all.contains_key(id))
+    }
+
+    /// The size of its volume.
+    fn size(&self, id: &SnapshotId) -> Option<GiB> {
+        self.with(|all| all.get(id).map(|info| info.volume_size))
+    }
+
+    /// Changes its tags; `None` where there is no such snapshot.
+    fn with_tags(&self, id: &SnapshotId, act: impl FnOnce(&mut Tags)) -> Option<()> {
+        self.with(|all| all.get_mut(id).map(|info| act(&mut info.tags)))
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut ById) -> T) -> T {
@@ -67,5 +88,26 @@ mod tests {
         let infos: Vec<_> = (1..=3).map(conformance::sample).collect();
         let ids: Vec<_> = infos.iter().map(|info| info.id.clone()).collect();
         conformance::snapshots(&MemorySnapshots::new(infos), &ids).await;
+    }
+
+    #[tokio::test]
+    async fn everything_beside_snapshots_conforms() {
+        let infos: Vec<_> = (1..=3).map(conformance::sample).collect();
+        let ids: Vec<_> = infos.iter().map(|info| info.id.clone()).collect();
+        let held = conformance::held(&ids);
+        let account = MemoryAccount::new(MemorySnapshots::new(infos), held.clone());
+        conformance::holds(&account, &held, &ids).await;
+        conformance::images(&account, &held.images).await;
+        conformance::instances(&account, &held.instances).await;
+        conformance::tagging(&account, &account.snapshots, &ids[0]).await;
+        conformance::volumes(&account, &ids[0], &held.instances).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_denied_is_not_told_as_nothing() {
+        let account = MemoryAccount::default();
+        account.deny(["DescribeLockedSnapshots"]);
+        assert_eq!(crate::control::Locks::locks(&account).await.unwrap_err().kind, Kind::Denied);
+        assert_eq!(crate::control::FastRestores::fast_restores(&account).await.unwrap(), []);
     }
 }

@@ -1,73 +1,82 @@
 //! Writing a block device.
 
 use crate::block::{BlockIndex, BlockSize, ByteSize};
+use crate::device::broken;
+use crate::device::sidecar::stamp;
+use crate::disk::{Disk, Handle, Machine, Node, Opening};
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A block of zeros, where a disk can take it from.
+#[repr(align(4096))]
+struct Zeros([u8; 524_288]);
+
+static ZEROS: Zeros = Zeros([0; 524_288]);
 
 /// A block device that is overwritten. Whatever it held is gone, so zeros are written where a file has holes.
 ///
 /// It is opened exclusively: the kernel refuses a device that is mounted, or that a volume manager uses.
 #[derive(Debug)]
 pub struct BlockDevice {
-    file: File,
+    disk: Arc<dyn Disk>,
+    file: Box<dyn Handle>,
     path: PathBuf,
     size: ByteSize,
 }
 
 impl BlockDevice {
     /// Whether there is a block device of this name.
-    pub fn is_at(path: &Path) -> bool {
-        std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_block_device())
+    pub fn is_at(path: &Path, machine: &Machine) -> bool {
+        matches!(machine.disk.node(path), Ok(Some(Node::Device)))
     }
 
     /// Opens a device that holds a volume of this size.
     ///
     /// # Errors
     /// `Unsuitable` when it is in use or too small, `Local` when it cannot be opened.
-    pub fn open(path: &Path, volume: ByteSize) -> Result<Self, Fault> {
+    pub fn open(path: &Path, volume: ByteSize, machine: &Machine) -> Result<Self, Fault> {
         let unsuitable = |what: String| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
-        let flags = rustix::fs::OFlags::EXCL.bits().cast_signed();
-        let mut file =
-            OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).map_err(|error| {
-                match error.kind() {
-                    std::io::ErrorKind::ResourceBusy => {
-                        unsuitable("the device is mounted or in use".to_owned())
-                            .hint("unmount it, or give another one")
-                    }
-                    _ => Fault::local(path, "open", error),
-                }
-            })?;
-        let size = file.seek(SeekFrom::End(0)).map_err(|error| Fault::local(path, "find the size", error))?;
-        let size = ByteSize::from_bytes(size);
+        let file = machine.disk.open(path, Opening::Alone).map_err(|error| match error.kind() {
+            io::ErrorKind::ResourceBusy => unsuitable("the device is mounted or in use".to_owned())
+                .hint("unmount it, or give another one"),
+            _ => Fault::local(path, "open", error),
+        })?;
+        let facts = file.facts().map_err(|error| Fault::local(path, "find the size", error))?;
+        let size = ByteSize::from_bytes(facts.len);
         if size < volume {
             return Err(unsuitable(format!("the device has {size}, the volume {volume}"))
                 .hint("give a device at least as large as the volume"));
         }
-        Ok(Self { file, path: path.to_owned(), size })
+        Ok(Self { disk: machine.disk.clone(), file, path: path.to_owned(), size })
     }
 
     /// Tells this device from others, until the machine is started again and numbers them anew.
     pub fn stamp(&self) -> Option<String> {
-        let number = self.file.metadata().ok()?.rdev();
+        let number = self.file.facts().ok()?.device;
         Some(format!("device {number} of {} bytes", self.size.bytes()))
+    }
+
+    /// What a note says the device is; where something tells it apart for good, for as long as it lasts.
+    pub fn lasting_stamp(&self) -> Result<String, Fault> {
+        let facts = self.file.facts().map_err(|error| broken(&self.path, "look at", error))?;
+        Ok(stamp(&facts, self.disk.as_ref()))
     }
 
     /// Overwrites a block with zeros.
     pub fn zero(&self, index: BlockIndex) -> Result<(), Fault> {
-        static ZEROS: [u8; 524_288] = [0; 524_288];
-        self.put(index, &ZEROS)
+        self.put(index, &ZEROS.0)
+    }
+
+    pub(super) fn handle(&self) -> &dyn Handle {
+        self.file.as_ref()
     }
 
     fn put(&self, index: BlockIndex, bytes: &[u8]) -> Result<(), Fault> {
         let offset = index.byte_offset(BlockSize::EBS);
-        self.file.write_all_at(bytes, offset).map_err(|error| {
-            Fault::local(&self.path, "write", error)
-                .hint("mend that and give the same command: it goes on where it stopped")
-        })
+        self.file.write_at(bytes, offset).map_err(|error| broken(&self.path, "write", error))
     }
 }
 
@@ -77,6 +86,6 @@ impl BlockSink for BlockDevice {
     }
 
     fn sync(&self) -> Result<(), Fault> {
-        self.file.sync_data().map_err(|error| Fault::local(&self.path, "make durable", error))
+        self.file.sync().map_err(|error| broken(&self.path, "make durable", error))
     }
 }

@@ -1,13 +1,13 @@
 //! Writing an image file.
 
 use crate::block::{BlockSize, ByteSize};
+use crate::device::sidecar::modified;
+use crate::disk::{Disk, Handle, Opening, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::sync::Arc;
 
 /// A sparse image on its way to its final name.
 ///
@@ -15,7 +15,8 @@ use std::time::UNIX_EPOCH;
 /// that dies leaves only that. Blocks of zeros are not written: a new file reads zeros where nothing is.
 #[derive(Debug)]
 pub struct ImageFile {
-    file: File,
+    disk: Arc<dyn Disk>,
+    file: Box<dyn Handle>,
     part: PathBuf,
     target: PathBuf,
     size: ByteSize,
@@ -29,25 +30,25 @@ impl ImageFile {
     ///
     /// # Errors
     /// `Unsuitable` when another run is writing it or the target cannot be a file; `Local` when it cannot be made.
-    pub fn open(target: &Path, size: ByteSize, is_durable: bool) -> Result<Self, Fault> {
+    pub fn open(
+        disk: &Arc<dyn Disk>,
+        target: &Path,
+        size: ByteSize,
+        is_durable: bool,
+    ) -> Result<Self, Fault> {
         let part = part_of(target)?;
         loop {
-            let is_new = !part.exists();
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&part)
-                .map_err(|error| unwritable(target, error))?;
-            lock(&file, target)?;
-            let opened =
-                Self { file, part: part.clone(), target: target.to_owned(), size, is_new, is_durable };
+            let unwritable = |error| unwritable(target, error);
+            let is_new = disk.node(&part).map_err(unwritable)?.is_none();
+            let file = disk.open(&part, Opening::Make).map_err(unwritable)?;
+            lock(file.as_ref(), target)?;
+            let (disk, part, target) = (Arc::clone(disk), part.clone(), target.to_owned());
+            let opened = Self { disk, file, part, target, size, is_new, is_durable };
             // Another run may have renamed or removed it between opening and locking: that was its file then.
             if opened.is_in_place() {
                 if let Err(error) = opened.file.set_len(size.bytes()) {
                     opened.give_up();
-                    return Err(unwritable(target, error));
+                    return Err(unwritable(error));
                 }
                 return Ok(opened);
             }
@@ -62,33 +63,34 @@ impl ImageFile {
     /// Tells this file from every other that was or will be in its place: an inode's number is used again, but
     /// not with the same time of birth. `None` where the file system keeps no such time.
     pub fn stamp(&self) -> Option<String> {
-        let meta = self.file.metadata().ok()?;
-        let born = meta.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(format!("{}:{} born {}", meta.dev(), meta.ino(), born.as_nanos()))
+        let facts = self.file.facts().ok()?;
+        Some(format!("{}:{} born {}", facts.id.0, facts.id.1, facts.born?.as_nanos()))
     }
 
     /// Puts a new, empty file in the place of what an earlier run left.
     pub fn renewed(self) -> Result<Self, Fault> {
-        let (target, size, is_durable) = (self.target.clone(), self.size, self.is_durable);
+        let (disk, target) = (self.disk.clone(), self.target.clone());
+        let (size, is_durable) = (self.size, self.is_durable);
         self.discard();
-        Self::open(&target, size, is_durable)
+        Self::open(&disk, &target, size, is_durable)
     }
 
-    /// Makes it durable and gives it its name. What stands under that name is replaced only if that is meant.
-    pub fn finish(self, replaces: bool) -> Result<(), Fault> {
+    /// Makes it durable and gives it its name. What stands under that name is replaced only if that is meant. Gives
+    /// the stamp by which the file can be known later.
+    pub fn finish(self, replaces: bool) -> Result<String, Fault> {
         self.sync()?;
         let (part, target) = (&self.part, &self.target);
+        let facts = self.file.facts().map_err(|error| unwritable(target, error))?;
         let renamed = match replaces {
-            true => std::fs::rename(part, target),
-            false => rename_new(part, target),
+            true => self.disk.rename(part, target),
+            false => self.disk.rename_new(part, target),
         };
         renamed.map_err(|error| unwritable(target, error))?;
         if self.is_durable {
-            let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|parent| parent.sync_all());
+            let synced = self.disk.sync(directory(target));
             synced.map_err(|error| Fault::local(target, "make durable", error))?;
         }
-        Ok(())
+        Ok(modified(&facts))
     }
 
     /// Takes it away: nothing of it is worth keeping.
@@ -98,22 +100,12 @@ impl ImageFile {
 
     /// Best effort: what cannot be removed stands under no final name.
     fn give_up(&self) {
-        let _ = std::fs::remove_file(&self.part);
+        let _ = self.disk.remove(&self.part);
     }
 
     fn is_in_place(&self) -> bool {
-        let (Ok(opened), Ok(named)) = (self.file.metadata(), std::fs::metadata(&self.part)) else {
-            return false;
-        };
-        (opened.dev(), opened.ino()) == (named.dev(), named.ino())
-    }
-}
-
-impl Drop for ImageFile {
-    /// Unlocks rather than closes: a child process that is just being started may hold a copy of the descriptor, and
-    /// would keep the lock until it has become another program.
-    fn drop(&mut self) {
-        let _ = self.file.unlock();
+        let named = self.disk.open(&self.part, Opening::Read).and_then(|named| named.facts());
+        matches!((self.file.facts(), named), (Ok(opened), Ok(named)) if opened.id == named.id)
     }
 }
 
@@ -126,14 +118,14 @@ fn part_of(target: &Path) -> Result<PathBuf, Fault> {
     Ok(target.with_file_name(part))
 }
 
-fn lock(file: &File, target: &Path) -> Result<(), Fault> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
+/// Keeps other runs from writing what this one writes.
+pub(super) fn lock(file: &dyn Handle, target: &Path) -> Result<(), Fault> {
+    match file.try_lock().map_err(|error| Fault::local(target, "lock", error))? {
+        true => Ok(()),
+        false => {
             Err(Fault::new(Kind::Unsuitable, Place::File(target.to_owned()), "another run is writing it")
                 .hint("wait for that run to end, or stop it"))
         }
-        Err(TryLockError::Error(error)) => Err(Fault::local(target, "lock", error)),
     }
 }
 
@@ -149,26 +141,13 @@ fn unwritable(target: &Path, error: io::Error) -> Fault {
     }
 }
 
-/// Renames where nothing is in the way. Some file systems cannot do both at once; a look beforehand has to do there.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    let flags = rustix::fs::RenameFlags::NOREPLACE;
-    match rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if to.exists() => {
-            Err(io::ErrorKind::AlreadyExists.into())
-        }
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => std::fs::rename(from, to),
-        Err(error) => Err(error.into()),
-    }
-}
-
 impl BlockSink for ImageFile {
     fn write(&self, block: &Block) -> Result<(), Fault> {
         if block.is_zero() {
             return Ok(());
         }
         let offset = block.index().byte_offset(BlockSize::EBS);
-        self.file.write_all_at(block.bytes(), offset).map_err(|error| {
+        self.file.write_at(block.bytes(), offset).map_err(|error| {
             Fault::local(&self.target, "write", error)
                 .hint("mend that and give the same command: it goes on where it stopped")
         })
@@ -178,20 +157,26 @@ impl BlockSink for ImageFile {
         if !self.is_durable {
             return Ok(());
         }
-        self.file.sync_data().map_err(|error| Fault::local(&self.target, "make durable", error))
+        self.file.sync().map_err(|error| Fault::local(&self.target, "make durable", error))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::RealDisk;
     use crate::source::conformance::{self, filled};
     use bytes::Bytes;
+    use std::os::unix::fs::MetadataExt;
 
     const GIB: ByteSize = ByteSize::from_mib(1024);
 
+    fn disk() -> Arc<dyn Disk> {
+        Arc::new(RealDisk::default())
+    }
+
     fn opened(target: &Path) -> ImageFile {
-        ImageFile::open(target, GIB, true).unwrap()
+        ImageFile::open(&disk(), target, GIB, true).unwrap()
     }
 
     #[test]
@@ -202,7 +187,7 @@ mod tests {
         assert!(file.is_new());
         conformance::sink(&file, |index| {
             let mut bytes = vec![0; 524_288];
-            file.file.read_exact_at(&mut bytes, index.byte_offset(BlockSize::EBS)).unwrap();
+            file.file.read_at(&mut bytes, index.byte_offset(BlockSize::EBS)).unwrap();
             Some(Bytes::from(bytes))
         });
         assert!(!target.exists(), "nothing half-done under the final name");
@@ -230,24 +215,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out.img");
         let first = opened(&target);
-        let refused = ImageFile::open(&target, GIB, true).unwrap_err();
+        let refused = ImageFile::open(&disk(), &target, GIB, true).unwrap_err();
         assert_eq!(refused.to_string(), format!("{}: another run is writing it", target.display()));
         drop(first);
         let again = opened(&target);
         assert!(!again.is_new());
         again.discard();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_copy_of_the_descriptor_does_not_keep_the_target() {
-        let dir = tempfile::tempdir().unwrap();
-        let target = dir.path().join("out.img");
-        let first = opened(&target);
-        let copy = first.file.try_clone().unwrap();
-        drop(first);
-        opened(&target).discard();
-        drop(copy);
     }
 
     #[test]
@@ -262,8 +236,8 @@ mod tests {
             assert_ne!(before, file.stamp(), "even if the inode's number is the same");
         }
         let mut bytes = vec![1; 524_288];
-        file.file.read_exact_at(&mut bytes, 5 * 524_288).unwrap();
+        file.file.read_at(&mut bytes, 5 * 524_288).unwrap();
         assert!(crate::block::is_zero(&bytes));
-        assert_eq!(file.file.metadata().unwrap().len(), 1 << 30);
+        assert_eq!(file.file.facts().unwrap().len, 1 << 30);
     }
 }

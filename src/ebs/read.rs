@@ -1,7 +1,7 @@
 //! Reading: a snapshot's blocks, and what was written between two.
 
 use crate::aws::broken_body;
-use crate::block::{BlockSize, Geometry};
+use crate::block::{BlockSize, Buffers, Geometry};
 use crate::ebs::convert::{self, corrupt};
 use crate::ebs::{Ebs, fault, start};
 use crate::fault::{Fault, Place};
@@ -9,7 +9,7 @@ use crate::snapshot::SnapshotId;
 use crate::source::{BlockSource, Change, ChangeFeed, Cursor, Fetched, Listed, Page};
 use aws_sdk_ebs::operation::list_snapshot_blocks::ListSnapshotBlocksOutput;
 use aws_sdk_ebs::primitives::ByteStream;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -79,7 +79,7 @@ impl BlockSource for Opened {
                 let reply = request.send().await.map_err(|error| fault(&error, &at))?;
                 let algorithm = reply.checksum_algorithm.as_ref();
                 let claimed = convert::claimed(reply.checksum.as_deref(), algorithm, reply.data_length, &at)?;
-                Ok(Fetched { bytes: body(reply.block_data, &at).await?, claimed })
+                Ok(Fetched { bytes: body(reply.block_data, &self.ebs.buffers, &at).await?, claimed })
             };
             self.ebs.session.within(|| at.clone(), whole).await
         }
@@ -105,20 +105,19 @@ async fn page(
 }
 
 /// One block, frame by frame into the one buffer it will live in; a body that is longer is not read on.
-async fn body(mut stream: ByteStream, at: &Place) -> Result<Bytes, Fault> {
+async fn body(mut stream: ByteStream, buffers: &Buffers, at: &Place) -> Result<Bytes, Fault> {
     let size = BlockSize::EBS.buffer_len();
-    let mut bytes = BytesMut::with_capacity(size);
+    let mut block = buffers.take();
     while let Some(frame) = stream.next().await {
         let frame = frame.map_err(|error| broken_body(&error, at.clone()))?;
-        if bytes.len() + frame.len() > size {
+        if !block.push(&frame) {
             return Err(corrupt(at, format!("the body is longer than {size} bytes")));
         }
-        bytes.extend_from_slice(&frame);
     }
-    if bytes.len() < size {
-        return Err(corrupt(at, format!("the body ended after {} of {size} bytes", bytes.len())));
+    if block.as_slice().len() < size {
+        return Err(corrupt(at, format!("the body ended after {} of {size} bytes", block.as_slice().len())));
     }
-    Ok(bytes.freeze())
+    Ok(block.share())
 }
 
 /// What was written between two snapshots.

@@ -1,4 +1,11 @@
-//! The customs office: EC2's description of a snapshot becomes ours, or a fault that names it.
+//! The customs office: EC2's description of a thing becomes ours, or a fault that names it.
+
+mod beside;
+
+pub(super) use beside::{
+    attachment, binned_image, binned_snapshot, created, fast_restore, image, initialization, instance, lock,
+    shares, tiering, volume,
+};
 
 use crate::block::{ByteSize, GiB};
 use crate::fault::{Fault, Kind, Place};
@@ -48,6 +55,16 @@ pub(super) fn info(snapshot: Snapshot) -> Result<SnapshotInfo, Fault> {
         parent,
         lineage: None,
     })
+}
+
+/// Tags as EC2 takes them.
+pub(super) fn sent(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// A number as EC2 takes it. None of ours is near the limit.
+pub(super) fn int(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 fn tags(tags: Vec<Tag>) -> Tags {

@@ -1,8 +1,9 @@
 use super::*;
 use crate::aws::responder::{Reply, Responder, reply};
 use crate::block::ByteSize;
+use crate::control::{SnapshotQuery, Snapshots};
 use crate::fault::Scope;
-use crate::snapshot::{SnapshotState, StorageTier, UnixMillis};
+use crate::snapshot::{SnapshotId, SnapshotInfo, SnapshotState, StorageTier, Tags, UnixMillis};
 
 fn snapshot(id: &str, rest: &str) -> String {
     format!(

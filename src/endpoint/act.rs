@@ -6,17 +6,28 @@
 mod complete_snapshot;
 mod create_tags;
 mod delete_snapshot;
+mod describe_fast_snapshot_restores;
+mod describe_images;
+mod describe_instances;
+mod describe_locked_snapshots;
+mod describe_snapshot_attribute;
+mod describe_snapshot_tier_status;
 mod describe_snapshots;
+mod describe_volumes;
 mod get_caller_identity;
 mod get_snapshot_block;
 mod list_changed_blocks;
+mod list_images_in_recycle_bin;
 mod list_snapshot_blocks;
+mod list_snapshots_in_recycle_bin;
+mod page;
 mod put_snapshot_block;
 mod start_snapshot;
 
 use crate::account::Account;
 use crate::endpoint::token::Seal;
 use crate::endpoint::wire::{self, Call, Refusal, Reply};
+use crate::estate::Held;
 use crate::shelf::Shelved;
 use crate::snapshot::{SnapshotId, SnapshotState, UnixMillis};
 use http::{Method, StatusCode};
@@ -44,6 +55,11 @@ impl World {
         let is_ready = self.account.completed_at(id).is_none_or(|ended| now >= ended.plus_millis(wait));
         Ok(found.filter(|shelved| is_ready && shelved.info.state == SnapshotState::Completed))
     }
+
+    /// What the account holds beside its snapshots in the Region asked, as it is seen now.
+    fn held(&self, call: &Call, now: UnixMillis) -> Result<Held, Refusal> {
+        self.account.held(&call.region, now).map_err(|fault| wire::ec2::refusal(&fault))
+    }
 }
 
 type Act = fn(&World, UnixMillis, &Call) -> Result<Reply, Refusal>;
@@ -53,6 +69,8 @@ type Act = fn(&World, UnixMillis, &Call) -> Result<Reply, Refusal>;
 pub(super) struct Action {
     pub(super) name: &'static str,
     pub(super) act: Act,
+    /// Whether it changes anything in the account.
+    changes: bool,
 }
 
 /// An operation of the EBS direct APIs: its method, the shape of its path, its action.
@@ -62,29 +80,52 @@ const EBS: &[Route] = &[
     (Method::GET, "/snapshots/{}/blocks", action("ListSnapshotBlocks", list_snapshot_blocks::act)),
     (Method::GET, "/snapshots/{}/changedblocks", action("ListChangedBlocks", list_changed_blocks::act)),
     (Method::GET, "/snapshots/{}/blocks/{}", action("GetSnapshotBlock", get_snapshot_block::act)),
-    (Method::PUT, "/snapshots/{}/blocks/{}", action("PutSnapshotBlock", put_snapshot_block::act)),
-    (Method::POST, "/snapshots", action("StartSnapshot", start_snapshot::act)),
-    (Method::POST, "/snapshots/completion/{}", action("CompleteSnapshot", complete_snapshot::act)),
+    (Method::PUT, "/snapshots/{}/blocks/{}", change("PutSnapshotBlock", put_snapshot_block::act)),
+    (Method::POST, "/snapshots", change("StartSnapshot", start_snapshot::act)),
+    (Method::POST, "/snapshots/completion/{}", change("CompleteSnapshot", complete_snapshot::act)),
 ];
 
 /// Actions of EC2.
 pub(super) const EC2: &[Action] = &[
-    action("CreateTags", create_tags::act),
-    action("DeleteSnapshot", delete_snapshot::act),
+    change("CreateTags", create_tags::act),
+    change("DeleteSnapshot", delete_snapshot::act),
+    action("DescribeFastSnapshotRestores", describe_fast_snapshot_restores::act),
+    action("DescribeImages", describe_images::act),
+    action("DescribeInstances", describe_instances::act),
+    action("DescribeLockedSnapshots", describe_locked_snapshots::act),
+    action("DescribeSnapshotAttribute", describe_snapshot_attribute::act),
+    action("DescribeSnapshotTierStatus", describe_snapshot_tier_status::act),
     action("DescribeSnapshots", describe_snapshots::act),
+    action("DescribeVolumes", describe_volumes::act),
+    action("ListImagesInRecycleBin", list_images_in_recycle_bin::act),
+    action("ListSnapshotsInRecycleBin", list_snapshots_in_recycle_bin::act),
 ];
 
 /// Actions of STS.
 pub(super) const STS: &[Action] = &[action("GetCallerIdentity", get_caller_identity::act)];
 
+/// An action that only looks.
 const fn action(name: &'static str, act: Act) -> Action {
-    Action { name, act }
+    Action { name, act, changes: false }
+}
+
+/// An action that changes something.
+const fn change(name: &'static str, act: Act) -> Action {
+    Action { name, act, changes: true }
+}
+
+fn all() -> impl Iterator<Item = &'static Action> {
+    EBS.iter().map(|(.., action)| action).chain(EC2).chain(STS)
 }
 
 /// Every operation there is, by name.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let ebs = EBS.iter().map(|(.., action)| action.name);
-    ebs.chain(EC2.iter().chain(STS).map(|action| action.name))
+    all().map(|action| action.name)
+}
+
+/// Whether an operation changes anything in the account.
+pub(super) fn changes(operation: &str) -> bool {
+    all().any(|action| action.name == operation && action.changes)
 }
 
 /// Whether an operation is one of the EBS direct APIs.

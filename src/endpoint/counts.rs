@@ -1,5 +1,6 @@
 //! How often each operation was asked for.
 
+use crate::endpoint::act;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +17,11 @@ impl Counts {
     /// Requests for any operation.
     pub fn total(&self) -> u64 {
         self.0.values().sum()
+    }
+
+    /// Requests that would change something in the account, whether they were granted or not.
+    pub fn mutating(&self) -> u64 {
+        self.0.iter().filter(|(operation, _)| act::changes(operation)).map(|(_, count)| count).sum()
     }
 
     /// Every operation that was asked for, by name.

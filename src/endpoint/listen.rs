@@ -5,6 +5,7 @@ use crate::endpoint::service::{Answered, Service};
 use crate::endpoint::stall::Impatient;
 use crate::endpoint::wire::Refusal;
 use crate::endpoint::{Config, Counts, Shelves};
+use crate::estate::Held;
 use crate::fault::{Fault, Kind, Place};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
@@ -66,6 +67,15 @@ impl Running {
     /// How often each operation was asked for until now.
     pub fn counts(&self) -> Counts {
         self.service.counts()
+    }
+
+    /// Looks at what the account holds beside its snapshots in a Region, and changes it, as somebody else in the
+    /// account would. Blocks on the vault's I/O.
+    ///
+    /// # Errors
+    /// `Denied` where the collection is only looked at.
+    pub fn edit<T>(&self, region: &str, act: impl FnOnce(&mut Held) -> T) -> Result<T, Fault> {
+        self.service.account().edit(region, |holdings| Ok(act(&mut holdings.held)))
     }
 
     /// Stops: no new connections, requests under way end, idle connections are closed; what has not ended after

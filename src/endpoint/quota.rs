@@ -5,6 +5,7 @@
 //! direct APIs the guide names a rate alone, and a bucket holds one second's worth. A request that is refused takes
 //! nothing. Time is the caller's, so that a test moves a clock and no task runs in the background.
 
+use crate::endpoint::act;
 use crate::endpoint::wire::{Call, Dialect, Refusal};
 use crate::fault::Scope;
 use crate::snapshot::{SnapshotId, UnixMillis};
@@ -56,7 +57,12 @@ impl Rate {
 }
 
 /// What a request takes from: a name for the bucket, its rate over the account, its rate for one snapshot.
-fn rates(operation: &'static str, region: &str, call: &Call) -> Option<(&'static str, Rate, Option<Rate>)> {
+fn rates(
+    dialect: Dialect,
+    operation: &'static str,
+    region: &str,
+    call: &Call,
+) -> Option<(&'static str, Rate, Option<Rate>)> {
     let account = |rate| Some((operation, rate, None));
     match operation {
         "GetSnapshotBlock" | "PutSnapshotBlock" => {
@@ -65,21 +71,21 @@ fn rates(operation: &'static str, region: &str, call: &Call) -> Option<(&'static
         }
         "ListSnapshotBlocks" | "ListChangedBlocks" => account(Rate::a_second(50.0)),
         "StartSnapshot" | "CompleteSnapshot" => account(Rate::a_second(10.0)),
-        "DescribeSnapshots" if asks_for_everything(call) => {
-            Some(("DescribeSnapshots of everything", Rate::of(50.0, 10.0), None))
+        "DescribeSnapshots" | "DescribeVolumes" | "DescribeInstances" if asks_for_everything(call) => {
+            account(Rate::of(50.0, 10.0))
         }
-        // One bucket for all that only looks.
-        "DescribeSnapshots" => Some(("Describe", Rate::of(100.0, 20.0), None)),
-        "CreateTags" => account(Rate::of(100.0, 10.0)),
-        "DeleteSnapshot" => account(Rate::of(100.0, 5.0)),
-        _ => None,
+        "CreateTags" | "DeleteTags" => account(Rate::of(100.0, 10.0)),
+        "DeleteSnapshot" | "CreateVolume" | "DeleteVolume" => account(Rate::of(100.0, 5.0)),
+        _ if dialect != Dialect::Ec2 => None,
+        // One bucket for all that only looks, and one for the changes that have none of their own.
+        _ if act::changes(operation) => Some(("changes", Rate::of(50.0, 5.0), None)),
+        _ => Some(("Describe", Rate::of(100.0, 20.0), None)),
     }
 }
 
 /// Neither filtered nor paged.
 fn asks_for_everything(call: &Call) -> bool {
-    let narrows =
-        |name: &str| name == "MaxResults" || name.starts_with("Filter.") || name.starts_with("SnapshotId.");
+    let narrows = |name: &str| name == "MaxResults" || name.starts_with("Filter.") || name.contains("Id.");
     !call.query.iter().any(|(name, _)| narrows(name))
 }
 
@@ -109,7 +115,7 @@ impl Meter {
         if self.quotas == Quotas::None {
             return Ok(());
         }
-        let Some((name, account, snapshot)) = rates(operation, region, call) else { return Ok(()) };
+        let Some((name, account, snapshot)) = rates(dialect, operation, region, call) else { return Ok(()) };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() > MANY {
             buckets.retain(|_, bucket| !bucket.is_full(now));

@@ -52,6 +52,10 @@ impl Service {
         }
     }
 
+    pub(super) fn account(&self) -> &Account {
+        &self.world.account
+    }
+
     pub(super) fn counts(&self) -> Counts {
         self.counter.counts()
     }
@@ -79,7 +83,7 @@ impl Service {
         let authorization = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let side = if dialect == Dialect::Ebs { Side::Ebs } else { Side::Query };
         let caller = auth::admit(side, authorization, self.access_key.as_deref())?;
-        let call = call(head, body?, request_id);
+        let call = call(head, body?, &caller.region, request_id);
         let (action, call) = match dialect {
             Dialect::Ebs => act::ebs(&head.method, head.uri.path(), call)?,
             Dialect::Ec2 => act::query(act::EC2, call, "The action {} is not valid for this web service.")?,
@@ -119,13 +123,20 @@ fn dialect(head: &Parts) -> Dialect {
     if is_sts { Dialect::Sts } else { Dialect::Ec2 }
 }
 
-fn call(head: &Parts, body: Bytes, request_id: &str) -> Call {
+fn call(head: &Parts, body: Bytes, region: &str, request_id: &str) -> Call {
     let mut query = wire::parameters(head.uri.query().unwrap_or_default());
     let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     if content_type.starts_with(b"application/x-www-form-urlencoded") {
         query.extend(wire::parameters(&String::from_utf8_lossy(&body)));
     }
-    Call { path: Vec::new(), query, headers: head.headers.clone(), body, request_id: request_id.to_owned() }
+    Call {
+        path: Vec::new(),
+        query,
+        headers: head.headers.clone(),
+        body,
+        region: region.to_owned(),
+        request_id: request_id.to_owned(),
+    }
 }
 
 fn write(reply: Reply, request_id: &str) -> Response<Bytes> {

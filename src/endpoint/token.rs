@@ -6,11 +6,11 @@
 //! secret and payload, because such a hash can be extended by whoever has seen one.
 //!
 //! ```text
-//! 0   3   02 53, and the kind: 1 block, 2 page of blocks, 3 page of changed blocks, 4 page of snapshots
+//! 0   3   02 53, and the kind: 1 block, 2 page of blocks, 3 page of changed blocks, 4 page of EC2's
 //! 3   8   when it ends, milliseconds since 1970, big-endian
-//! 11  8   where it points: a block index, or a start time in milliseconds
+//! 11  8   where it points: a block index, a start time in milliseconds, the number of an id
 //! 19  n   a nonce; two listings never give the same token
-//! -32 32  the seal over all before it and the snapshot ids, each with its length before it
+//! -32 32  the seal over all before it and what it belongs to, each with its length before it
 //! ```
 //!
 //! In URL-safe base64 without padding, as recorded live; kinds 1 to 3 begin with the same four letters as live
@@ -70,16 +70,16 @@ impl Seal {
 
     /// A token for this block until `expiry`.
     pub(super) fn block(&self, snapshot: &SnapshotId, index: BlockIndex, expiry: UnixMillis) -> String {
-        self.seal(Kind::Block, &[snapshot], index.get().into(), expiry)
+        self.seal(Kind::Block, &[snapshot.as_str()], index.get().into(), expiry)
     }
 
     /// A token for the rest of a listing from `position` on, given out now.
-    pub(super) fn page(&self, kind: Kind, of: &[&SnapshotId], position: u64, now: UnixMillis) -> String {
+    pub(super) fn page(&self, kind: Kind, of: &[&str], position: u64, now: UnixMillis) -> String {
         self.seal(kind, of, position, now.plus_millis(PAGE_LASTS))
     }
 
     /// Where a token points; `None` if it was not given out for this, or has ended.
-    pub(super) fn open(&self, kind: Kind, of: &[&SnapshotId], token: &str, now: UnixMillis) -> Option<u64> {
+    pub(super) fn open(&self, kind: Kind, of: &[&str], token: &str, now: UnixMillis) -> Option<u64> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok().filter(|bytes| bytes.len() == kind.len())?;
         let (body, seal) = bytes.split_at(bytes.len() - SEAL);
         if body[..3] != head(kind) {
@@ -91,7 +91,7 @@ impl Seal {
         (now.0 < expiry).then_some(number(11)?)
     }
 
-    fn seal(&self, kind: Kind, of: &[&SnapshotId], position: u64, expiry: UnixMillis) -> String {
+    fn seal(&self, kind: Kind, of: &[&str], position: u64, expiry: UnixMillis) -> String {
         let mut bytes = Vec::with_capacity(kind.len());
         bytes.extend(head(kind));
         bytes.extend(expiry.0.max(0).to_be_bytes());
@@ -103,12 +103,12 @@ impl Seal {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    fn over(&self, body: &[u8], of: &[&SnapshotId]) -> Hmac<Sha256> {
+    fn over(&self, body: &[u8], of: &[&str]) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
         mac.update(body);
         for id in of {
-            mac.update(&(id.as_str().len() as u64).to_be_bytes());
-            mac.update(id.as_str().as_bytes());
+            mac.update(&(id.len() as u64).to_be_bytes());
+            mac.update(id.as_bytes());
         }
         mac
     }

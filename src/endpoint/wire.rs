@@ -3,6 +3,7 @@
 pub(super) mod ebs;
 pub(super) mod ec2;
 mod error;
+pub(super) mod filter;
 
 pub(super) use error::{Dialect, Refusal};
 
@@ -19,6 +20,8 @@ pub(super) struct Call {
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// The Region asked, as the credential scope names it.
+    pub(super) region: String,
     /// What this answer is called, in its header and in EC2's body.
     pub(super) request_id: String,
 }

@@ -1,12 +1,16 @@
-//! A snapshot as an image file, or on a block device.
+//! A snapshot as an image file, or on a block device; or what changed in it, put into one in place.
 
 mod device;
 mod file;
+mod proof;
+mod since;
 mod target;
+
+pub use since::{Since, since};
 
 use crate::block::{BlockSet, BlockSize, ByteSize, GiB};
 use crate::cost::Estimate;
-use crate::device::BlockDevice;
+use crate::device::{BlockDevice, Holding, Sidecar};
 use crate::fault::Fault;
 use crate::monitor::Event;
 use crate::ops::preflight::{announce, facts, is_billed, open};
@@ -49,15 +53,42 @@ pub struct Report {
     /// What they hold.
     pub bytes_written: ByteSize,
     /// Blocks of the volume left as holes, or overwritten with zeros on a device: absent from the snapshot, or zeros.
+    /// In place, of the changed blocks only.
     pub holes: u64,
     /// Blocks that an earlier, interrupted run had written.
     pub blocks_resumed: u64,
     /// Whether the file was made durable.
     pub synced: bool,
+    /// Where a delta was put in place: upon what.
+    pub base: Option<Base>,
     /// What was asked.
     pub requests: Requests,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+/// What a delta was put upon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The snapshot that the target held.
+    pub snapshot_id: SnapshotId,
+    /// How that is known.
+    pub known: Known,
+    /// Blocks of the target that were compared with it.
+    pub blocks_compared: u64,
+}
+
+/// How it is known what a target held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// The note beside it says so, nobody has written to it since, and a sample of its blocks agrees.
+    Proved,
+    /// Somebody said so.
+    Assumed,
+    /// An interrupted run had begun with it.
+    Resumed,
+    /// It held the new snapshot already: nothing was left to do.
+    Done,
 }
 
 /// Reads every allocated block, checks it and writes it to the file, which gets its name when it is whole. A run
@@ -65,7 +96,7 @@ pub struct Report {
 pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Result<Report, Fault> {
     let start = Instant::now();
     if let Some(dest) = &options.dest {
-        check_dest(dest, options.force)?;
+        check_dest(dest, options.force, engine.machine())?;
     }
     let source = open(services, engine, &options.snapshot_id).await?;
     if is_billed(services) {
@@ -80,7 +111,9 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     engine.monitor.on(Event::Stage { verb: "exporting", total });
     let geometry = source.geometry();
     let (written, resumed) = match &options.dest {
-        Some(dest) if BlockDevice::is_at(dest) => to_device(options, dest, services, engine, source).await?,
+        Some(dest) if BlockDevice::is_at(dest, engine.machine()) => {
+            to_device(options, dest, services, engine, source).await?
+        }
         Some(dest) => to_file(options, dest, services, engine, source).await?,
         None => {
             let target = Arc::new(Target::nothing());
@@ -97,7 +130,13 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
         holes: u64::from(geometry.n_blocks()) - written,
         blocks_resumed: resumed,
         synced: options.sync && options.dest.is_some(),
+        base: None,
         requests: engine.requests(),
         elapsed: start.elapsed(),
     })
+}
+
+/// What an export leaves with its target, so that a delta can be put upon it later.
+fn note(services: &Services, id: &SnapshotId, stamp: String) -> Sidecar {
+    Sidecar { place: services.label.clone(), holding: Holding::Snapshot { id: id.clone(), stamp } }
 }

@@ -12,11 +12,11 @@ use crate::fault::Fault;
 use crate::monitor::Event;
 use crate::ops::preflight::{open, suspended};
 use crate::ops::{Engine, Services};
-use crate::pipeline::Requests;
+use crate::pipeline::{Checkpoint, Requests};
 use crate::snapshot::{SnapshotId, Tags};
-use begin::{Started, checkpoint, estimate, started, volume_size};
-use finish::{complete, until_readable};
-use send::Work;
+use begin::{Before, SENT, Started, checkpoint, estimate, started, volume_size};
+use finish::{complete, is_readable, until_readable};
+use send::{Sent, Work};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ pub struct Report {
 /// A run that was interrupted goes on into the same snapshot.
 pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Result<Report, Fault> {
     let start = Instant::now();
-    let image = Arc::new(Image::open(&options.image)?);
+    let image = Arc::new(Image::open(&options.image, engine.machine())?);
     let parent = match &options.parent {
         Some(id) => Some(open(services, engine, id).await?),
         None => None,
@@ -95,9 +95,16 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     let (checkpoint, earlier) = checkpoint(options, services, engine, &image, &stamp)?;
     let Started { id, checkpoint, is_new } = started(options, services, engine, geometry, checkpoint).await?;
     engine.monitor.on(Event::SnapshotStarted(id.clone()));
-    let work = Work { services, engine, image: image.clone(), geometry, id: &id, is_new };
-    let result = work.send(options, parent, checkpoint, earlier, &stamp).await;
-    let (sent, checkpoint) = result.map_err(suspended)?;
+    let (sent, checkpoint) = match sent_before(services, engine, &id, &checkpoint, &earlier).await? {
+        Some(sent) => (sent, checkpoint),
+        None => {
+            let work = Work { services, engine, image: image.clone(), geometry, id: &id, is_new };
+            let result = work.send(options, parent, checkpoint, earlier, &stamp).await;
+            let (sent, checkpoint) = result.map_err(suspended)?;
+            let checkpoint = checkpoint.set_fact(SENT, &sent.to_fact())?;
+            (sent, checkpoint)
+        }
+    };
     complete(services, engine, &id, sent.written).await.map_err(suspended)?;
     checkpoint.remove()?;
     if options.wait {
@@ -118,4 +125,18 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
         requests: engine.requests(),
         elapsed: start.elapsed(),
     })
+}
+
+/// What an earlier run sent, if that was all, so that it is only to be completed. A completed snapshot takes no block
+/// any more, so where the service may have forgotten blocks of a pending one, it is asked which of the two it is.
+async fn sent_before(
+    services: &Services,
+    engine: &Engine,
+    id: &SnapshotId,
+    checkpoint: &Checkpoint,
+    earlier: &Before,
+) -> Result<Option<Sent>, Fault> {
+    let Some(sent) = checkpoint.fact(SENT).and_then(Sent::from_fact) else { return Ok(None) };
+    let is_whole = earlier.is_kept || is_readable(services, engine, id).await.map_err(suspended)?;
+    Ok(is_whole.then_some(sent))
 }

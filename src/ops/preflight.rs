@@ -114,7 +114,14 @@ mod tests {
 
     fn services(max_usd: Option<Usd>) -> Services {
         let memory = Arc::new(MemoryService::new(100));
-        Services { label: "memory".into(), blocks: memory.clone(), writer: memory, snapshots: None, max_usd }
+        Services {
+            label: "memory".into(),
+            blocks: memory.clone(),
+            writer: memory,
+            snapshots: None,
+            control: None,
+            max_usd,
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! another hashes, so reading is ahead of hashing without a queue between them; a file's next blocks are asked for
 //! before they are read. Memory is a batch for each thread.
 
-use crate::block::{BlockIndex, BlockSize, Digest};
-use crate::device::{Buffer, Held, Image};
+use crate::block::{BlockIndex, BlockSize, Buffer, Digest};
+use crate::device::{Held, Image};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
 use crate::ops::Engine;

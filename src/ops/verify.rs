@@ -63,7 +63,7 @@ pub enum Against {
         /// Where it is.
         services: Services,
         /// How that place is asked.
-        engine: Engine,
+        engine: Box<Engine>,
     },
 }
 

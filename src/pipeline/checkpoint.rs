@@ -16,12 +16,13 @@
 //! source's path, size and modification time); a checkpoint of another identity is not used, and says so.
 
 use crate::block::{BlockIndex, BlockSet};
+use crate::disk::{Disk, Handle, Lock, Opening, directory};
 use crate::fault::{Fault, Kind, Place};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufReader, ErrorKind, Read, Write};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"icecore\x01";
 const RECORD: usize = 9;
@@ -54,6 +55,13 @@ pub struct Found {
     whole: u64,
 }
 
+impl Found {
+    /// A fact that the header holds.
+    pub fn fact(&self, name: &str) -> Option<&str> {
+        self.header.facts.get(name).map(String::as_str)
+    }
+}
+
 /// What there is to resume.
 #[derive(Debug)]
 pub enum Earlier {
@@ -70,69 +78,69 @@ pub enum Earlier {
 /// The lock is on a file of its own, which is never replaced: checkpoints are.
 #[derive(Debug)]
 pub struct Slot {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
-    lock: File,
-}
-
-impl Drop for Slot {
-    /// Unlocks rather than closes: a child process that is just being started may hold a copy of the descriptor, and
-    /// would keep the lock until it has become another program.
-    fn drop(&mut self) {
-        let _ = self.lock.unlock();
-    }
+    _lock: Lock,
 }
 
 impl Slot {
     /// Takes the right, or says that another run has it.
-    pub fn take(path: &Path) -> Result<Self, Fault> {
+    pub fn take(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self, Fault> {
         let fault = |error| Fault::local(path, "lock the checkpoint", error);
-        std::fs::create_dir_all(directory(path)).map_err(fault)?;
-        let lock = File::create(path.with_extension("lock")).map_err(fault)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
-            Err(TryLockError::WouldBlock) => {
+        disk.make_dirs(directory(path)).map_err(fault)?;
+        match disk.lock(&path.with_extension("lock"), "").map_err(fault)? {
+            lock @ Lock::Held(_) => Ok(Self { disk: Arc::clone(disk), path: path.to_owned(), _lock: lock }),
+            Lock::By(_) => {
                 let what = "another run of the same command is at work";
                 Err(Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what)
                     .hint("wait for it to end, or stop it"))
             }
-            Err(TryLockError::Error(error)) => Err(fault(error)),
         }
     }
 
     /// Reads what an earlier run left here.
     pub fn earlier(&self, identity: &str) -> Result<Earlier, Fault> {
-        match File::open(&self.path) {
-            Ok(file) => read(BufReader::new(file), identity)
-                .map_err(|error| Fault::local(&self.path, "read the checkpoint", error)),
+        let opened = self.disk.open(&self.path, Opening::Read);
+        let found = match opened {
+            Ok(file) => Reading::of(file.as_ref()).and_then(|file| read(BufReader::new(file), identity)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Earlier::None),
-            Err(error) => Err(Fault::local(&self.path, "read the checkpoint", error)),
-        }
+            Err(error) => Err(error),
+        };
+        found.map_err(|error| Fault::local(&self.path, "read the checkpoint", error))
     }
 
     /// Goes on with what was found. A torn tail is cut.
     pub fn resume(self, found: Found) -> Result<Checkpoint, Fault> {
-        let opened = OpenOptions::new().append(true).open(&self.path);
+        let opened = self.disk.open(&self.path, Opening::Change);
         let cut = opened.and_then(|file| file.set_len(found.whole).map(|()| file));
         let file = cut.map_err(|error| Fault::local(&self.path, "open the checkpoint", error))?;
-        Ok(Checkpoint { file, slot: self, header: found.header, seed: found.seed })
+        Ok(Checkpoint { file, slot: self, header: found.header, seed: found.seed, end: found.whole })
     }
 
     /// Makes a new checkpoint in place of whatever is there, durable when this returns.
     pub fn begin(self, identity: &str, facts: BTreeMap<String, String>) -> Result<Checkpoint, Fault> {
         let header = Header { identity: identity.to_owned(), facts };
-        let made = create(&self.path, &header);
-        let (file, seed) = made.map_err(|error| Fault::local(&self.path, "write the checkpoint", error))?;
-        Ok(Checkpoint { file, slot: self, header, seed })
+        let (file, seed, end) =
+            self.create(&header).map_err(|error| Fault::local(&self.path, "write the checkpoint", error))?;
+        Ok(Checkpoint { file, slot: self, header, seed, end })
+    }
+
+    fn create(&self, header: &Header) -> std::io::Result<(Box<dyn Handle>, u32, u64)> {
+        let (bytes, seed) = encode(header)?;
+        self.disk.replace(&self.path, &bytes)?;
+        Ok((self.disk.open(&self.path, Opening::Change)?, seed, bytes.len() as u64))
     }
 }
 
 /// A checkpoint being written.
 #[derive(Debug)]
 pub struct Checkpoint {
-    file: File,
+    file: Box<dyn Handle>,
     slot: Slot,
     header: Header,
     seed: u32,
+    /// Where the next record goes.
+    end: u64,
 }
 
 impl Checkpoint {
@@ -155,8 +163,10 @@ impl Checkpoint {
             bytes.extend(record(*mark, *index, self.seed));
         }
         self.file
-            .write_all(&bytes)
-            .map_err(|error| Fault::local(&self.slot.path, "write the checkpoint", error))
+            .write_at(&bytes, self.end)
+            .map_err(|error| Fault::local(&self.slot.path, "write the checkpoint", error))?;
+        self.end += bytes.len() as u64;
+        Ok(())
     }
 
     /// Ends the writing; the checkpoint stays, and so does the right to it.
@@ -166,12 +176,8 @@ impl Checkpoint {
 
     /// The work is finished: there is nothing to resume any more.
     pub fn remove(self) -> Result<(), Fault> {
-        match std::fs::remove_file(&self.slot.path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(Fault::local(&self.slot.path, "remove the checkpoint", error))
-            }
-            _ => Ok(()),
-        }
+        let removed = self.slot.disk.remove_durably(&self.slot.path);
+        removed.map_err(|error| Fault::local(&self.slot.path, "remove the checkpoint", error))
     }
 
     /// Where checkpoints of this kind for this target are kept: the name holds no secret and no separator.
@@ -181,8 +187,27 @@ impl Checkpoint {
     }
 }
 
-fn directory(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// An open file read from its start.
+struct Reading<'a> {
+    file: &'a dyn Handle,
+    at: u64,
+    len: u64,
+}
+
+impl<'a> Reading<'a> {
+    fn of(file: &'a dyn Handle) -> std::io::Result<Self> {
+        Ok(Self { file, at: 0, len: file.facts()?.len })
+    }
+}
+
+impl Read for Reading<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = usize::try_from(self.len - self.at).unwrap_or(usize::MAX);
+        let n_bytes = buffer.len().min(left);
+        self.file.read_at(&mut buffer[..n_bytes], self.at)?;
+        self.at += n_bytes as u64;
+        Ok(n_bytes)
+    }
 }
 
 /// The header as bytes, up to and including its CRC; and that CRC.
@@ -195,17 +220,6 @@ fn encode(header: &Header) -> std::io::Result<(Vec<u8>, u32)> {
     let seed = crc32fast::hash(&bytes);
     bytes.extend(seed.to_le_bytes());
     Ok((bytes, seed))
-}
-
-fn create(path: &Path, header: &Header) -> std::io::Result<(File, u32)> {
-    let (bytes, seed) = encode(header)?;
-    let temporary = path.with_extension("new");
-    let mut file = File::create(&temporary)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    File::open(directory(path))?.sync_all()?;
-    Ok((file, seed))
 }
 
 /// Longest header that is read: paths and tags, with room to spare.
@@ -287,13 +301,18 @@ fn parse_record(bytes: &[u8], seed: u32) -> Option<(Mark, BlockIndex)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::RealDisk;
+
+    fn disk() -> Arc<dyn Disk> {
+        Arc::new(RealDisk::default())
+    }
 
     fn facts() -> BTreeMap<String, String> {
         BTreeMap::from([("snapshot".into(), "snap-0a".into())])
     }
 
     fn written(path: &Path, n: u32) {
-        let mut checkpoint = Slot::take(path).unwrap().begin("one", facts()).unwrap();
+        let mut checkpoint = Slot::take(&disk(), path).unwrap().begin("one", facts()).unwrap();
         for index in 0..n {
             let mark = if index % 3 == 0 { Mark::Same } else { Mark::Done };
             checkpoint.append(&[(mark, BlockIndex::new(index))]).unwrap();
@@ -312,18 +331,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/er/x.ckpt");
         written(&path, 30);
-        let slot = Slot::take(&path).unwrap();
+        let slot = Slot::take(&disk(), &path).unwrap();
         let earlier = found(&slot);
         assert_eq!((earlier.done.len(), earlier.same.len()), (20, 10));
         let mut checkpoint = slot.resume(earlier).unwrap();
         assert_eq!(checkpoint.fact("snapshot"), Some("snap-0a"));
         checkpoint.append(&[(Mark::Done, BlockIndex::new(99))]).unwrap();
         drop(checkpoint);
-        let slot = Slot::take(&path).unwrap();
+        let slot = Slot::take(&disk(), &path).unwrap();
         let earlier = found(&slot);
         assert_eq!(earlier.done.len(), 21);
         slot.resume(earlier).unwrap().remove().unwrap();
-        assert!(matches!(Slot::take(&path).unwrap().earlier("one").unwrap(), Earlier::None));
+        assert!(matches!(Slot::take(&disk(), &path).unwrap().earlier("one").unwrap(), Earlier::None));
     }
 
     #[test]
@@ -358,12 +377,12 @@ mod tests {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.truncate(bytes.len() - 2);
         std::fs::write(&path, bytes).unwrap();
-        let slot = Slot::take(&path).unwrap();
+        let slot = Slot::take(&disk(), &path).unwrap();
         let earlier = found(&slot);
         let mut checkpoint = slot.resume(earlier).unwrap();
         checkpoint.append(&[(Mark::Done, BlockIndex::new(7))]).unwrap();
         drop(checkpoint);
-        let earlier = found(&Slot::take(&path).unwrap());
+        let earlier = found(&Slot::take(&disk(), &path).unwrap());
         assert!(earlier.done.contains(BlockIndex::new(7)));
         assert_eq!(earlier.done.len() + earlier.same.len(), 3);
     }
@@ -372,26 +391,15 @@ mod tests {
     fn two_runs_never_share_a_checkpoint_not_even_while_it_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.ckpt");
-        let first = Slot::take(&path).unwrap();
-        assert_eq!(Slot::take(&path).unwrap_err().kind, Kind::Unsuitable);
+        let first = Slot::take(&disk(), &path).unwrap();
+        assert_eq!(Slot::take(&disk(), &path).unwrap_err().kind, Kind::Unsuitable);
         let begun = first.begin("one", facts()).unwrap();
-        assert_eq!(Slot::take(&path).unwrap_err().kind, Kind::Unsuitable);
+        assert_eq!(Slot::take(&disk(), &path).unwrap_err().kind, Kind::Unsuitable);
         let replaced = begun.set_fact("more", "1").unwrap();
-        assert_eq!(Slot::take(&path).unwrap_err().kind, Kind::Unsuitable);
+        assert_eq!(Slot::take(&disk(), &path).unwrap_err().kind, Kind::Unsuitable);
         assert_eq!((replaced.fact("more"), replaced.fact("snapshot")), (Some("1"), Some("snap-0a")));
         drop(replaced);
-        assert!(matches!(Slot::take(&path).unwrap().earlier("one").unwrap(), Earlier::Same(_)));
-    }
-
-    #[test]
-    fn a_copy_of_the_descriptor_does_not_keep_the_slot() {
-        let dir = tempfile::tempdir().unwrap();
-        let slot = Slot::take(&dir.path().join("x.ckpt")).unwrap();
-        // As a child process has one between its fork and its exec.
-        let copy = slot.lock.try_clone().unwrap();
-        drop(slot);
-        assert!(Slot::take(&dir.path().join("x.ckpt")).is_ok());
-        drop(copy);
+        assert!(matches!(Slot::take(&disk(), &path).unwrap().earlier("one").unwrap(), Earlier::Same(_)));
     }
 
     #[test]
@@ -399,7 +407,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.ckpt");
         written(&path, 3);
-        let other = Slot::take(&path).unwrap().earlier("two").unwrap();
+        let other = Slot::take(&disk(), &path).unwrap().earlier("two").unwrap();
         assert!(matches!(other, Earlier::Other(found) if found == facts()));
     }
 

@@ -1,5 +1,6 @@
 //! What every operation works with.
 
+use crate::disk::{Disk, Machine};
 use crate::monitor::{Event, Monitor};
 use crate::pipeline::attempt::RetryBudget;
 use crate::pipeline::gate::Gate;
@@ -25,6 +26,7 @@ pub struct Engine {
     pub(crate) monitor: Arc<dyn Monitor>,
     pub(crate) stop: Stop,
     pub(crate) renew: Option<Renew>,
+    pub(crate) machine: Machine,
 }
 
 impl Engine {
@@ -32,6 +34,7 @@ impl Engine {
     pub fn new(settings: Settings, monitor: Arc<dyn Monitor>, stop: Stop) -> Self {
         Self {
             gate: Arc::new(Gate::new(&settings)),
+            machine: Machine::real(settings.state_dir.clone()),
             settings: Arc::new(settings),
             retry_budget: Arc::new(RetryBudget::full()),
             tally: Arc::default(),
@@ -46,6 +49,18 @@ impl Engine {
     pub fn renewing(mut self, renew: Renew) -> Self {
         self.renew = Some(renew);
         self
+    }
+
+    /// The same engine, with its files on another disk.
+    #[must_use]
+    pub fn on_disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.machine.disk = disk;
+        self
+    }
+
+    /// The machine it works on: its files, and where state is kept.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     /// What was asked so far.

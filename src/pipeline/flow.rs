@@ -68,10 +68,10 @@ impl Flow {
         self.target
     }
 
-    /// Blocks that may be held: those in flight, and half as many again or two batches that are being hashed or are
+    /// Blocks that may be held: those in flight, and half as many again or four batches that are being hashed or are
     /// at the sink.
     pub(crate) fn held(&self) -> usize {
-        self.target + (self.target / 2).max(2 * BATCH)
+        self.target + (self.target / 2).max(4 * BATCH)
     }
 
     /// A block has come in.
@@ -209,7 +209,7 @@ mod tests {
     async fn a_number_that_was_given_is_kept() {
         let mut flow = flow(Some(4));
         assert_eq!(serve(&mut flow, Duration::from_millis(200), None, 2_000).await, (4, 4));
-        assert_eq!(flow.held(), 36);
+        assert_eq!(flow.held(), 68);
         sleep(Duration::ZERO).await;
     }
 }

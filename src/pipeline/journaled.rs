@@ -8,13 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How much work a crash may cost.
-const INTERVAL: Duration = Duration::from_secs(2);
-
-/// Wraps a sink: every two seconds what was written is made durable, and only then recorded.
+/// Wraps a sink: every so often what was written is made durable, and only then recorded.
 #[derive(Debug)]
 pub struct Journaled {
     inner: Arc<dyn BlockSink>,
+    every: Duration,
     state: Mutex<State>,
 }
 
@@ -29,11 +27,11 @@ struct State {
 }
 
 impl Journaled {
-    /// Goes on with this checkpoint.
-    pub fn new(inner: Arc<dyn BlockSink>, checkpoint: Checkpoint) -> Self {
+    /// Goes on with this checkpoint; at most the work of `every` is lost in a crash.
+    pub fn new(inner: Arc<dyn BlockSink>, checkpoint: Checkpoint, every: Duration) -> Self {
         let state =
             State { checkpoint, written: Vec::new(), n_recorded: 0, is_broken: false, saved: Instant::now() };
-        Self { inner, state: Mutex::new(state) }
+        Self { inner, every, state: Mutex::new(state) }
     }
 
     /// Ends the journal, unsaved records dropped: the work is finished, or starts anew.
@@ -79,7 +77,7 @@ impl BlockSink for Journaled {
             let mut state = self.lock();
             // A block of zeros is recorded apart: nothing was written for it.
             state.written.push((if block.is_zero() { Mark::Same } else { Mark::Done }, block.index()));
-            let due = state.saved.elapsed() >= INTERVAL;
+            let due = state.saved.elapsed() >= self.every;
             if due {
                 state.saved = Instant::now();
             }
@@ -100,6 +98,7 @@ impl BlockSink for Journaled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::{Disk, RealDisk};
     use crate::fault::{Kind, Place};
     use crate::pipeline::{Earlier, Slot};
     use crate::source::conformance::{self, filled};
@@ -108,15 +107,21 @@ mod tests {
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    const INTERVAL: Duration = Duration::from_secs(2);
+
+    fn disk() -> Arc<dyn Disk> {
+        Arc::new(RealDisk::default())
+    }
+
     fn begun(path: &Path) -> Checkpoint {
-        Slot::take(path).unwrap().begin("one", BTreeMap::new()).unwrap()
+        Slot::take(&disk(), path).unwrap().begin("one", BTreeMap::new()).unwrap()
     }
 
     /// Blocks claimed in a copy of the file, whose own lock is held.
     fn claimed(path: &Path) -> u64 {
         let copy = path.with_file_name("copy.ckpt");
         std::fs::copy(path, &copy).unwrap();
-        match Slot::take(&copy).unwrap().earlier("one").unwrap() {
+        match Slot::take(&disk(), &copy).unwrap().earlier("one").unwrap() {
             Earlier::Same(found) => found.done.len(),
             other => panic!("{other:?}"),
         }
@@ -126,7 +131,7 @@ mod tests {
     fn a_journaled_sink_conforms() {
         let dir = tempfile::tempdir().unwrap();
         let memory = Arc::new(MemorySink::default());
-        let journaled = Journaled::new(memory.clone(), begun(&dir.path().join("x.ckpt")));
+        let journaled = Journaled::new(memory.clone(), begun(&dir.path().join("x.ckpt")), INTERVAL);
         conformance::sink(&journaled, |index| memory.blocks().get(&index).map(|block| block.bytes().clone()));
     }
 
@@ -134,7 +139,7 @@ mod tests {
     async fn records_are_saved_every_two_seconds_and_at_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.ckpt");
-        let journaled = Journaled::new(Arc::new(MemorySink::default()), begun(&path));
+        let journaled = Journaled::new(Arc::new(MemorySink::default()), begun(&path), INTERVAL);
         journaled.write(&filled(1, 1)).unwrap();
         assert_eq!(claimed(&path), 0);
         tokio::time::advance(INTERVAL).await;
@@ -172,7 +177,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.ckpt");
         let sink = Arc::new(Watching { path: path.clone(), fails: AtomicBool::new(false) });
-        let journaled = Journaled::new(sink, begun(&path));
+        let journaled = Journaled::new(sink, begun(&path), INTERVAL);
         journaled.write(&filled(1, 1)).unwrap();
         journaled.sync().unwrap();
         assert_eq!(claimed(&path), 1);
@@ -183,7 +188,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.ckpt");
         let sink = Arc::new(Watching { path: path.clone(), fails: AtomicBool::new(true) });
-        let journaled = Journaled::new(sink, begun(&path));
+        let journaled = Journaled::new(sink, begun(&path), INTERVAL);
         journaled.write(&filled(1, 1)).unwrap();
         assert!(journaled.sync().is_err());
         journaled.write(&filled(2, 1)).unwrap();

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! A block's share of the byte budget is claimed before it is fetched and goes with it to the sink, so memory
-//! follows the budget and not the volume. Fetches never wait for a batch: a batch takes what is ready, leaves when
-//! it is full, when nothing is in transit, or after a millisecond.
+//! follows the budget and not the volume. Fetches never wait for a batch: a batch takes what is ready and leaves
+//! when it is full; while no other is being hashed, also when nothing is in transit, when fetches would have to
+//! wait for its memory, or after a moment.
 
 use crate::block::{BlockIndex, BlockSet, BlockSize};
 use crate::fault::{Fault, Kind, Place, TokenKind};
@@ -27,8 +28,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// How long a block may wait for company before it is hashed alone.
-const LONGEST_WAIT: Duration = Duration::from_millis(1);
+/// How long a block may wait for company before it is hashed without: the time in which a batch comes in at 500
+/// blocks a second, half of what one snapshot gives.
+const LONGEST_WAIT: Duration = Duration::from_millis(32);
 /// Pages listed ahead of the fetches: one being used, one ready, so that the lister is never waited for and tokens
 /// of at most two pages are held.
 const PAGES_AHEAD: usize = 1;
@@ -184,7 +186,8 @@ impl<'a> Reader<'a> {
             flow: Flow::new(&engine.settings),
             // In blocks. A budget below one block would never let one through.
             budget: Arc::new(Semaphore::new(usize::try_from(blocks).unwrap_or(usize::MAX >> 4).max(1))),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            // Half of them may wait for the disk while the others hash.
+            threads: 2 * std::thread::available_parallelism().map_or(1, usize::from),
             read: Read::default(),
         }
     }
@@ -219,16 +222,21 @@ impl<'a> Reader<'a> {
                     Err(error) => return lost(error),
                 },
                 Some(outcome) = self.checks.join_next() => self.checked(outcome.unwrap_or_else(lost)?).await?,
-                () = sleep_until(company), if company.is_some() && self.checks.len() < self.threads => {}
+                () = sleep_until(company), if company.is_some() && self.checks.is_empty() => {}
                 () = self.engine.stop.requested() => return Err(interrupted()),
             }
         }
     }
 
-    /// Whether another block may be asked for. Memory follows the number in flight, and not the budget alone.
+    /// Whether another block may be asked for.
     fn has_room(&self) -> bool {
+        self.fetches.len() < self.flow.in_flight() && !self.is_full()
+    }
+
+    /// Whether no more blocks may be held. Memory follows the number in flight, and not the budget alone.
+    fn is_full(&self) -> bool {
         let held = self.fetches.len() + self.ready.len() + self.checking;
-        self.fetches.len() < self.flow.in_flight() && held < self.flow.held()
+        held >= self.flow.held() || self.budget.available_permits() == 0
     }
 
     fn take(&mut self, page: Option<Vec<Listed>>) {
@@ -263,12 +271,14 @@ impl<'a> Reader<'a> {
         self.ready.push(block);
     }
 
-    /// Sends batches off while threads are free: full ones at once, the rest when its time has come.
+    /// Sends batches off while threads are free: full ones at once, the rest when its time has come. While another
+    /// is being hashed the rest gains company for nothing, and a full batch costs half of what its blocks would
+    /// cost in two.
     fn check_what_is_ready(&mut self) {
         let due = |reader: &Self| {
-            reader.ready.len() >= BATCH
-                || reader.fetches.is_empty()
-                || reader.ready_since.is_some_and(|since| since.elapsed() >= LONGEST_WAIT)
+            let is_late = reader.ready_since.is_some_and(|since| since.elapsed() >= LONGEST_WAIT);
+            let is_awaited = is_late || reader.fetches.is_empty() || reader.is_full();
+            reader.ready.len() >= BATCH || (is_awaited && reader.checks.is_empty())
         };
         while self.checks.len() < self.threads && !self.ready.is_empty() && due(self) {
             let batch: Vec<_> = self.ready.drain(..self.ready.len().min(BATCH)).collect();

@@ -21,6 +21,8 @@ pub struct Settings {
     pub memory: ByteSize,
     /// What is put up with before a run gives up.
     pub patience: Patience,
+    /// How often what was written locally is made durable and recorded: as much work as a crash may cost.
+    pub checkpoint_every: Duration,
     /// Where checkpoints are kept; made when needed.
     pub state_dir: PathBuf,
 }
@@ -70,6 +72,7 @@ impl Settings {
             // What 128 in flight may hold, half as many again waiting for the sink.
             memory: ByteSize::from_mib(96),
             patience: Patience::default(),
+            checkpoint_every: Duration::from_secs(2),
             state_dir,
         }
     }

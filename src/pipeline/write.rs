@@ -113,11 +113,16 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::{Disk, RealDisk};
     use crate::pipeline::Slot;
     use crate::source::BlockService;
     use crate::source::conformance::{filled, request};
     use crate::source::memory::MemoryService;
     use std::collections::BTreeMap;
+
+    fn disk() -> Arc<dyn Disk> {
+        Arc::new(RealDisk::default())
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_aggregate_covers_this_run_and_the_earlier_one() {
@@ -138,7 +143,7 @@ mod tests {
             }
         });
         let path = dir.path().join("x.ckpt");
-        let mut checkpoint = Slot::take(&path).unwrap().begin("one", BTreeMap::new()).unwrap();
+        let mut checkpoint = Slot::take(&disk(), &path).unwrap().begin("one", BTreeMap::new()).unwrap();
         let written = write(&engine, service.clone(), &id, blocks, &mut checkpoint, true).await.unwrap();
         feed.await.unwrap();
         assert_eq!(written.blocks, 200);

@@ -1,6 +1,6 @@
 //! `icecore export`: what was read, and what was made of it.
 
-use crate::ops::export::Report;
+use crate::ops::export::{Known, Report};
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{blocks, span};
 use crate::render::{Format, Printer, Render, table, text_or_json};
@@ -24,6 +24,11 @@ struct View<'a> {
     holes: u64,
     blocks_resumed: u64,
     synced: bool,
+    /// Null where the whole snapshot was exported.
+    since: Option<&'a str>,
+    /// How it is known that the target held that; null where the whole snapshot was exported.
+    base: Option<&'static str>,
+    blocks_compared: Option<u64>,
 }
 
 fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -36,6 +41,9 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         holes: report.holes,
         blocks_resumed: report.blocks_resumed,
         synced: report.synced,
+        since: report.base.as_ref().map(|base| base.snapshot_id.as_str()),
+        base: report.base.as_ref().map(|base| word(base.known)),
+        blocks_compared: report.base.as_ref().map(|base| base.blocks_compared),
     };
     let frame = Frame { complete: true, requests: Some(report.requests), elapsed: Some(report.elapsed) };
     json::object(out, "export", frame, &view)
@@ -50,6 +58,13 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut facts = vec![("size", report.volume_size.to_string())];
     facts.push((if report.dest.is_some() { "written" } else { "checked" }, written));
     facts.push(("holes", blocks(report.holes)));
+    if let Some(base) = &report.base {
+        let compared = match base.blocks_compared {
+            0 => String::new(),
+            n => format!(", {} compared", blocks(n)),
+        };
+        facts.push(("upon", format!("{}, {}{compared}", base.snapshot_id, word(base.known))));
+    }
     if report.blocks_resumed > 0 {
         facts.push(("resumed", format!("{} were there from an earlier run", blocks(report.blocks_resumed))));
     }
@@ -58,4 +73,13 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     facts.push(("took", span(report.elapsed)));
     table::facts(out, &facts)
+}
+
+fn word(known: Known) -> &'static str {
+    match known {
+        Known::Proved => "proved",
+        Known::Assumed => "assumed",
+        Known::Resumed => "resumed",
+        Known::Done => "done",
+    }
 }

@@ -1,4 +1,8 @@
-//! A shelf in memory: the reference, and quick enough for tests that need thousands.
+//! A shelf in memory: the reference, and quick enough for tests that need thousands. Beside it a vault in memory.
+
+mod vault;
+
+pub use vault::MemoryVault;
 
 use crate::block::{BlockIndex, BlockSize, LinearDigest};
 use crate::fault::{Fault, Kind, Place};

@@ -1,4 +1,4 @@
-//! Names of snapshots and volumes.
+//! Names of snapshots, volumes, images and instances.
 
 use std::fmt;
 use std::str::FromStr;
@@ -57,6 +57,16 @@ id! {
 id! {
     /// `vol-` and hexadecimal digits. Copies and snapshots made through the API carry [`VolumeId::NONE`].
     VolumeId, "volume", "vol-"
+}
+
+id! {
+    /// `ami-` and hexadecimal digits.
+    ImageId, "image", "ami-"
+}
+
+id! {
+    /// `i-` and hexadecimal digits.
+    InstanceId, "instance", "i-"
 }
 
 impl VolumeId {

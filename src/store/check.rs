@@ -4,13 +4,13 @@
 //! then no damage. Files that nothing names yet, or any more, are garbage at worst, and reported apart.
 
 use crate::block::{BlockIndex, BlockSet, BlockSize, Digest};
+use crate::disk::RealDisk;
 use crate::fault::{Fault, Kind};
 use crate::monitor::{Event, Monitor};
 use crate::shelf::Shelf as _;
 use crate::snapshot::{SnapshotId, SnapshotState};
 use crate::store::blocks::Bad;
 use crate::store::collect::Suspects;
-use crate::store::disk::RealDisk;
 use crate::store::files::Files;
 use crate::store::record::Record;
 use crate::store::writer::Times;

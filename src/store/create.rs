@@ -1,8 +1,8 @@
 //! Making a store, and recognising one.
 
+use crate::disk::Access;
 use crate::fault::{Fault, Kind, Place};
 use crate::store::FORMAT;
-use crate::store::disk::Access;
 use crate::store::files::Files;
 use std::io;
 use std::path::Path;

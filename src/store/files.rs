@@ -1,9 +1,9 @@
 //! Where everything lies in a store's directory, and file operations whose failures name the file.
 
 use crate::block::{BlockSize, Digest};
+use crate::disk::{Access, Disk};
 use crate::fault::{Fault, Kind};
 use crate::snapshot::SnapshotId;
-use crate::store::disk::{Access, Disk};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -120,7 +120,7 @@ impl Files {
     }
 
     pub(crate) fn is_there(&self, path: &Path) -> Result<bool, Fault> {
-        self.disk.is_there(path).map_err(|error| Fault::local(path, "look for", error))
+        self.disk.node(path).map(|node| node.is_some()).map_err(|error| Fault::local(path, "look for", error))
     }
 
     pub(crate) fn make_dir(&self, dir: &Path) -> Result<(), Fault> {

@@ -5,11 +5,11 @@
 //! blocks' files are whole as well.
 
 use crate::block::{BlockIndex, Digest, Geometry, LinearDigest};
+use crate::disk::Access;
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::Content;
 use crate::snapshot::{SnapshotId, Written};
 use crate::store::blocks::{Bad, Blocks, compressed};
-use crate::store::disk::Access;
 use crate::store::files::Files;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;

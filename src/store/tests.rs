@@ -1,8 +1,8 @@
 use super::*;
+use crate::disk::memory::MemoryDisk;
 use crate::shelf::ShelfWriter as _;
 use crate::shelf::conformance::{self, completed, filled, grant};
 use crate::snapshot::Tags;
-use crate::store::disk::memory::MemoryDisk;
 
 mod power;
 

@@ -1,11 +1,11 @@
 //! The one writer of a store.
 
 use crate::block::{BlockIndex, BlockSize, Geometry};
+use crate::disk::{Access, Disk, Lock, RealDisk};
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::{Content, Entry, Grant, Shelf, ShelfWriter, Shelved};
 use crate::snapshot::{Lineage, SnapshotId, SnapshotState, Tags, UnixMillis, Written};
 use crate::store::collect::{Suspects, collect};
-use crate::store::disk::{Access, Lock, RealDisk};
 use crate::store::files::Files;
 use crate::store::layer::Layer;
 use crate::store::pending::Pending;
@@ -62,6 +62,11 @@ impl StoreWriter {
         }
         let disk = RealDisk::at(dir).map_err(|error| create::unopened(dir, error))?;
         Self::on(Files::new(Arc::new(disk), dir), who)
+    }
+
+    /// The same in a directory that is there, on this disk.
+    pub fn on_disk(disk: Arc<dyn Disk>, dir: &Path, who: &str) -> Result<Self, Fault> {
+        Self::on(Files::new(disk, dir), who)
     }
 
     /// Takes the lock, makes a store where there is none, and clears up after a writer that was stopped.

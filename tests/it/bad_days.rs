@@ -1,6 +1,9 @@
-//! Bad days of the service: whatever goes wrong, the right bytes or a fault of the right kind, and never a hang.
+//! Bad days: whatever goes wrong with the service, the process, the power or the disk, the right bytes or a fault of
+//! the right kind, and never a hang.
 
+mod crash;
 mod engine;
 mod matrix;
+mod since;
 mod tokens;
 mod wire;

@@ -187,6 +187,7 @@ fn exported() -> export::Report {
         holes: 13_312,
         blocks_resumed: 0,
         synced: true,
+        base: None,
         requests: REQUESTS,
         elapsed: Duration::from_millis(75_250),
     }
@@ -205,6 +206,16 @@ fn export_resumed_and_not_durable() {
 #[test]
 fn export_to_nowhere() {
     check("export-null", &export::Report { dest: None, synced: false, ..exported() });
+}
+
+#[test]
+fn export_of_what_changed() {
+    let base = Some(export::Base { snapshot_id: id(2), known: export::Known::Proved, blocks_compared: 30 });
+    let bytes_written = ByteSize::from_bytes(17 * 524_288);
+    check(
+        "export-since",
+        &export::Report { blocks_written: 17, bytes_written, holes: 3, base, ..exported() },
+    );
 }
 
 fn imported() -> import::Report {

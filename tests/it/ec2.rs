@@ -1,13 +1,20 @@
 //! AWS's EC2 client against the local endpoint.
 
 use crate::ebs::endpoint;
-use icecore::control::{SnapshotQuery, Snapshots, conformance};
+use icecore::aws::Deadlines;
+use icecore::control::{
+    Bin, FastRestores, ImageQuery, Images, InstanceQuery, Instances, Known, Locks, SnapshotQuery, Snapshots,
+    conformance, known,
+};
 use icecore::ebs::Ebs;
 use icecore::ec2::Ec2;
+use icecore::endpoint::{Config, Shelves, start};
 use icecore::fault::Kind;
-use icecore::snapshot::SnapshotState;
+use icecore::shelf::memory::MemoryShelf;
+use icecore::snapshot::{SnapshotId, SnapshotState};
 use icecore::source::SnapshotWriter;
 use icecore::source::conformance::{filled, request, written};
+use std::sync::Arc;
 
 #[tokio::test]
 async fn the_account_behind_the_endpoint_conforms() {
@@ -18,6 +25,53 @@ async fn the_account_behind_the_endpoint_conforms() {
         ids.push(written(&ebs, &ebs, None, &[filled(index, 1)]).await);
     }
     conformance::snapshots(&ec2, &ids).await;
+}
+
+/// Three snapshots of one block each.
+async fn three(ebs: &Ebs) -> Vec<SnapshotId> {
+    let mut ids = Vec::new();
+    for index in 0..3 {
+        ids.push(written(ebs, ebs, None, &[filled(index, 1)]).await);
+    }
+    ids
+}
+
+#[tokio::test]
+async fn what_is_held_beside_snapshots_is_told_as_it_is() {
+    let (running, session) = endpoint().await;
+    let ec2 = Ec2::new(&session);
+    let ids = three(&Ebs::new(&session)).await;
+    let held = conformance::held(&ids);
+    running.edit("us-east-1", |all| *all = held.clone()).unwrap();
+    conformance::holds(&ec2, &held, &ids).await;
+    conformance::images(&ec2, &held.images).await;
+    conformance::instances(&ec2, &held.instances).await;
+}
+
+#[tokio::test]
+async fn each_region_has_its_own() {
+    let (running, session) = endpoint().await;
+    let image = conformance::held(&three(&Ebs::new(&session)).await).images.remove(0);
+    running.edit("eu-west-1", |held| held.images.push(image)).unwrap();
+    assert_eq!(Ec2::new(&session).images(&ImageQuery::default()).await.unwrap(), []);
+    let instances = Ec2::new(&session).instances(&InstanceQuery::default()).await.unwrap();
+    let zones: Vec<_> = instances.iter().map(|instance| instance.zone.as_str()).collect();
+    assert_eq!(zones, ["us-east-1a", "us-east-1b"], "where nobody ever was, two instances wait");
+}
+
+#[tokio::test]
+async fn what_may_not_be_asked_is_not_known_rather_than_nothing() {
+    let faults = "DescribeLockedSnapshots denied\nListSnapshotsInRecycleBin denied".parse().unwrap();
+    let config = Config { faults, ..Config::default() };
+    let running = start(config, Shelves::writable(Arc::new(MemoryShelf::new()))).await.unwrap();
+    let ec2 = Ec2::new(&crate::lab::session(&running.url(), Deadlines::default()));
+    for why in [
+        known(ec2.locks().await).unwrap().reason().map(str::to_owned),
+        known(ec2.binned_snapshots().await).unwrap().reason().map(str::to_owned),
+    ] {
+        assert_eq!(why.as_deref(), Some("you are not authorized to perform this operation"));
+    }
+    assert_eq!(known(ec2.fast_restores().await).unwrap(), Known::Known(Vec::new()));
 }
 
 #[tokio::test]

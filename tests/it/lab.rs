@@ -1,14 +1,16 @@
 //! A laboratory: a store, an endpoint over it, the AWS clients aimed at that, and the fixture volumes.
 
 use icecore::aws::{Deadlines, Local, Session};
-use icecore::block::{BlockSet, Geometry, GiB};
+use icecore::block::{BlockSet, Geometry, GiB, LinearDigest};
 use icecore::cost::Usd;
 use icecore::device::{Image, Part};
+use icecore::disk::Machine;
 use icecore::endpoint::{self, Config, Running, Shelves};
 use icecore::monitor::Recorder;
 use icecore::ops::{self, Engine, Services, import};
 use icecore::pipeline::{Settings, Stop};
-use icecore::snapshot::{SnapshotId, Tags};
+use icecore::snapshot::{NewSnapshot, SnapshotId, Tags, Written};
+use icecore::source::conformance::filled;
 use icecore::store::StoreWriter;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,6 +65,35 @@ impl Lab {
     /// Imports an image, on a parent or none.
     pub(crate) async fn import(&self, image: &Path, parent: Option<&SnapshotId>) -> import::Report {
         import::run(&options(image, parent), &self.services, &self.engine()).await.unwrap()
+    }
+
+    /// Makes a snapshot that holds these blocks and what it inherits, each block full of one byte.
+    pub(crate) async fn snapshot(
+        &self,
+        parent: Option<&SnapshotId>,
+        gib: u32,
+        blocks: &BTreeMap<u32, u8>,
+    ) -> SnapshotId {
+        let new = NewSnapshot {
+            volume_size: GiB::try_from(i64::from(gib)).unwrap(),
+            parent: parent.cloned(),
+            description: None,
+            tags: Tags::new(),
+            client_token: None,
+            encrypted: None,
+            kms_key_id: None,
+            timeout_minutes: None,
+        };
+        let (writer, mut aggregate) = (&self.services.writer, LinearDigest::new());
+        let id = writer.start(&new).await.unwrap().id;
+        for (index, byte) in blocks {
+            let block = filled(*index, *byte);
+            aggregate.push(&block.digest());
+            writer.put(&id, &block).await.unwrap();
+        }
+        let written = Written { blocks: blocks.len().try_into().unwrap(), checksum: aggregate.finish() };
+        writer.complete(&id, written).await.unwrap();
+        id
     }
 
     /// Exports a snapshot and gives the file's bytes' place.
@@ -140,7 +171,8 @@ pub(crate) fn generation(n: usize) -> PathBuf {
 
 /// The blocks in which two images of the same size differ, and those that are not zero in each. Holes are not read.
 pub(crate) fn compare(first: &Path, second: &Path) -> (BlockSet, BlockSet, BlockSet) {
-    let (first, second) = (Image::open(first).unwrap(), Image::open(second).unwrap());
+    let machine = Machine::real(PathBuf::new());
+    let (first, second) = (Image::open(first, &machine).unwrap(), Image::open(second, &machine).unwrap());
     assert_eq!(first.len(), second.len());
     let geometry = Geometry::ebs(GiB::holding(first.len()).unwrap());
     let mut sets = (BlockSet::new(), BlockSet::new(), BlockSet::new());

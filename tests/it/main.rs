@@ -18,6 +18,7 @@ mod floors;
 mod formats;
 mod lab;
 mod main_job;
+mod read_verbs;
 mod store;
 mod together;
 mod verify;

@@ -216,31 +216,16 @@ async fn what_was_never_made_durable_is_not_resumed_as_durable() {
     assert!(compare(&image, &dest).0.is_empty());
 }
 
+#[cfg(feature = "ec2")]
 #[tokio::test(flavor = "multi_thread")]
-async fn read_verbs_send_nothing_that_changes_anything() {
+async fn our_own_tag_tells_the_list_who_is_whose_parent() {
     let lab = Lab::new().await;
     let first = lab.import(&generation(0), None).await.snapshot_id;
-    let second = lab.import(&generation(1), Some(&first)).await.snapshot_id;
-    let changing = || -> u64 {
-        let counts = lab.endpoint.counts();
-        let changing =
-            ["StartSnapshot", "PutSnapshotBlock", "CompleteSnapshot", "DeleteSnapshot", "CreateTags"];
-        changing.into_iter().map(|action| counts.of(action)).sum()
-    };
-    let before = changing();
-    assert!(before > 2048, "the imports are counted");
-    let _ = diffed(&lab, &[&first, &second], true).await;
-    let _ = show::run(&first, &lab.services, &lab.engine()).await.unwrap();
-    let _ = icecore::ops::blocks::run(&first, &lab.services, &lab.engine()).await.unwrap();
-    let _ = lab.export(&second, "out").await;
-    #[cfg(feature = "ec2")]
-    {
-        let all = icecore::control::SnapshotQuery::default();
-        let listed = icecore::ops::list::run(&all, &lab.services, &lab.engine()).await.unwrap();
-        let lineages: Vec<_> = listed.snapshots.iter().map(|row| (row.parent.clone(), row.lineage)).collect();
-        assert_eq!(lineages, [(None, 1), (Some(first), 1)], "our own tag tells the parent");
-    }
-    assert_eq!(changing(), before);
+    let _ = lab.import(&generation(1), Some(&first)).await;
+    let all = icecore::control::SnapshotQuery::default();
+    let listed = icecore::ops::list::run(&all, &lab.services, &lab.engine()).await.unwrap();
+    let lineages: Vec<_> = listed.snapshots.iter().map(|row| (row.parent.clone(), row.lineage)).collect();
+    assert_eq!(lineages, [(None, 1), (Some(first), 1)]);
 }
 
 /// A loop device over a file; none where the machine gives none to this user.

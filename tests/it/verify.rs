@@ -90,6 +90,7 @@ fn services(memory: &Arc<MemoryService>, label: &str) -> Services {
         blocks: memory.clone(),
         writer: memory.clone(),
         snapshots: None,
+        control: None,
         max_usd: None,
     }
 }

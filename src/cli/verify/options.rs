@@ -130,7 +130,7 @@ impl Typed {
                         open::open_elsewhere(cx, place.region.as_deref(), place.profile.as_deref()).await?;
                     let (services, engine) = (opened.services.clone(), opened.engine.clone());
                     other = Some(opened);
-                    Against::Snapshot { snapshot_id: place.id, services, engine }
+                    Against::Snapshot { snapshot_id: place.id, services, engine: Box::new(engine) }
                 }
             },
         };

@@ -1,20 +1,35 @@
 //! EC2 DescribeSnapshots: what is known of snapshots, by id, owner and filter.
 
-mod filter;
-
 use crate::endpoint::act::World;
-use crate::endpoint::token::Kind;
-use crate::endpoint::wire::ec2::{self, Xml, bad, dry_run, no_snapshot, numbered, refusal, reply};
+use crate::endpoint::act::page::Paging;
+use crate::endpoint::wire::ec2::{self, Xml, dry_run, no_snapshot, numbered, refusal, reply};
+use crate::endpoint::wire::filter::Filters;
 use crate::endpoint::wire::{Call, Refusal, Reply};
 use crate::shelf::Shelved;
 use crate::snapshot::{SnapshotInfo, SnapshotState, UnixMillis, VolumeId};
 
+/// What filters look at (EC2 API reference, DescribeSnapshots).
+const FIELDS: &[&str] = &[
+    "description",
+    "encrypted",
+    "owner-alias",
+    "owner-id",
+    "progress",
+    "snapshot-id",
+    "start-time",
+    "status",
+    "storage-tier",
+    "transfer-type",
+    "volume-id",
+    "volume-size",
+];
+
 pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, Refusal> {
     let ids = numbered(call, "SnapshotId");
     let ids = ids.into_iter().map(ec2::snapshot_id).collect::<Result<Vec<_>, _>>()?;
-    let limit = page_size(call, !ids.is_empty())?;
-    let filters = filter::parse(call)?;
-    let after = start_after(world, call, now)?;
+    let paging =
+        Paging::parse(world, call, "DescribeSnapshots", 5..=1000, now)?.without(&ids, "snapshotSet")?;
+    let filters = Filters::parse(call, FIELDS)?;
     dry_run(call)?;
 
     let mut snapshots = if ids.is_empty() {
@@ -28,46 +43,15 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
     };
     snapshots.retain(|shelved| {
         owned(world, call, &shelved.info)
-            && filters.iter().all(|filter| filter.matches(&shelved.info))
-            && after.is_none_or(|after| shelved.info.start_time.0 > after)
+            && filters.admit(&shelved.info.tags, |field| shown(&shelved.info, field))
     });
-    let next = (snapshots.len() > limit).then(|| {
-        snapshots.truncate(limit);
-        let last = snapshots.last().map_or(0, |shelved| shelved.info.start_time.0);
-        world.seal.page(Kind::DescribePage, &[], last.max(0).cast_unsigned(), now)
-    });
+    // Start times never repeat on a shelf.
+    let (snapshots, next) =
+        paging.cut(world, snapshots, |shelved| shelved.info.start_time.0.max(0).cast_unsigned());
     Ok(reply(call, "DescribeSnapshots", |xml| {
-        xml.nest("snapshotSet", |xml| {
-            snapshots.iter().for_each(|shelved| xml.nest("item", |xml| item(xml, world, shelved)));
-        });
-        if let Some(next) = &next {
-            xml.text("nextToken", next);
-        }
+        xml.set("snapshotSet", &snapshots, |xml, shelved| item(xml, world, shelved));
+        xml.maybe("nextToken", next.as_deref());
     }))
-}
-
-/// How many to show: all, or 5 to 1,000.
-fn page_size(call: &Call, by_id: bool) -> Result<usize, Refusal> {
-    let Some(text) = call.query("MaxResults") else { return Ok(usize::MAX) };
-    if by_id {
-        let message = "The parameter snapshotSet cannot be used with the parameter maxResults";
-        return Err(bad("InvalidParameterCombination", message));
-    }
-    let size = text.parse::<usize>().ok().filter(|size| (5..=1000).contains(size));
-    size.ok_or_else(|| {
-        let message = format!(
-            "Value ( {text} ) for parameter maxResults is invalid. Expecting a value between 5 and 1000."
-        );
-        bad("InvalidParameterValue", message)
-    })
-}
-
-/// Start times never repeat on a shelf, so the last one shown is where a page ends.
-fn start_after(world: &World, call: &Call, now: UnixMillis) -> Result<Option<i64>, Refusal> {
-    let Some(token) = call.query("NextToken").filter(|token| !token.is_empty()) else { return Ok(None) };
-    let position = world.seal.open(Kind::DescribePage, &[], token, now);
-    let position = position.and_then(|at| i64::try_from(at).ok());
-    position.map(Some).ok_or_else(|| bad("InvalidParameterValue", "Unable to parse pagination token"))
 }
 
 /// Whether the snapshot's owner is among those asked for. None asked for: everybody's.
@@ -85,28 +69,15 @@ fn item(xml: &mut Xml, world: &World, shelved: &Shelved) {
     xml.text("snapshotId", info.id.as_str());
     xml.text("volumeId", volume_id(info));
     xml.text("status", info.state.as_str());
-    if let Some(message) = &info.state_message {
-        xml.text("statusMessage", message);
-    }
+    xml.maybe("statusMessage", info.state_message.as_deref());
     xml.text("startTime", &ec2::time(info.start_time));
     xml.text("progress", progress(info));
     xml.text("ownerId", &info.owner_id);
     xml.text("volumeSize", &info.volume_size.get().to_string());
     xml.text("description", &info.description);
-    if !info.tags.is_empty() {
-        xml.nest("tagSet", |xml| {
-            for (key, value) in &info.tags {
-                xml.nest("item", |xml| {
-                    xml.text("key", key);
-                    xml.text("value", value);
-                });
-            }
-        });
-    }
-    xml.text("encrypted", if info.encrypted { "true" } else { "false" });
-    if let Some(key) = &info.kms_key_id {
-        xml.text("kmsKeyId", key);
-    }
+    xml.tags(&info.tags);
+    xml.flag("encrypted", info.encrypted);
+    xml.maybe("kmsKeyId", info.kms_key_id.as_deref());
     xml.text("storageTier", info.tier.as_str());
     if info.state == SnapshotState::Completed
         && let Some(at) = world.account.completed_at(&info.id)
@@ -116,6 +87,25 @@ fn item(xml: &mut Xml, world: &World, shelved: &Shelved) {
     if let Some(size) = info.full_size {
         xml.text("fullSnapshotSizeInBytes", &size.bytes().to_string());
     }
+}
+
+/// What a snapshot shows to a filter.
+fn shown(info: &SnapshotInfo, field: &str) -> Vec<String> {
+    let text = match field {
+        "description" => info.description.as_str(),
+        "encrypted" => ec2::word(info.encrypted),
+        "owner-id" => &info.owner_id,
+        "progress" => progress(info),
+        "snapshot-id" => info.id.as_str(),
+        "start-time" => &ec2::time(info.start_time),
+        "status" => info.state.as_str(),
+        "storage-tier" => info.tier.as_str(),
+        "volume-id" => volume_id(info),
+        "volume-size" => &info.volume_size.get().to_string(),
+        // Neither a marketplace's snapshots nor copies with a duration are on any shelf.
+        _ => return Vec::new(),
+    };
+    vec![text.to_owned()]
 }
 
 /// The volume, or what AWS shows where there was none.

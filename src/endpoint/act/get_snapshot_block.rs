@@ -24,7 +24,7 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
     world.readable(&id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?;
     let invalid =
         || Refusal::validation("INVALID_BLOCK_TOKEN", format!("The block token {token} is invalid."));
-    let opens = world.seal.open(Kind::Block, &[&id], token, now);
+    let opens = world.seal.open(Kind::Block, &[id.as_str()], token, now);
     if opens != Some(u64::from(index.get())) {
         return Err(invalid());
     }

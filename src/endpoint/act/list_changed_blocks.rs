@@ -55,7 +55,7 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
     })?;
 
     let volume_size = related(world, &first, &second, now)?;
-    let from = paging.from(world, Kind::ChangedPage, &[&first, &second], now)?;
+    let from = paging.from(world, Kind::ChangedPage, &[first.as_str(), second.as_str()], now)?;
     let (pairs, next) = window(world, &first, &second, from, paging.limit())?;
     let changed: Vec<_> = pairs.into_iter().filter(|(_, pair)| pair.first != pair.second).collect();
     let expiry = if changed.is_empty() { now } else { token::block_expiry(now) };
@@ -77,8 +77,9 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
             changed_blocks,
             expiry_time: told.then_some(Time(expiry)),
             last_evaluated_block_index: None,
-            next_token: next
-                .map(|at| world.seal.page(Kind::ChangedPage, &[&first, &second], at.get().into(), now)),
+            next_token: next.map(|at| {
+                world.seal.page(Kind::ChangedPage, &[first.as_str(), second.as_str()], at.get().into(), now)
+            }),
             volume_size: told.then_some(volume_size),
         },
     ))

@@ -5,7 +5,7 @@ use crate::endpoint::act::World;
 use crate::endpoint::token::{self, Kind};
 use crate::endpoint::wire::ebs::{Constraints, Time, query_int, reply};
 use crate::endpoint::wire::{Call, Refusal, Reply};
-use crate::snapshot::{SnapshotId, UnixMillis};
+use crate::snapshot::UnixMillis;
 use http::StatusCode;
 use serde::Serialize;
 
@@ -57,7 +57,7 @@ impl Paging {
         &self,
         world: &World,
         kind: Kind,
-        of: &[&SnapshotId],
+        of: &[&str],
         now: UnixMillis,
     ) -> Result<BlockIndex, Refusal> {
         let Some(token) = &self.token else { return Ok(self.start.unwrap_or(BlockIndex::ZERO)) };
@@ -77,7 +77,7 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
     constraints.check()?;
 
     let snapshot = world.readable(&id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?;
-    let from = paging.from(world, Kind::SnapshotPage, &[&id], now)?;
+    let from = paging.from(world, Kind::SnapshotPage, &[id.as_str()], now)?;
     // One more than is shown tells whether there is a next page.
     let mut entries = world.account.shelf().window(&id, from, paging.limit() + 1)?;
     let next = (entries.len() > paging.limit()).then(|| entries.pop()).flatten();
@@ -93,8 +93,9 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
             block_size: BlockSize::EBS.bytes(),
             blocks: blocks.collect(),
             expiry_time: Time(expiry),
-            next_token: next
-                .map(|entry| world.seal.page(Kind::SnapshotPage, &[&id], entry.index.get().into(), now)),
+            next_token: next.map(|entry| {
+                world.seal.page(Kind::SnapshotPage, &[id.as_str()], entry.index.get().into(), now)
+            }),
             volume_size: snapshot.info.volume_size.get(),
         },
     ))

@@ -12,6 +12,7 @@ fn call(id: &str, query: &[(&str, &str)]) -> Call {
         query: query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         headers: HeaderMap::new(),
         body: Bytes::new(),
+        region: "us-east-1".to_owned(),
         request_id: String::new(),
     }
 }

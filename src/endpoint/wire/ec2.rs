@@ -2,11 +2,13 @@
 
 use crate::endpoint::wire::{Call, Refusal, Reply};
 use crate::fault::{Fault, Kind};
-use crate::snapshot::{SnapshotId, UnixMillis};
+use crate::snapshot::{ImageId, InstanceId, SnapshotId, Tags, UnixMillis, VolumeId};
 use http::StatusCode;
 use quick_xml::Writer;
 use quick_xml::escape::partial_escape;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
+use std::fmt::Display;
+use std::str::FromStr;
 
 /// EC2's namespace.
 pub(in crate::endpoint) const EC2: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
@@ -20,7 +22,7 @@ pub(in crate::endpoint) fn numbered<'a>(call: &'a Call, name: &str) -> Vec<&'a s
 
 /// Refuses what would have been done, if the request only asks whether it might be.
 pub(in crate::endpoint) fn dry_run(call: &Call) -> Result<(), Refusal> {
-    if call.query("DryRun").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+    if says_yes(call, "DryRun") {
         let message = "Request would have succeeded, but DryRun flag is set.";
         return Err(Refusal::query(StatusCode::PRECONDITION_FAILED, "DryRunOperation", message));
     }
@@ -29,9 +31,26 @@ pub(in crate::endpoint) fn dry_run(call: &Call) -> Result<(), Refusal> {
 
 /// A snapshot's id, or EC2's word for one that is none.
 pub(in crate::endpoint) fn snapshot_id(text: &str) -> Result<SnapshotId, Refusal> {
-    text.parse().map_err(|_| {
-        bad("InvalidSnapshotID.Malformed", format!("Invalid id: \"{text}\" (expecting \"snap-...\")"))
-    })
+    id(text, "InvalidSnapshotID.Malformed", "snap-")
+}
+
+/// A volume's id, likewise.
+pub(in crate::endpoint) fn volume_id(text: &str) -> Result<VolumeId, Refusal> {
+    id(text, "InvalidVolumeID.Malformed", "vol-")
+}
+
+/// An image's id, likewise.
+pub(in crate::endpoint) fn image_id(text: &str) -> Result<ImageId, Refusal> {
+    id(text, "InvalidAMIID.Malformed", "ami-")
+}
+
+/// An instance's id, likewise.
+pub(in crate::endpoint) fn instance_id(text: &str) -> Result<InstanceId, Refusal> {
+    id(text, "InvalidInstanceID.Malformed", "i-")
+}
+
+fn id<T: FromStr>(text: &str, code: &'static str, prefix: &str) -> Result<T, Refusal> {
+    text.parse().map_err(|_| bad(code, format!("Invalid id: \"{text}\" (expecting \"{prefix}...\")")))
 }
 
 /// A 400 of EC2's.
@@ -40,8 +59,29 @@ pub(in crate::endpoint) fn bad(code: &'static str, message: impl Into<String>) -
 }
 
 /// EC2's word for a snapshot that is not there.
-pub(in crate::endpoint) fn no_snapshot(id: &SnapshotId) -> Refusal {
+pub(in crate::endpoint) fn no_snapshot(id: &(impl Display + ?Sized)) -> Refusal {
     bad("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist."))
+}
+
+/// EC2's word for a volume that is not there.
+pub(in crate::endpoint) fn no_volume(id: &(impl Display + ?Sized)) -> Refusal {
+    bad("InvalidVolume.NotFound", format!("The volume '{id}' does not exist."))
+}
+
+/// EC2's word for an instance that is not there.
+pub(in crate::endpoint) fn no_instance(id: &(impl Display + ?Sized)) -> Refusal {
+    bad("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))
+}
+
+/// EC2's word for an image that is not there.
+pub(in crate::endpoint) fn no_image(id: &(impl Display + ?Sized)) -> Refusal {
+    bad("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"))
+}
+
+/// A parameter that must be there.
+pub(in crate::endpoint) fn required<'a>(call: &'a Call, name: &str) -> Result<&'a str, Refusal> {
+    let message = || format!("The request must contain the parameter {name}");
+    call.query(name).ok_or_else(|| bad("MissingParameter", message()))
 }
 
 /// What a shelf could not do, in EC2's words.
@@ -55,6 +95,16 @@ pub(in crate::endpoint) fn refusal(fault: &Fault) -> Refusal {
             Refusal::query(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", fault.to_string())
         }
     }
+}
+
+/// True or false as EC2 writes it.
+pub(in crate::endpoint) const fn word(is_so: bool) -> &'static str {
+    if is_so { "true" } else { "false" }
+}
+
+/// Whether a parameter says yes.
+pub(in crate::endpoint) fn says_yes(call: &Call, name: &str) -> bool {
+    call.query(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// A time as EC2 writes it: `2026-09-25T10:11:12.123Z`.
@@ -99,6 +149,41 @@ impl Xml {
         self.event(Event::Start(BytesStart::new(name)));
         self.event(Event::Text(BytesText::from_escaped(partial_escape(printable(text)))));
         self.event(Event::End(BytesEnd::new(name)));
+    }
+
+    /// An element with text, where there is any.
+    pub(in crate::endpoint) fn maybe(&mut self, name: &str, text: Option<&str>) {
+        text.into_iter().for_each(|text| self.text(name, text));
+    }
+
+    /// An element that is true or false.
+    pub(in crate::endpoint) fn flag(&mut self, name: &str, is_so: bool) {
+        self.text(name, word(is_so));
+    }
+
+    /// An element with a time, where there is one.
+    pub(in crate::endpoint) fn at(&mut self, name: &str, at: Option<UnixMillis>) {
+        self.maybe(name, at.map(time).as_deref());
+    }
+
+    /// A list: an element with an `item` for each.
+    pub(in crate::endpoint) fn set<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        mut item: impl FnMut(&mut Self, T),
+    ) {
+        self.nest(name, |xml| items.into_iter().for_each(|one| xml.nest("item", |xml| item(xml, one))));
+    }
+
+    /// Tags, where there are any.
+    pub(in crate::endpoint) fn tags(&mut self, tags: &Tags) {
+        if !tags.is_empty() {
+            self.set("tagSet", tags, |xml, (key, value)| {
+                xml.text("key", key);
+                xml.text("value", value);
+            });
+        }
     }
 
     /// An element with elements.

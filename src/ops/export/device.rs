@@ -1,11 +1,12 @@
 //! Exporting to a block device.
 
 use crate::block::{BlockSet, Geometry};
-use crate::device::{BlockDevice, boot_id};
+use crate::device::{BlockDevice, Holding, Sidecar};
+use crate::disk::Machine;
 use crate::fault::Fault;
 use crate::monitor::Event;
-use crate::ops::export::Options;
 use crate::ops::export::target::Target;
+use crate::ops::export::{Options, note};
 use crate::ops::preflight::suspended;
 use crate::ops::{Engine, Services};
 use crate::pipeline::{Checkpoint, Earlier, Journaled, Slot, Which, interrupted, read};
@@ -26,17 +27,21 @@ pub(super) async fn to_device(
     source: Arc<dyn BlockSource>,
 ) -> Result<(u64, u64), Fault> {
     let path = std::fs::canonicalize(path).map_err(|error| Fault::local(path, "find", error))?;
-    let slot = Slot::take(&Checkpoint::path(&engine.settings.state_dir, "export", &path.to_string_lossy()))?;
+    let checkpoint = Checkpoint::path(&engine.settings.state_dir, "export", &path.to_string_lossy());
+    let machine = engine.machine().clone();
+    let slot = Slot::take(&machine.disk, &checkpoint)?;
     let geometry = source.geometry();
-    let device = BlockDevice::open(&path, geometry.size())?;
+    let device = BlockDevice::open(&path, geometry.size(), &machine)?;
+    unknown_from_now_on(&path, &machine)?;
     let (checkpoint, data, zero) = begin(options, services, engine, slot, &device)?;
     let resumed = data.len() + zero.len();
     engine.monitor.on(Event::Done { blocks: resumed, size: geometry.block_size.of(resumed) });
 
     let target = Arc::new(Target::new(device, data.len()));
-    let journal = Arc::new(Journaled::new(target.clone(), checkpoint));
+    let journal = Arc::new(Journaled::new(target.clone(), checkpoint, engine.settings.checkpoint_every));
     let result = read(engine, source, Which::AllBut(&data | &zero), journal.clone()).await;
     let engine = engine.clone();
+    let (services, id, dest) = (services.clone(), options.snapshot_id.clone(), path.clone());
     let ending = tokio::task::spawn_blocking(move || {
         let ended = result.and_then(|read| zero_the_rest(&engine, target.inner(), geometry, &read.listed));
         // What was written may serve the next run; that it cannot be kept is the smaller trouble.
@@ -45,12 +50,23 @@ pub(super) async fn to_device(
         let Some(journal) = Arc::into_inner(journal) else { unreachable!("reading has ended") };
         let checkpoint = journal.into_checkpoint();
         match ended.and(synced) {
-            Ok(()) => checkpoint.remove().map(|()| (target.n_data(), resumed)),
+            Ok(()) => {
+                note(&services, &id, target.inner().lasting_stamp()?).write(&dest, &machine)?;
+                checkpoint.remove().map(|()| (target.n_data(), resumed))
+            }
             Err(fault) if progress == 0 => checkpoint.remove().and(Err(fault)),
             Err(fault) => Err(suspended(fault)),
         }
     });
     ending.await.map_err(|error| Fault::local(&path, "finish", error.into()))?
+}
+
+/// Ends what is known of a device before its first byte is overwritten. That it is half-way stays: it is until the end.
+fn unknown_from_now_on(path: &Path, machine: &Machine) -> Result<(), Fault> {
+    match Sidecar::of(path, machine) {
+        Ok(None) | Ok(Some(Sidecar { holding: Holding::Between { .. }, .. })) => Ok(()),
+        Ok(Some(_)) | Err(_) => Sidecar::forget(path, machine),
+    }
 }
 
 /// The checkpoint, and the blocks with data and of zeros that an earlier run has written.
@@ -61,7 +77,7 @@ fn begin(
     slot: Slot,
     device: &BlockDevice,
 ) -> Result<(Checkpoint, BlockSet, BlockSet), Fault> {
-    let identity = device.stamp().zip(boot_id()).map(|(stamp, until)| {
+    let identity = device.stamp().zip(engine.machine().disk.boot()).map(|(stamp, until)| {
         format!("export {} of {} to {stamp}, {until}", options.snapshot_id, services.label)
     });
     if let Some(identity) = &identity

@@ -1,39 +1,36 @@
 //! Exporting to a file.
 
 use crate::block::BlockSet;
-use crate::device::{ImageFile, boot_id};
+use crate::device::{ImageFile, Sidecar};
+use crate::disk::{Machine, Node, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
-use crate::ops::export::Options;
 use crate::ops::export::target::Target;
+use crate::ops::export::{Options, note};
 use crate::ops::preflight::suspended;
 use crate::ops::{Engine, Services};
 use crate::pipeline::{Checkpoint, Earlier, Journaled, Slot, Which, read};
+use crate::snapshot::SnapshotId;
 use crate::source::{BlockSink, BlockSource};
 use std::collections::BTreeMap;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Refuses what must not be written before anything is asked.
-pub(super) fn check_dest(dest: &Path, force: bool) -> Result<(), Fault> {
+pub(super) fn check_dest(dest: &Path, force: bool, machine: &Machine) -> Result<(), Fault> {
     let refused = |what| Fault::new(Kind::Unsuitable, Place::File(dest.to_owned()), what);
-    let Ok(meta) = std::fs::metadata(dest) else { return Ok(()) };
-    if meta.is_dir() {
-        return Err(refused("it is a directory").hint("give the name of a file to make"));
-    }
-    if meta.file_type().is_block_device() {
+    let Ok(Some(node)) = machine.disk.node(dest) else { return Ok(()) };
+    match node {
+        Node::Dir => Err(refused("it is a directory").hint("give the name of a file to make")),
+        Node::Other => Err(refused("it is neither a regular file nor a block device")
+            .hint("give the name of a file to make")),
+        Node::File | Node::Device if force => Ok(()),
         // Whether it is in use shows when it is opened.
-        return Ok(());
+        Node::Device => Sidecar::refuse_unfinished(dest, machine),
+        Node::File => Sidecar::refuse_unfinished(dest, machine).and_then(|()| {
+            Err(refused("the file exists already").hint("give another name, or --force to replace it"))
+        }),
     }
-    if !meta.is_file() {
-        return Err(refused("it is neither a regular file nor a block device")
-            .hint("give the name of a file to make"));
-    }
-    if !force {
-        return Err(refused("the file exists already").hint("give another name, or --force to replace it"));
-    }
-    Ok(())
 }
 
 /// Blocks with data in the file at the end, and how many of the snapshot's an earlier run had done.
@@ -46,23 +43,33 @@ pub(super) async fn to_file(
 ) -> Result<(u64, u64), Fault> {
     let dest = canonical(dest)?;
     let path = Checkpoint::path(&engine.settings.state_dir, "export", &dest.to_string_lossy());
-    let slot = Slot::take(&path)?;
-    let file = ImageFile::open(&dest, source.geometry().size(), options.sync)?;
+    let disk = &engine.machine().disk;
+    let slot = Slot::take(disk, &path)?;
+    let file = ImageFile::open(disk, &dest, source.geometry().size(), options.sync)?;
     let begun = begin(options, services, engine, slot, file)?;
     let resumed = begun.data.len() + begun.zero.len();
     engine.monitor.on(Event::Done { blocks: resumed, size: source.geometry().block_size.of(resumed) });
 
     let done = &begun.data | &begun.zero;
     let target = Arc::new(Target::new(begun.file, begun.data.len()));
-    let journal = Arc::new(Journaled::new(target.clone(), begun.checkpoint));
+    let journal =
+        Arc::new(Journaled::new(target.clone(), begun.checkpoint, engine.settings.checkpoint_every));
     let result = read(engine, source, Which::AllBut(done), journal.clone()).await;
-    let finishing = Finishing { journal, target, resumed, replaces: options.force, dest: dest.clone() };
+    let finishing = Finishing {
+        journal,
+        target,
+        resumed,
+        replaces: options.force,
+        dest: dest.clone(),
+        machine: engine.machine().clone(),
+        known: options.sync.then(|| (services.clone(), options.snapshot_id.clone())),
+    };
     let finished = tokio::task::spawn_blocking(move || finishing.run(result.err()));
     finished.await.map_err(|error| Fault::local(&dest, "finish", error.into()))?
 }
 
 /// The target with its directory's links resolved, so that one file has one checkpoint.
-fn canonical(dest: &Path) -> Result<PathBuf, Fault> {
+pub(super) fn canonical(dest: &Path) -> Result<PathBuf, Fault> {
     let dest = std::path::absolute(dest).map_err(|error| Fault::local(dest, "find", error))?;
     match (dest.parent().map(std::fs::canonicalize), dest.file_name()) {
         (Some(Ok(parent)), Some(name)) => Ok(parent.join(name)),
@@ -87,7 +94,7 @@ fn begin(
     file: ImageFile,
 ) -> Result<Begun, Fault> {
     // What was not made durable is there only until the machine is started again.
-    let until = if options.sync { Some("durable".to_owned()) } else { boot_id() };
+    let until = if options.sync { Some("durable".to_owned()) } else { engine.machine().disk.boot() };
     let identity = |file: &ImageFile| match (file.stamp(), &until) {
         (Some(stamp), Some(until)) => {
             Some(format!("export {} of {} to {stamp}, {until}", options.snapshot_id, services.label))
@@ -125,6 +132,9 @@ struct Finishing {
     resumed: u64,
     replaces: bool,
     dest: PathBuf,
+    machine: Machine,
+    /// What the file will hold; `None` where nobody waits until it is durable, for then nothing is certain.
+    known: Option<(Services, SnapshotId)>,
 }
 
 impl Finishing {
@@ -142,8 +152,13 @@ impl Finishing {
         };
         match fault {
             None => {
-                file.finish(self.replaces)?;
+                let stamp = file.finish(self.replaces)?;
+                let noted = match &self.known {
+                    Some((services, id)) => note(services, id, stamp).write(&self.dest, &self.machine),
+                    None => forget(&self.dest, &self.machine),
+                };
                 checkpoint.remove()?;
+                noted.map_err(|fault| fault.hint("the file itself is whole"))?;
                 Ok((n_data, self.resumed))
             }
             Some(fault) if progress == 0 || fault.kind == Kind::Vanished => {
@@ -154,4 +169,14 @@ impl Finishing {
             Some(fault) => Err(suspended(fault)),
         }
     }
+}
+
+/// Ends what was known of the file before. That may be that it was half-way, so it goes after what it speaks of.
+fn forget(dest: &Path, machine: &Machine) -> Result<(), Fault> {
+    if let Ok(None) = Sidecar::of(dest, machine) {
+        return Ok(());
+    }
+    let synced = machine.disk.sync(directory(dest));
+    synced.map_err(|error| Fault::local(dest, "make durable", error))?;
+    Sidecar::forget(dest, machine)
 }

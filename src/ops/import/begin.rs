@@ -62,11 +62,18 @@ pub(super) async fn estimate(
 pub(super) struct Before {
     pub(super) sent: BlockSet,
     pub(super) same: BlockSet,
+    /// Whether the service still has for certain what was sent.
+    pub(super) is_kept: bool,
 }
 
 /// Facts in the checkpoint: under which token the snapshot was started, and which it became.
 const CLIENT_TOKEN: &str = "client_token";
 const SNAPSHOT: &str = "snapshot";
+/// During which run of this machine it began: a store of this machine may lose in a power cut what it was given and
+/// did not complete. AWS does not.
+const BOOT: &str = "boot";
+/// What was sent in all. Written when nothing is left but to complete it: by then it may be completed already.
+pub(super) const SENT: &str = "sent";
 
 pub(super) fn checkpoint(
     options: &Options,
@@ -92,12 +99,15 @@ pub(super) fn checkpoint(
     );
     let target = format!("{} {:?} {}", services.label, options.parent, path.display());
     let file = Checkpoint::path(&engine.settings.state_dir, "import", &target);
-    let slot = Slot::take(&file)?;
+    let slot = Slot::take(&engine.machine().disk, &file)?;
     match slot.earlier(&identity)? {
         Earlier::Same(found) => {
             // Of a device nobody can tell whether it has changed: what was the same is looked at again.
             let same = if image.shows_changes() { found.same.clone() } else { BlockSet::new() };
-            let before = Before { sent: found.done.clone(), same };
+            let boot = engine.machine().disk.boot();
+            let is_kept = is_billed(services) || boot.as_deref() == found.fact(BOOT);
+            let sent = if is_kept { found.done.clone() } else { BlockSet::new() };
+            let before = Before { sent, same, is_kept };
             return Ok((slot.resume(found)?, before));
         }
         Earlier::Other(facts) => {
@@ -110,7 +120,8 @@ pub(super) fn checkpoint(
         Earlier::None => {}
     }
     let token = Digest::of(&random()?).to_string()[..32].to_owned();
-    let facts = BTreeMap::from([(CLIENT_TOKEN.to_owned(), token)]);
+    let mut facts = BTreeMap::from([(CLIENT_TOKEN.to_owned(), token)]);
+    facts.extend(engine.machine().disk.boot().map(|boot| (BOOT.to_owned(), boot)));
     Ok((slot.begin(&identity, facts)?, Before::default()))
 }
 

@@ -21,6 +21,20 @@ pub(super) async fn complete(
     Ok(())
 }
 
+/// Whether it can be listed: then it is completed.
+pub(super) async fn is_readable(
+    services: &Services,
+    engine: &Engine,
+    id: &SnapshotId,
+) -> Result<bool, Fault> {
+    let ask = Ask::new(Action::List, Place::Snapshot(id.clone()));
+    match engine.ask(&mut Tries::none(), ask, || services.blocks.open(id)).await {
+        Ok(_) => Ok(true),
+        Err(fault) if fault.kind == Kind::NotFound => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// Waits until the block service lists it: EC2 says completed up to a minute earlier.
 pub(super) async fn until_readable(
     services: &Services,
@@ -31,11 +45,8 @@ pub(super) async fn until_readable(
     let start = Instant::now();
     let mut wait = Duration::from_millis(20);
     loop {
-        let ask = Ask::new(Action::List, Place::Snapshot(id.clone()));
-        match engine.ask(&mut Tries::none(), ask, || services.blocks.open(id)).await {
-            Ok(_) => return Ok(()),
-            Err(fault) if fault.kind != Kind::NotFound => return Err(fault),
-            Err(_) => {}
+        if is_readable(services, engine, id).await? {
+            return Ok(());
         }
         if let Some(info) =
             facts(services, engine, id).await.filter(|info| info.state == SnapshotState::Error)

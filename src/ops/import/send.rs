@@ -22,6 +22,25 @@ pub(super) struct Sent {
     pub(super) counts: Counts,
 }
 
+impl Sent {
+    /// As the checkpoint keeps it.
+    pub(super) fn to_fact(&self) -> String {
+        let Counts { zero, inherited, omitted, .. } = self.counts;
+        format!("{} {} {zero} {inherited} {omitted}", self.written.blocks, self.written.checksum)
+    }
+
+    /// What an earlier run sent.
+    pub(super) fn from_fact(fact: &str) -> Option<Self> {
+        let mut words = fact.split(' ');
+        let number = |words: &mut std::str::Split<'_, char>| words.next()?.parse::<u64>().ok();
+        let blocks = words.next()?.parse().ok()?;
+        let written = Written { blocks, checksum: words.next()?.parse().ok()? };
+        let (zero, inherited) = (number(&mut words)?, number(&mut words)?);
+        let counts = Counts { zero, inherited, omitted: number(&mut words)?, resumed: u64::from(blocks) };
+        Some(Self { written, counts })
+    }
+}
+
 /// One import at work.
 pub(super) struct Work<'a> {
     pub(super) services: &'a Services,

@@ -22,7 +22,7 @@ pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result
         return Err(refused("nobody tells what has changed in an image since a base was made".to_owned())
             .hint("leave --base out: an image is read whole"));
     }
-    let image = Arc::new(Image::open(path)?);
+    let image = Arc::new(Image::open(path, engine.machine())?);
     let volume_size =
         GiB::holding(image.len()).map_err(|error| refused(format!("it is too large: {error}")))?;
     let geometry = Geometry::ebs(volume_size);

@@ -150,7 +150,7 @@ impl Work<'_> {
         let output = std::path::absolute(&self.options.output)
             .map_err(|error| Fault::local(&self.options.output, "find", error))?;
         let path = Checkpoint::path(&self.engine.settings.state_dir, "manifest", &output.to_string_lossy());
-        let (checkpoint, before) = self.begin(Slot::take(&path)?, base)?;
+        let (checkpoint, before) = self.begin(Slot::take(&self.engine.machine().disk, &path)?, base)?;
         let draft = Arc::new(Draft::open(&path.with_extension("digests"), self.geometry)?);
         let changed = base.map(Base::changed);
         let total = changed.as_ref().map(BlockSet::len);
@@ -158,7 +158,8 @@ impl Work<'_> {
         self.engine
             .monitor
             .on(Event::Done { blocks: before.len(), size: self.geometry.block_size.of(before.len()) });
-        let journal = Arc::new(Journaled::new(draft.clone(), checkpoint));
+        let journal =
+            Arc::new(Journaled::new(draft.clone(), checkpoint, self.engine.settings.checkpoint_every));
         let skipped = match &changed {
             Some(changed) => &before | &(&BlockSet::from(self.geometry.range()) - changed),
             None => before.clone(),

@@ -36,7 +36,8 @@ impl Remembered {
         let own = || format!("{} against {target:?} and {:?}", sides.subject.name, options.manifest);
         let label = services.map_or("", |services| services.label.as_str());
         let identity = format!("cycle of {} of {label}", options.cycle_of.clone().unwrap_or_else(own));
-        let slot = Slot::take(&Checkpoint::path(&engine.settings.state_dir, "cycle", &identity))?;
+        let path = Checkpoint::path(&engine.settings.state_dir, "cycle", &identity);
+        let slot = Slot::take(&engine.machine().disk, &path)?;
         let remembered = match slot.earlier(&identity)? {
             // The header's facts are all there is; records are for other runs.
             Earlier::Same(found) => {

@@ -1,7 +1,7 @@
 //! Holding blocks against what they should be, as they come.
 
-use crate::block::{BlockIndex, BlockSet, BlockSize, Digest};
-use crate::device::{Buffer, Held, Image};
+use crate::block::{BlockIndex, BlockSet, BlockSize, Buffers, Digest};
+use crate::device::{Held, Image};
 use crate::fault::{Fault, Kind};
 use crate::manifest::{Draft, Manifest};
 use crate::monitor::{Event, Monitor};
@@ -72,7 +72,7 @@ pub(super) struct Judge {
     /// Keeps the digests of the blocks that come.
     pub(super) draft: Option<Arc<Draft>>,
     pub(super) monitor: Arc<dyn Monitor>,
-    buffers: Mutex<Vec<Buffer>>,
+    buffers: Buffers,
     verdicts: Mutex<Verdicts>,
 }
 
@@ -85,7 +85,7 @@ impl Judge {
             image: None,
             draft: None,
             monitor,
-            buffers: Mutex::default(),
+            buffers: Buffers::default(),
             verdicts: Mutex::new(Verdicts { progress, ..Verdicts::default() }),
         }
     }
@@ -156,15 +156,13 @@ impl Judge {
         if self.is_beyond(image, index) {
             return Ok(Some(None));
         }
-        let pooled = self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut buffer = pooled.unwrap_or_else(|| Buffer::for_blocks(1));
+        let mut buffer = self.buffers.take();
         let held = image.fill(index, buffer.as_mut_slice())?;
         let differing = match held {
             Held::Zeros => (!block.is_zero()).then_some(Digest::ZERO_BLOCK),
             Held::Bytes if *block.bytes() == *buffer.as_slice() => None,
             Held::Bytes => Some(Digest::of(buffer.as_slice())),
         };
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
         Ok(differing.map(Some))
     }
 

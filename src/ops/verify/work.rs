@@ -2,7 +2,6 @@
 
 use crate::block::{BlockIndex, BlockSet};
 use crate::cost::{Estimate, RequestPrices, Usd};
-use crate::device::boot_id;
 use crate::fault::{Fault, Kind};
 use crate::manifest::{Draft, Merkle, Roots};
 use crate::monitor::Event;
@@ -141,7 +140,7 @@ impl Work<'_> {
         let subject = &self.sides.subject.name;
         let target = format!("{subject} of {place} against {other} and {:?}", self.options.manifest);
         let path = Checkpoint::path(&self.engine.settings.state_dir, "verify", &target);
-        let slot = Slot::take(&path)?;
+        let slot = Slot::take(&self.engine.machine().disk, &path)?;
         let identity = self.identity(&target)?;
         let draft_path = path.with_extension("digests");
         let (checkpoint, right) = match slot.earlier(&identity)? {
@@ -160,7 +159,12 @@ impl Work<'_> {
         };
         let seed = checkpoint.fact(SEED).and_then(|seed| seed.parse().ok()).unwrap_or(self.seed);
         let draft = Arc::new(Draft::open(&draft_path, self.sides.geometry())?);
-        Ok(Begun { progress: Progress::new(checkpoint, &right), draft, right, seed })
+        Ok(Begun {
+            progress: Progress::new(checkpoint, &right, self.engine.settings.checkpoint_every),
+            draft,
+            right,
+            seed,
+        })
     }
 
     /// Everything that makes it another verification.
@@ -168,7 +172,9 @@ impl Work<'_> {
         let options = self.options;
         let stamp = match &self.sides.other {
             // What a device holds may change without a trace, least unlikely across a restart.
-            Other::Image(image) if image.is_device() => format!("{} since {:?}", image.stamp()?, boot_id()),
+            Other::Image(image) if image.is_device() => {
+                format!("{} since {:?}", image.stamp()?, self.engine.machine().disk.boot())
+            }
             Other::Image(image) => image.stamp()?,
             Other::None | Other::Snapshot(..) => String::new(),
         };
@@ -465,8 +471,8 @@ impl Work<'_> {
 
     /// What of these can be paid for, whether that is less than all, and what is asked for it.
     fn within_budget(&self, todo: BlockSet) -> (BlockSet, bool, Estimate) {
-        let pages = |present: &BlockSet| present.len().div_ceil(Estimate::PAGE).max(1);
-        let lists = pages(&self.sides.present) + pages(&self.sides.in_other);
+        // Both sides were listed once, and are again while they are read.
+        let lists = self.requests().list;
         let all = Estimate { lists, gets: self.gets(&todo), puts: 0 };
         let Some(budget) = self.budget() else { return (todo, false, all) };
         let prices = RequestPrices::LISTED;

@@ -1,10 +1,10 @@
 use super::*;
+use crate::disk::Disk as _;
+use crate::disk::memory::MemoryDisk;
 use crate::monitor::{Recorder, Silent};
 use crate::shelf::ShelfWriter as _;
 use crate::shelf::conformance::{completed, filled, grant};
 use crate::store::StoreWriter;
-use crate::store::disk::Disk as _;
-use crate::store::disk::memory::MemoryDisk;
 
 const ROOT: &str = "/store";
 

@@ -6,7 +6,6 @@ use crate::block::Digest;
 use crate::shelf::ShelfWriter;
 use crate::shelf::conformance::{filled, grant};
 use crate::snapshot::Tags;
-use crate::store::disk::Disk as _;
 use fastrand::Rng;
 use std::collections::BTreeMap;
 

@@ -163,6 +163,7 @@ async fn changes_are_walked_on_when_their_page_token_has_expired() {
         blocks,
         writer: Arc::new(served.ebs.clone()),
         snapshots: None,
+        control: None,
         max_usd: None,
     };
     let plain = services(Arc::new(served.ebs.clone()) as Arc<dyn BlockService>);

@@ -116,7 +116,7 @@ async fn a_copy_is_compared_block_by_block_also_with_a_stranger() {
         against: Against::Snapshot {
             snapshot_id: other.clone(),
             services: services(&world.memory, "elsewhere"),
-            engine: world.engine(),
+            engine: Box::new(world.engine()),
         },
         ..snapshot(&id)
     };

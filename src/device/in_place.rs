@@ -1,0 +1,169 @@
+//! Changing a target where it is.
+
+use crate::block::{BlockIndex, BlockRange, BlockSize, ByteSize};
+use crate::device::image::part;
+use crate::device::sidecar::stamp;
+use crate::device::{BlockDevice, Part, broken, file};
+use crate::disk::{Disk, Handle, Machine, Opening};
+use crate::fault::{Fault, Kind, Place};
+use crate::source::{Block, BlockSink};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An image file or block device that holds a volume and is changed block by block, by one run at a time.
+#[derive(Debug)]
+pub struct InPlace {
+    disk: Arc<dyn Disk>,
+    target: Target,
+    path: PathBuf,
+}
+
+#[derive(Debug)]
+enum Target {
+    File(Box<dyn Handle>),
+    Device(BlockDevice),
+}
+
+impl InPlace {
+    /// Opens a file, or a device that holds a volume of this size.
+    ///
+    /// # Errors
+    /// `Unsuitable` when there is none, it is in use or too small; `Local` when it cannot be opened.
+    pub fn open(path: &Path, volume: ByteSize, machine: &Machine) -> Result<Self, Fault> {
+        let target = if BlockDevice::is_at(path, machine) {
+            Target::Device(BlockDevice::open(path, volume, machine)?)
+        } else {
+            let opened = machine.disk.open(path, Opening::Change).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => {
+                    let what = "there is no such file";
+                    Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what)
+                        .hint("without --since the snapshot is exported as a whole")
+                }
+                _ => Fault::local(path, "open", error),
+            })?;
+            file::lock(opened.as_ref(), path)?;
+            Target::File(opened)
+        };
+        Ok(Self { disk: machine.disk.clone(), target, path: path.to_owned() })
+    }
+
+    /// Tells this target from another, also from one made anew in its place; `None` where nothing tells.
+    pub fn identity(&self) -> Option<String> {
+        match &self.target {
+            Target::File(file) => {
+                let facts = file.facts().ok()?;
+                Some(format!("{}:{} born {}", facts.id.0, facts.id.1, facts.born?.as_nanos()))
+            }
+            Target::Device(device) => device.lasting_stamp().ok(),
+        }
+    }
+
+    /// What a note says the target is, as long as nobody writes to it.
+    pub fn stamp(&self) -> Result<String, Fault> {
+        let facts = self.handle().facts().map_err(|error| broken(&self.path, "look at", error))?;
+        Ok(stamp(&facts, self.disk.as_ref()))
+    }
+
+    /// What it has at a block.
+    pub fn part(&self, index: BlockIndex) -> Result<Part, Fault> {
+        let facts = self.handle().facts().map_err(|error| broken(&self.path, "look at", error))?;
+        let is_file = matches!(self.target, Target::File(_));
+        part(self.handle(), &self.path, facts.len, is_file, index)
+    }
+
+    /// Gives a file the size of the volume. A device keeps its own.
+    pub fn resize(&self, volume: ByteSize) -> Result<(), Fault> {
+        match &self.target {
+            Target::File(file) => {
+                file.set_len(volume.bytes()).map_err(|error| broken(&self.path, "resize", error))
+            }
+            Target::Device(_) => Ok(()),
+        }
+    }
+
+    /// Makes a file long enough for the volume.
+    pub fn grow(&self, volume: ByteSize) -> Result<(), Fault> {
+        let facts = self.handle().facts().map_err(|error| broken(&self.path, "look at", error))?;
+        if facts.len < volume.bytes() { self.resize(volume) } else { Ok(()) }
+    }
+
+    /// Makes blocks read as zeros: holes in a file, written zeros on a device.
+    pub fn zero(&self, blocks: BlockRange) -> Result<(), Fault> {
+        match &self.target {
+            Target::File(file) => {
+                let size = BlockSize::EBS;
+                let zeroed = file.zero(blocks.byte_offset(size), blocks.size(size).bytes());
+                zeroed.map_err(|error| broken(&self.path, "make a hole", error))
+            }
+            Target::Device(device) => blocks.iter().try_for_each(|index| device.zero(index)),
+        }
+    }
+
+    fn handle(&self) -> &dyn Handle {
+        match &self.target {
+            Target::File(file) => file.as_ref(),
+            Target::Device(device) => device.handle(),
+        }
+    }
+}
+
+impl BlockSink for InPlace {
+    fn write(&self, block: &Block) -> Result<(), Fault> {
+        let index = block.index();
+        if block.is_zero() {
+            return self.zero(BlockRange::new(index, 1));
+        }
+        let offset = index.byte_offset(BlockSize::EBS);
+        let written = self.handle().write_at(block.bytes(), offset);
+        written.map_err(|error| broken(&self.path, "write", error))
+    }
+
+    fn sync(&self) -> Result<(), Fault> {
+        self.handle().sync().map_err(|error| broken(&self.path, "make durable", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Access;
+    use crate::disk::memory::MemoryDisk;
+    use crate::source::conformance::{self, filled};
+    use bytes::Bytes;
+
+    fn opened() -> InPlace {
+        let disk = Arc::new(MemoryDisk::with_dir(Path::new("/d")));
+        let machine = Machine { disk, state_dir: "/d/state".into() };
+        machine.disk.write(Path::new("/d/a"), &[1], Access::Usual).unwrap();
+        InPlace::open(Path::new("/d/a"), ByteSize::from_mib(1024), &machine).unwrap()
+    }
+
+    #[test]
+    fn a_target_in_place_conforms() {
+        let target = opened();
+        target.resize(ByteSize::from_mib(1024)).unwrap();
+        conformance::sink(&target, |index| match target.part(index).unwrap() {
+            Part::Data(bytes) => Some(bytes),
+            Part::Zero => Some(Bytes::from_static(&[0; 524_288])),
+        });
+    }
+
+    #[test]
+    fn zeros_replace_what_was_there_and_a_stamp_tells_of_every_change() {
+        let target = opened();
+        target.resize(ByteSize::from_mib(1024)).unwrap();
+        let mut stamps = vec![target.stamp().unwrap()];
+        for block in [filled(5, 7), filled(6, 7), filled(5, 0)] {
+            target.write(&block).unwrap();
+            stamps.push(target.stamp().unwrap());
+        }
+        assert_eq!(target.part(BlockIndex::new(5)).unwrap(), Part::Zero);
+        assert!(matches!(target.part(BlockIndex::new(6)).unwrap(), Part::Data(_)));
+        target.zero(BlockRange::new(BlockIndex::new(6), 1)).unwrap();
+        assert_eq!(target.part(BlockIndex::new(6)).unwrap(), Part::Zero);
+        stamps.push(target.stamp().unwrap());
+        stamps.dedup();
+        assert_eq!(stamps.len(), 5);
+    }
+}

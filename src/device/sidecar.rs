@@ -1,0 +1,285 @@
+//! What is known of a target: the note that `export` leaves with it.
+//!
+//! A note is a small file. That of an image file lies beside it, under its name and `.icecore`, so that it is copied
+//! and moved with it. That of a block device lies in the state directory, `devices/NAME`: NAME is made from what
+//! tells the device apart for good (a serial number, a volume manager's name, the file behind a loop device), or
+//! where it has none, from its path.
+//!
+//! ```text
+//! icecore target, format 1
+//! {"place":"local:/srv/ice","holds":"snap-0b","stamp":"1073741824 bytes, modified 1763653442.512345678"}
+//! crc32 9f3a61c2
+//! ```
+//!
+//! | line | what |
+//! |---|---|
+//! | 1 | the format |
+//! | 2 | JSON: `place`, the account as checkpoints name it, and either what the target **holds** (`holds`: the snapshot; `stamp`: the target as it was when that was true) or that it is **between** two snapshots (`from`, `to`) |
+//! | 3 | CRC-32 of the lines above, eight hexadecimal digits |
+//!
+//! The stamp of a file is its size and the time of its last change: whoever writes to it ends what the note says. A
+//! device has no such time. Its stamp is its size, and where only its path tells it apart, also this run of the
+//! machine: after another start the path may be another device's.
+//!
+//! A note is replaced at once and durably. "Between" is written before the first byte of a change in place and goes
+//! with the last: until then [`Sidecar::refuse_unfinished`] keeps everybody from the target but those who finish it.
+
+use crate::block::Digest;
+use crate::disk::{Disk, Facts, Machine, Node, Opening, directory};
+use crate::fault::{Fault, Kind, Place};
+use crate::snapshot::SnapshotId;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+const FORMAT: &str = "icecore target, format 1";
+/// Notes are far shorter; what is longer is none.
+const LONGEST: usize = 1 << 16;
+
+/// What a note says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// The target held this snapshot when it had this stamp.
+    Snapshot {
+        /// The snapshot.
+        id: SnapshotId,
+        /// The target then.
+        stamp: String,
+    },
+    /// It is on its way from one snapshot to another.
+    Between {
+        /// What it held before.
+        from: SnapshotId,
+        /// What it will hold.
+        to: SnapshotId,
+    },
+}
+
+/// A note about a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sidecar {
+    /// The account that the snapshots are of, as checkpoints name it.
+    pub place: String,
+    /// What it says.
+    pub holding: Holding,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    place: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holds: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stamp: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+}
+
+impl Sidecar {
+    /// What is known of a target; `None` where nothing is.
+    ///
+    /// # Errors
+    /// `Unsuitable` where the note is damaged: what it said is unknown.
+    pub fn of(target: &Path, machine: &Machine) -> Result<Option<Self>, Fault> {
+        let path = path(target, machine)?;
+        let bytes = match machine.disk.read(&path, LONGEST) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Fault::local(&path, "read what is known of the target", error)),
+        };
+        decode(&bytes).map(Some).ok_or_else(|| {
+            let what = "the note about what this target holds is damaged";
+            Fault::new(Kind::Unsuitable, Place::File(path), what)
+                .hint("remove it if you know that the target is whole, or export anew with --force")
+        })
+    }
+
+    /// Replaces what is known of a target, durably.
+    pub fn write(&self, target: &Path, machine: &Machine) -> Result<(), Fault> {
+        let path = path(target, machine)?;
+        let disk = &machine.disk;
+        let written = disk.make_dirs(directory(&path)).and_then(|()| disk.replace(&path, &self.encode()));
+        written.map_err(|error| Fault::local(&path, "write what is known of the target", error))
+    }
+
+    /// Nothing is known of this target any more.
+    pub fn forget(target: &Path, machine: &Machine) -> Result<(), Fault> {
+        let path = path(target, machine)?;
+        let gone = machine.disk.remove_durably(&path);
+        gone.map_err(|error| Fault::local(&path, "remove what was known of the target", error))
+    }
+
+    /// Refuses a target that is half-way from one snapshot to another, and names the command that finishes it.
+    /// Everybody who reads a target or writes to it comes by here.
+    ///
+    /// # Errors
+    /// `Unsuitable` when it is half-way, or nobody can tell.
+    pub fn refuse_unfinished(target: &Path, machine: &Machine) -> Result<(), Fault> {
+        let Some(Self { place, holding: Holding::Between { from, to } }) = Self::of(target, machine)? else {
+            return Ok(());
+        };
+        let shown = target.display();
+        let what = format!("it is half-way from {from} to {to} of {place}");
+        Err(Fault::new(Kind::Unsuitable, Place::File(target.to_owned()), what)
+            .hint(format!("finish that first: icecore export {to} {shown} --since {from}")))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let none = Text { place: self.place.clone(), holds: None, stamp: None, from: None, to: None };
+        let text = match &self.holding {
+            Holding::Snapshot { id, stamp } => {
+                Text { holds: Some(id.to_string()), stamp: Some(stamp.clone()), ..none }
+            }
+            Holding::Between { from, to } => {
+                Text { from: Some(from.to_string()), to: Some(to.to_string()), ..none }
+            }
+        };
+        let json = serde_json::to_string(&text).unwrap_or_else(|_| unreachable!("text keys only"));
+        let body = format!("{FORMAT}\n{json}\n");
+        let sum = crc32fast::hash(body.as_bytes());
+        format!("{body}crc32 {sum:08x}\n").into_bytes()
+    }
+}
+
+fn decode(bytes: &[u8]) -> Option<Sidecar> {
+    let (body, sum) = bytes.split_at_checked(bytes.len().checked_sub("crc32 00000000\n".len())?)?;
+    if format!("crc32 {:08x}\n", crc32fast::hash(body)).as_bytes() != sum {
+        return None;
+    }
+    let json = std::str::from_utf8(body).ok()?.strip_prefix(FORMAT)?;
+    let text: Text = serde_json::from_str(json).ok()?;
+    let holding = match (text.holds, text.stamp, text.from, text.to) {
+        (Some(id), Some(stamp), None, None) => Holding::Snapshot { id: id.parse().ok()?, stamp },
+        (None, None, Some(from), Some(to)) => {
+            Holding::Between { from: from.parse().ok()?, to: to.parse().ok()? }
+        }
+        _ => return None,
+    };
+    Some(Sidecar { place: text.place, holding })
+}
+
+/// Where the note about a target is.
+fn path(target: &Path, machine: &Machine) -> Result<PathBuf, Fault> {
+    let is_device = matches!(machine.disk.node(target), Ok(Some(Node::Device)));
+    if is_device {
+        // The same device under another name has the same note.
+        let target = std::fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+        let number = number(&target, machine)?;
+        let name = lasting_name(number).unwrap_or_else(|| target.to_string_lossy().into_owned());
+        let digest = Digest::of(name.as_bytes()).to_string();
+        return Ok(machine.state_dir.join("devices").join(&digest[..20]));
+    }
+    // Of a link the note is with what it leads to.
+    let target = std::fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".icecore");
+    Ok(target.with_file_name(name))
+}
+
+fn number(device: &Path, machine: &Machine) -> Result<u64, Fault> {
+    let facts = machine.disk.open(device, Opening::Read).and_then(|device| device.facts());
+    facts.map(|facts| facts.device).map_err(|error| Fault::local(device, "open", error))
+}
+
+/// What tells a block device from others for good, as the kernel knows it. A partition is its number on its disk.
+fn lasting_name(number: u64) -> Option<String> {
+    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+    let dir = std::fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok()?;
+    let fact = |dir: &Path, name: &str| {
+        let text = std::fs::read_to_string(dir.join(name)).ok()?;
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    };
+    // NVMe disks (of EBS, the volume's id), virtio, SCSI, device mapper, loop devices.
+    const FACTS: [&str; 6] =
+        ["device/serial", "serial", "device/wwid", "wwid", "dm/uuid", "loop/backing_file"];
+    let whole = |dir: &Path| FACTS.iter().find_map(|name| Some(format!("{name} {}", fact(dir, name)?)));
+    match fact(&dir, "partition") {
+        Some(partition) => Some(format!("{} partition {partition}", whole(dir.parent()?)?)),
+        None => whole(&dir),
+    }
+}
+
+/// The stamp of a target: it changes when the target does, as far as that shows.
+pub(super) fn stamp(facts: &Facts, disk: &dyn Disk) -> String {
+    if facts.node == Node::File {
+        return modified(facts);
+    }
+    let size = format!("{} bytes", facts.len);
+    match lasting_name(facts.device) {
+        Some(name) => format!("{size}, {name}"),
+        None => format!("{size}, until {}", disk.boot().unwrap_or_else(|| "nobody knows".to_owned())),
+    }
+}
+
+/// Size and last change of a file.
+pub(super) fn modified(facts: &Facts) -> String {
+    let modified = facts.modified;
+    format!("{} bytes, modified {}.{:09}", facts.len, modified.as_secs(), modified.subsec_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::memory::MemoryDisk;
+    use std::sync::Arc;
+
+    fn machine() -> Machine {
+        let disk = Arc::new(MemoryDisk::with_dir(Path::new("/d")));
+        Machine { disk, state_dir: "/d/state".into() }
+    }
+
+    fn between() -> Sidecar {
+        let (from, to) = ("snap-0a".parse().unwrap(), "snap-0b".parse().unwrap());
+        Sidecar { place: "lab".into(), holding: Holding::Between { from, to } }
+    }
+
+    #[test]
+    fn a_note_is_what_the_format_says_and_is_read_back() {
+        let holding = Holding::Snapshot { id: "snap-0b".parse().unwrap(), stamp: "9 bytes".into() };
+        let note = Sidecar { place: "local:/srv/\"ice\"".into(), holding };
+        let text = String::from_utf8(note.encode()).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "icecore target, format 1");
+        assert_eq!(lines[1], r#"{"place":"local:/srv/\"ice\"","holds":"snap-0b","stamp":"9 bytes"}"#);
+        assert_eq!((lines.len(), &lines[2][..6]), (3, "crc32 "));
+        let machine = machine();
+        for note in [note, between()] {
+            note.write(Path::new("/d/a.img"), &machine).unwrap();
+            assert_eq!(Sidecar::of(Path::new("/d/a.img"), &machine).unwrap(), Some(note));
+        }
+        Sidecar::forget(Path::new("/d/a.img"), &machine).unwrap();
+        assert_eq!(Sidecar::of(Path::new("/d/a.img"), &machine).unwrap(), None);
+    }
+
+    #[test]
+    fn a_note_bent_or_torn_anywhere_says_nothing_and_is_not_nothing() {
+        let machine = machine();
+        let target = Path::new("/d/a.img");
+        let whole = between().encode();
+        let bent = (0..whole.len()).map(|at| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            bytes
+        });
+        let torn = (0..whole.len()).map(|len| whole[..len].to_vec());
+        for bytes in bent.chain(torn) {
+            machine.disk.write(Path::new("/d/a.img.icecore"), &bytes, crate::disk::Access::Usual).unwrap();
+            assert_eq!(Sidecar::of(target, &machine).unwrap_err().kind, Kind::Unsuitable);
+            assert!(Sidecar::refuse_unfinished(target, &machine).is_err(), "unknown is not finished");
+        }
+    }
+
+    #[test]
+    fn an_unfinished_target_is_refused_with_the_command_that_finishes_it() {
+        let machine = machine();
+        let target = Path::new("/d/a.img");
+        assert!(Sidecar::refuse_unfinished(target, &machine).is_ok());
+        between().write(target, &machine).unwrap();
+        let fault = Sidecar::refuse_unfinished(target, &machine).unwrap_err();
+        assert_eq!(fault.to_string(), "/d/a.img: it is half-way from snap-0a to snap-0b of lab");
+        let advice = "finish that first: icecore export snap-0b /d/a.img --since snap-0a";
+        assert_eq!(fault.advice(), Some(advice));
+    }
+}

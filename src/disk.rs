@@ -1,0 +1,219 @@
+//! Files in directories: the machine's own, or ones that a test takes the power from.
+//!
+//! [`Disk`] works on whole paths, [`Handle`] on one open file. Whatever has to survive a crash goes through them:
+//! stores, checkpoints, exported images, what is known of a target. [`RealDisk`] is the machine's; [`memory`] forgets
+//! on demand whatever was not synced; [`faulty`] wraps any other and fails when told to.
+//!
+//! Nothing is durable before [`Disk::sync`], [`Disk::sync_all`] or [`Handle::sync`] has returned; a file's bytes and
+//! its name are two things, made durable by syncing the file and its directory.
+
+mod direct;
+pub mod faulty;
+pub mod memory;
+mod real;
+
+pub use real::RealDisk;
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The machine that a run works on: its files, and where runs keep what outlives them. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Its files and devices.
+    pub disk: Arc<dyn Disk>,
+    /// Where checkpoints are kept, and what is known of devices; made when needed.
+    pub state_dir: PathBuf,
+}
+
+impl Machine {
+    /// This machine.
+    pub fn real(state_dir: PathBuf) -> Self {
+        Self { disk: Arc::new(RealDisk::default()), state_dir }
+    }
+}
+
+/// Who may read a file that is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Whom the umask lets.
+    Usual,
+    /// Its owner alone.
+    Owner,
+}
+
+/// What asking for a lock gave.
+#[derive(Debug)]
+pub enum Lock {
+    /// It is ours until the value goes.
+    Held(Box<dyn Any + Send + Sync>),
+    /// Somebody else's: who, as they wrote it.
+    By(String),
+}
+
+/// What stands under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Node {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A block device.
+    Device,
+    /// A pipe, a socket, a terminal.
+    Other,
+}
+
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Reading.
+    Read,
+    /// Reading and writing what is there.
+    Change,
+    /// The same; a file is made where there is none.
+    Make,
+    /// Reading and writing a device that nobody else uses: the kernel refuses one that is mounted.
+    Alone,
+}
+
+/// Facts of an open file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// What it is.
+    pub node: Node,
+    /// Bytes in it, or on it.
+    pub len: u64,
+    /// Which file of this machine it is: file system and number. Numbers are given again after a file is gone.
+    pub id: (u64, u64),
+    /// Of a device, its number; machines number devices anew when they start.
+    pub device: u64,
+    /// When it was made, since 1970; `None` where the file system keeps no such time.
+    pub born: Option<Duration>,
+    /// When its bytes last changed, since 1970. Of a device it says nothing.
+    pub modified: Duration,
+}
+
+/// Files in directories. Calls block on local I/O.
+pub trait Disk: fmt::Debug + Send + Sync {
+    /// A whole file, in one buffer. One longer than `limit` bytes is `InvalidData`.
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
+
+    /// Names in a directory, in no order.
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>>;
+
+    /// What stands under a name, links followed; `None` where nothing does.
+    fn node(&self, path: &Path) -> io::Result<Option<Node>>;
+
+    /// Makes a directory; it is well if it is there.
+    fn make_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Makes a file with these bytes, or replaces the bytes of one.
+    fn write(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()>;
+
+    /// Writes at an offset; makes the file where there is none.
+    fn write_at(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Moves a file, atomically replacing what has the name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Moves a file to a name that nothing has; `AlreadyExists` where something does.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty directory.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Makes a file's bytes, or a directory's names, durable.
+    fn sync(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes everything done so far durable.
+    fn sync_all(&self) -> io::Result<()>;
+
+    /// Takes the lock that one writer at a time holds, and leaves `who` in it for the next one to read.
+    fn lock(&self, path: &Path, who: &str) -> io::Result<Lock>;
+
+    /// Names the time since the machine was started: what was written and not made durable is there until its end.
+    /// `None` where nobody tells.
+    fn boot(&self) -> Option<String>;
+
+    /// Opens a file or a device, to work on places in it.
+    fn open(&self, path: &Path, opening: Opening) -> io::Result<Box<dyn Handle>>;
+}
+
+/// An open file or device. Dropping it closes it and gives up its lock.
+pub trait Handle: fmt::Debug + Send + Sync {
+    /// What it is, and how large.
+    fn facts(&self) -> io::Result<Facts>;
+
+    /// Tells that these bytes are wanted soon. Only a hint.
+    fn expect(&self, offset: u64, len: u64);
+
+    /// Fills the buffer from an offset; `UnexpectedEof` where the file ends before that.
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// The first byte at or after `from` that is not in a hole; `None` when only a hole follows. Where no holes are
+    /// known, everything is data.
+    fn next_data(&self, from: u64) -> io::Result<Option<u64>>;
+
+    /// Writes all of it at an offset.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Makes a part of a file read as zeros, as a hole where the file system has holes. Never makes it longer.
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()>;
+
+    /// Cuts a file off, or makes it longer with a hole.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Makes what was written durable, and the file's length.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Takes the lock that one process at a time has on this file; says whether it is ours now.
+    fn try_lock(&self) -> io::Result<bool>;
+}
+
+impl dyn Disk {
+    /// Makes a directory and those above it, durably.
+    pub fn make_dirs(&self, dir: &Path) -> io::Result<()> {
+        let missing = |dir: &&Path| !dir.as_os_str().is_empty() && !matches!(self.node(dir), Ok(Some(_)));
+        let made: Vec<_> = dir.ancestors().take_while(missing).collect();
+        for dir in made.into_iter().rev() {
+            self.make_dir(dir)?;
+            self.sync(directory(dir))?;
+        }
+        Ok(())
+    }
+
+    /// Gives a small file its name and bytes at once and for good: after a power cut the old or the new stands.
+    pub fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut draft = path.file_name().unwrap_or_default().to_owned();
+        draft.push(".new");
+        let draft = path.with_file_name(draft);
+        let written = self.write(&draft, bytes, Access::Usual).and_then(|()| self.sync(&draft));
+        let placed = written.and_then(|()| self.rename(&draft, path));
+        if placed.is_err() {
+            // Best effort: the next one to write it replaces the draft anyway.
+            let _ = self.remove(&draft);
+        }
+        placed.and_then(|()| self.sync(directory(path)))
+    }
+
+    /// Removes a file for good; it is well if it has gone.
+    pub fn remove_durably(&self, path: &Path) -> io::Result<()> {
+        match self.remove(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| self.sync(directory(path))),
+        }
+    }
+}
+
+/// The directory that a name is in.
+pub fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

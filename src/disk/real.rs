@@ -1,0 +1,316 @@
+//! The machine's own files.
+
+use crate::disk::direct::Direct;
+use crate::disk::{Access, Disk, Facts, Handle, Lock, Node, Opening};
+use rustix::buffer::spare_capacity;
+use rustix::fs::{Advice, FallocateFlags, OFlags, RenameFlags, SeekFrom};
+use rustix::io::Errno;
+use std::fs::{self, File, FileType, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::num::NonZero;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// The machine's own.
+#[derive(Debug, Default)]
+pub struct RealDisk {
+    /// The one directory that all this is about, if it is one, open from before the first write: `syncfs` reports
+    /// those writes' failures that happened since this descriptor was made (Linux 5.8).
+    root: Option<File>,
+}
+
+impl RealDisk {
+    /// The disk below this directory.
+    pub fn at(dir: &Path) -> io::Result<Self> {
+        let root = File::open(dir)?;
+        if !root.metadata()?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Self { root: Some(root) })
+    }
+}
+
+impl Disk for RealDisk {
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        let file = File::open(path)?;
+        let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        if len > limit {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{len} bytes are too many")));
+        }
+        // Straight into memory that was never zeroed: endpoints serve gigabytes a second from here.
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let at = bytes.len() as u64;
+            if rustix::io::pread(&file, spare_capacity(&mut bytes), at)? == 0 {
+                break;
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
+        fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    fn node(&self, path: &Path) -> io::Result<Option<Node>> {
+        match fs::metadata(path) {
+            Ok(meta) => Ok(Some(node(meta.file_type()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn make_dir(&self, dir: &Path) -> io::Result<()> {
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        }
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+        let mode = match access {
+            Access::Usual => 0o666,
+            Access::Owner => 0o600,
+        };
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+        file.write_all(bytes)
+    }
+
+    fn write_at(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        file.write_all_at(bytes, offset)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    /// Some file systems cannot look and rename at once; a look beforehand has to do there.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let cwd = rustix::fs::CWD;
+        match rustix::fs::renameat_with(cwd, from, cwd, to, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(()),
+            Err(Errno::INVAL | Errno::NOSYS) if to.exists() => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(Errno::INVAL | Errno::NOSYS) => fs::rename(from, to),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir(dir)
+    }
+
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        match &self.root {
+            Some(root) => Ok(rustix::fs::syncfs(root)?),
+            None => {
+                rustix::fs::sync();
+                Ok(())
+            }
+        }
+    }
+
+    fn lock(&self, path: &Path, who: &str) -> io::Result<Lock> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {
+                // The lock is the file's, not its text's: a full disk must not keep anyone from deleting.
+                let _ = file.set_len(0).and_then(|()| file.write_all(who.as_bytes()));
+                Ok(Lock::Held(Box::new(RealFile { file, direct: None })))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder)?;
+                Ok(Lock::By(holder.trim().to_owned()))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn boot(&self) -> Option<String> {
+        fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+    }
+
+    fn open(&self, path: &Path, opening: Opening) -> io::Result<Box<dyn Handle>> {
+        // Without the first, opening a named pipe waits for somebody to write to it.
+        let flags = match opening {
+            Opening::Read => OFlags::NONBLOCK,
+            Opening::Alone => OFlags::EXCL,
+            Opening::Change | Opening::Make => OFlags::empty(),
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(opening != Opening::Read).create(opening == Opening::Make);
+        let file = options.truncate(false).custom_flags(flags.bits().cast_signed()).open(path)?;
+        let direct = Direct::beside(&file, opening);
+        Ok(Box::new(RealFile { file, direct }))
+    }
+}
+
+/// An open file, or the lock on one.
+#[derive(Debug)]
+struct RealFile {
+    file: File,
+    direct: Option<Direct>,
+}
+
+impl Drop for RealFile {
+    /// Unlocks rather than closes: a child process that is just being started may hold a copy of the descriptor, and
+    /// would keep the lock until it has become another program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
+impl Handle for RealFile {
+    fn facts(&self) -> io::Result<Facts> {
+        let meta = self.file.metadata()?;
+        let node = node(meta.file_type());
+        let len = match node {
+            // The size of a device is where it ends.
+            Node::Device => rustix::fs::seek(&self.file, SeekFrom::End(0))?,
+            _ => meta.len(),
+        };
+        let since = |time: io::Result<std::time::SystemTime>| time.ok()?.duration_since(UNIX_EPOCH).ok();
+        Ok(Facts {
+            node,
+            len,
+            id: (meta.dev(), meta.ino()),
+            device: meta.rdev(),
+            born: since(meta.created()),
+            modified: since(meta.modified()).unwrap_or(Duration::ZERO),
+        })
+    }
+
+    fn expect(&self, offset: u64, len: u64) {
+        // A hint that is not taken costs time and nothing else.
+        let _ = rustix::fs::fadvise(&self.file, offset, NonZero::new(len), Advice::WillNeed);
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        let direct = self.direct.as_ref().and_then(|direct| direct.read_at(bytes, offset));
+        direct.unwrap_or_else(|| self.file.read_exact_at(bytes, offset))
+    }
+
+    fn next_data(&self, from: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(&self.file, SeekFrom::Data(from)) {
+            Ok(data) => Ok(Some(data)),
+            Err(Errno::NXIO) => Ok(None),
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(from)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let direct = self.direct.as_ref().and_then(|direct| direct.write_at(bytes, offset));
+        direct.unwrap_or_else(|| self.file.write_all_at(bytes, offset))
+    }
+
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(&self.file, hole, offset, len) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => self.write_zeros(offset, len),
+            punched => Ok(punched?),
+        }
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match self.file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl RealFile {
+    fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {
+        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+        let end = (offset + len).min(self.facts()?.len);
+        let mut at = offset;
+        while at < end {
+            let piece = usize::try_from(end - at).unwrap_or(usize::MAX).min(ZEROS.len());
+            self.file.write_all_at(&ZEROS[..piece], at)?;
+            at += piece as u64;
+        }
+        Ok(())
+    }
+}
+
+fn node(kind: FileType) -> Node {
+    match kind {
+        kind if kind.is_file() => Node::File,
+        kind if kind.is_dir() => Node::Dir,
+        kind if kind.is_block_device() => Node::Device,
+        _ => Node::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::ALIGNMENT;
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_a_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, path) = (RealDisk::default(), dir.path().join("lock"));
+        let file = File::create(&path).unwrap();
+        // As a child process has one between its fork and its exec.
+        let copy = file.try_clone().unwrap();
+        let held = RealFile { file, direct: None };
+        assert!(held.try_lock().unwrap());
+        assert!(matches!(disk.lock(&path, "").unwrap(), Lock::By(_)));
+        drop(held);
+        assert!(matches!(disk.lock(&path, "").unwrap(), Lock::Held(_)));
+        drop(copy);
+    }
+
+    #[test]
+    fn a_part_made_zero_becomes_a_hole_and_nothing_beside_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, [7; 100_000]).unwrap();
+        let file = RealDisk::default().open(&path, Opening::Change).unwrap();
+        file.zero(10, 90_000).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        assert!(bytes[..10].iter().chain(&bytes[90_010..]).all(|byte| *byte == 7));
+        assert!(bytes[10..90_010].iter().all(|byte| *byte == 0));
+        let file = File::options().write(true).open(&path).unwrap();
+        RealFile { file, direct: None }.write_zeros(90_010, 1 << 20).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        assert!(bytes.len() == 100_000 && bytes[10..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn what_is_written_past_the_cache_and_through_it_is_all_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let file = RealDisk::default().open(&path, Opening::Make).unwrap();
+        let bytes = vec![7_u8; 64 * 1024 + ALIGNMENT];
+        let aligned = &bytes[bytes.as_ptr().align_offset(ALIGNMENT)..][..64 * 1024];
+        file.write_at(aligned, 0).unwrap();
+        file.write_at(&aligned[1..], 64 * 1024).unwrap();
+        file.write_at(&aligned[..ALIGNMENT], 128 * 1024 - 1).unwrap();
+        file.sync().unwrap();
+        let read = fs::read(&path).unwrap();
+        assert_eq!(read.len(), 128 * 1024 - 1 + ALIGNMENT);
+        assert!(read.iter().all(|byte| *byte == 7));
+    }
+}

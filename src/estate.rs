@@ -1,0 +1,95 @@
+//! What an account holds beside its snapshots, as far as snapshots depend on it: volumes, instances, images, and
+//! what keeps a snapshot from being deleted or makes it cost more.
+//!
+//! Values only. Words that AWS may add to (states, types) are kept as they came, so that a newer service is no
+//! error; a fact that AWS did not tell is `None`, never a default.
+
+mod hold;
+mod image;
+mod instance;
+mod manage;
+mod volume;
+mod word;
+
+pub use hold::{
+    BinnedSnapshot, FastRestore, FastRestoreState, Lock, LockState, Shares, Tiering, TieringState,
+};
+pub use image::{BinnedImage, Image, ImageState};
+pub use instance::{Instance, InstanceState};
+pub use manage::{Manager, image_of};
+pub use volume::{Attachment, AttachmentState, Initialization, NewVolume, Volume, VolumeKind, VolumeState};
+
+use crate::snapshot::{ImageId, InstanceId, SnapshotId, VolumeId};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What there is, in one Region.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Images.
+    pub images: Vec<Image>,
+    /// Instances.
+    pub instances: Vec<Instance>,
+    /// Volumes.
+    pub volumes: Vec<Volume>,
+    /// Locks.
+    pub locks: Vec<Lock>,
+    /// Fast restores.
+    pub fast_restores: Vec<FastRestore>,
+    /// Snapshots that others may use; the rest is shared with nobody.
+    pub shares: BTreeMap<SnapshotId, Shares>,
+    /// Tiers.
+    pub tierings: Vec<Tiering>,
+    /// Snapshots in the Recycle Bin.
+    pub binned_snapshots: Vec<BinnedSnapshot>,
+    /// Images in the Recycle Bin.
+    pub binned_images: Vec<BinnedImage>,
+}
+
+/// Something that has tags.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resource {
+    /// A snapshot.
+    Snapshot(SnapshotId),
+    /// A volume.
+    Volume(VolumeId),
+    /// An instance.
+    Instance(InstanceId),
+    /// An image.
+    Image(ImageId),
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Snapshot(id) => id.fmt(f),
+            Self::Volume(id) => id.fmt(f),
+            Self::Instance(id) => id.fmt(f),
+            Self::Image(id) => id.fmt(f),
+        }
+    }
+}
+
+impl From<&SnapshotId> for Resource {
+    fn from(id: &SnapshotId) -> Self {
+        Self::Snapshot(id.clone())
+    }
+}
+
+impl From<&VolumeId> for Resource {
+    fn from(id: &VolumeId) -> Self {
+        Self::Volume(id.clone())
+    }
+}
+
+impl From<&InstanceId> for Resource {
+    fn from(id: &InstanceId) -> Self {
+        Self::Instance(id.clone())
+    }
+}
+
+impl From<&ImageId> for Resource {
+    fn from(id: &ImageId) -> Self {
+        Self::Image(id.clone())
+    }
+}

@@ -1,0 +1,610 @@
+//! The process is killed, or the power goes, at any request and any operation on the disk: the target has the old
+//! state then or the new one or says that it is between, and the same command again makes it right.
+//!
+//! Targets, checkpoints, notes and stores lie on a disk that forgets what was not synced. A disk that claims to sync
+//! and does not is caught by every one of these tests: that is tested too.
+
+use crate::lab::{Lab, options, services};
+use futures_util::future::BoxFuture;
+use icecore::account::Settings as Account;
+use icecore::block::{BlockIndex, Geometry, GiB};
+use icecore::device::{Holding, Image, Part, Sidecar};
+use icecore::disk::memory::MemoryDisk;
+use icecore::disk::{Disk, Machine, Opening};
+use icecore::endpoint::{self, Config, Running, Shelves};
+use icecore::fault::{Fault, Place};
+use icecore::monitor::Silent;
+use icecore::ops::export::{self, Options, Since};
+use icecore::ops::{Engine, Services, import};
+use icecore::pipeline::{Patience, Settings, Stop};
+use icecore::shelf::{Shelf, ShelfWriter};
+use icecore::snapshot::{NewSnapshot, SnapshotId, SnapshotInfo, SnapshotState, Written};
+use icecore::source::{
+    Block, BlockService, BlockSource, ChangeFeed, Cursor, Fetched, Listed, Page, SnapshotWriter,
+};
+use icecore::store::StoreWriter;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+type Model = BTreeMap<u32, u8>;
+
+/// What is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// Whatever was not synced, or some of it.
+    Power,
+    /// Nothing but the process.
+    Process,
+}
+
+/// Where it stops.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// At this operation of the disk that changes something.
+    Operation(u64),
+    /// At this request, before it is answered.
+    Request(i64),
+}
+
+/// Points to stop at: a fiftieth of a full run of 1,000 power cuts and 200 kills, unless `ICECORE_SEEDS` says how many
+/// of each.
+#[expect(clippy::disallowed_methods, reason = "how much to test is the caller's")]
+fn points(usual: u64) -> u64 {
+    std::env::var("ICECORE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(usual / 50)
+}
+
+/// A number that looks random and is not.
+fn mixed(seed: u64) -> u64 {
+    let word = (seed ^ (seed >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (word ^ (word >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 16
+}
+
+const HOME: &str = "/d";
+
+fn disk() -> MemoryDisk {
+    MemoryDisk::with_dir(Path::new(HOME))
+}
+
+fn target() -> PathBuf {
+    Path::new(HOME).join("out.img")
+}
+
+fn engine(disk: &MemoryDisk) -> Engine {
+    // Every write is recorded, so that a crash finds checkpoints of every length.
+    let patience = Patience {
+        failures: 2,
+        first_backoff: Duration::from_millis(1),
+        longest_backoff: Duration::from_millis(1),
+        ..Patience::default()
+    };
+    let settings = Settings {
+        patience,
+        checkpoint_every: Duration::ZERO,
+        concurrency: Some(4),
+        ..Settings::open(Path::new(HOME).join("state"))
+    };
+    Engine::new(settings, Arc::new(Silent), Stop::new()).on_disk(Arc::new(disk.clone()))
+}
+
+fn machine(disk: &MemoryDisk) -> Machine {
+    engine(disk).machine().clone()
+}
+
+/// Runs it until it ends or the process does, and gives the disk as the next process finds it.
+async fn stopped<T>(
+    disk: &MemoryDisk,
+    services: &Services,
+    at: At,
+    loss: Loss,
+    seed: u64,
+    run: impl AsyncFnOnce(Services, Engine) -> Result<T, Fault>,
+) -> MemoryDisk {
+    let ends = Arc::new(Ends { left: AtomicI64::new(i64::MAX), disk: disk.clone(), reached: Notify::new() });
+    match at {
+        At::Operation(operations) => disk.fail_after(operations),
+        At::Request(requests) => ends.left.store(requests, Ordering::Relaxed),
+    }
+    let services = Services {
+        blocks: Arc::new(Counted { inner: services.blocks.clone(), ends: ends.clone() }),
+        writer: Arc::new(CountedWriter { inner: services.writer.clone(), ends: ends.clone() }),
+        ..services.clone()
+    };
+    tokio::select! {
+        _ = run(services, engine(disk)) => {}
+        () = ends.reached.notified() => {}
+    }
+    // What was under way when the process ended does not go on.
+    disk.fail();
+    match loss {
+        Loss::Power => disk.cut(seed),
+        Loss::Process => disk.killed(),
+    }
+}
+
+/// The end of a process at one of its requests.
+#[derive(Debug)]
+struct Ends {
+    left: AtomicI64,
+    disk: MemoryDisk,
+    reached: Notify,
+}
+
+impl Ends {
+    async fn count(&self) {
+        if self.left.fetch_sub(1, Ordering::Relaxed) <= 0 {
+            self.disk.fail();
+            self.reached.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Counted {
+    inner: Arc<dyn BlockService>,
+    ends: Arc<Ends>,
+}
+
+impl BlockService for Counted {
+    fn open<'a>(&'a self, id: &'a SnapshotId) -> BoxFuture<'a, Result<Arc<dyn BlockSource>, Fault>> {
+        Box::pin(async {
+            self.ends.count().await;
+            let inner = self.inner.open(id).await?;
+            Ok(Arc::new(CountedSource { inner, ends: self.ends.clone() }) as _)
+        })
+    }
+
+    fn compare(&self, first: &SnapshotId, second: &SnapshotId) -> Arc<dyn ChangeFeed> {
+        self.inner.compare(first, second)
+    }
+}
+
+#[derive(Debug)]
+struct CountedSource {
+    inner: Arc<dyn BlockSource>,
+    ends: Arc<Ends>,
+}
+
+impl BlockSource for CountedSource {
+    fn place(&self) -> Place {
+        self.inner.place()
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.inner.geometry()
+    }
+
+    fn list(&self, cursor: Cursor) -> BoxFuture<'_, Result<Page<Listed>, Fault>> {
+        Box::pin(async {
+            self.ends.count().await;
+            self.inner.list(cursor).await
+        })
+    }
+
+    fn fetch<'a>(&'a self, block: &'a Listed) -> BoxFuture<'a, Result<Fetched, Fault>> {
+        Box::pin(async {
+            self.ends.count().await;
+            self.inner.fetch(block).await
+        })
+    }
+}
+
+#[derive(Debug)]
+struct CountedWriter {
+    inner: Arc<dyn SnapshotWriter>,
+    ends: Arc<Ends>,
+}
+
+impl SnapshotWriter for CountedWriter {
+    fn start<'a>(&'a self, new: &'a NewSnapshot) -> BoxFuture<'a, Result<SnapshotInfo, Fault>> {
+        Box::pin(async {
+            self.ends.count().await;
+            self.inner.start(new).await
+        })
+    }
+
+    fn put<'a>(&'a self, id: &'a SnapshotId, block: &'a Block) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async {
+            self.ends.count().await;
+            self.inner.put(id, block).await
+        })
+    }
+
+    fn complete<'a>(
+        &'a self,
+        id: &'a SnapshotId,
+        written: Written,
+    ) -> BoxFuture<'a, Result<SnapshotState, Fault>> {
+        Box::pin(async move {
+            self.ends.count().await;
+            self.inner.complete(id, written).await
+        })
+    }
+}
+
+/// Whether the target is a volume of this size with these blocks.
+fn holds(disk: &MemoryDisk, path: &Path, gib: u32, model: &Model) -> Result<(), String> {
+    let image = Image::open(path, &machine(disk)).map_err(|fault| fault.to_string())?;
+    let geometry = Geometry::ebs(GiB::try_from(i64::from(gib)).unwrap());
+    if image.len() != geometry.size().bytes() {
+        return Err(format!("it has {} bytes", image.len()));
+    }
+    for index in geometry.range().iter() {
+        let right = match (image.part(index).unwrap(), model.get(&index.get())) {
+            (Part::Zero, None | Some(0)) => true,
+            (Part::Data(bytes), Some(byte)) => bytes.iter().all(|found| found == byte),
+            _ => false,
+        };
+        if !right {
+            return Err(format!("block {index} is wrong"));
+        }
+    }
+    Ok(())
+}
+
+/// Snapshots of one lineage, and what each holds.
+struct World {
+    lab: Lab,
+    snapshots: Vec<(SnapshotId, u32, Model)>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let account = Account { complete_takes: Duration::ZERO, ..Account::default() };
+        let lab = Lab::with(Config { account, ..Config::default() }).await;
+        Self { lab, snapshots: Vec::new() }
+    }
+
+    /// Generations at random: each upon one before it, so that going from one to another writes, rewrites, frees,
+    /// grows and shrinks.
+    async fn random(seed: u64) -> Self {
+        let mut world = Self::new().await;
+        let mut chance = fastrand::Rng::with_seed(seed);
+        for n in 0..5 {
+            let parent = (n > 0).then(|| chance.usize(..n));
+            let written: Model = (0..chance.usize(1..7))
+                .map(|_| (*chance.choice(&[0, 1, 2, 3, 90, 2047]).unwrap(), chance.u8(..4)))
+                .collect();
+            world.add(parent, chance.bool(), written).await;
+        }
+        world
+    }
+
+    async fn add(&mut self, parent: Option<usize>, grows: bool, mut written: Model) {
+        let (parent, gib, mut model) = match parent {
+            Some(parent) => {
+                let (id, gib, model) = &self.snapshots[parent];
+                (Some(id.clone()), (*gib + u32::from(grows)).min(3), model.clone())
+            }
+            None => (None, 1, Model::new()),
+        };
+        if gib > 1 {
+            written.insert(2048 * (gib - 1) + 5, 7);
+        }
+        model.extend(&written);
+        let id = self.lab.snapshot(parent.as_ref(), gib, &written).await;
+        self.snapshots.push((id, gib, model));
+    }
+
+    fn export(&self, which: usize) -> Options {
+        let (snapshot_id, dest) = (self.snapshots[which].0.clone(), Some(target()));
+        Options { snapshot_id, dest, force: false, sync: true }
+    }
+
+    fn since(&self, from: usize, to: usize) -> Since {
+        let [base, snapshot_id] = [from, to].map(|which| self.snapshots[which].0.clone());
+        Since { snapshot_id, base, dest: target(), assume_base: false }
+    }
+
+    fn holds(&self, disk: &MemoryDisk, which: usize) -> Result<(), String> {
+        let (_, gib, model) = &self.snapshots[which];
+        holds(disk, &target(), *gib, model)
+    }
+
+    /// Stops an export, looks, and gives the same command again.
+    async fn export_stopped(&self, disk: MemoryDisk, at: At, loss: Loss, seed: u64) -> Result<(), String> {
+        let options = self.export(0);
+        let run = async |services: Services, engine: Engine| export::run(&options, &services, &engine).await;
+        let disk = stopped(&disk, &self.lab.services, at, loss, seed, run).await;
+        if disk.files().contains(&target()) {
+            return self.holds(&disk, 0).map_err(|wrong| format!("under its final name: {wrong}"));
+        }
+        let recorded = disk.files().iter().any(|file| file.extension().is_some_and(|name| name == "ckpt"));
+        let again = export::run(&options, &self.lab.services, &engine(&disk)).await;
+        let report = again.map_err(|fault| format!("again: {fault}"))?;
+        if report.blocks_resumed > 0 && !recorded {
+            return Err("it went on from nothing".to_owned());
+        }
+        let whole = self.snapshots[0].2.len() as u64;
+        if report.blocks_resumed + report.requests.get != whole {
+            return Err(format!("{} resumed, {} read", report.blocks_resumed, report.requests.get));
+        }
+        self.holds(&disk, 0).map_err(|wrong| format!("after the second run: {wrong}"))
+    }
+
+    /// Stops a change in place, looks, and gives the same command again.
+    async fn since_stopped(
+        &self,
+        disk: MemoryDisk,
+        (from, to): (usize, usize),
+        at: At,
+        loss: Loss,
+        seed: u64,
+    ) -> Result<MemoryDisk, String> {
+        let options = self.since(from, to);
+        let run =
+            async |services: Services, engine: Engine| export::since(&options, &services, &engine).await;
+        let disk = stopped(&disk, &self.lab.services, at, loss, seed, run).await;
+        let note = Sidecar::of(&target(), &machine(&disk)).map_err(|fault| fault.to_string())?;
+        match note.map(|note| note.holding) {
+            Some(Holding::Snapshot { id, .. }) => {
+                let said = if id == options.base { from } else { to };
+                self.holds(&disk, said).map_err(|wrong| format!("it says that it holds {said}: {wrong}"))?;
+            }
+            Some(Holding::Between { .. }) => {
+                if Image::open(&target(), &machine(&disk)).is_ok() {
+                    return Err("it is half-way and can be read".to_owned());
+                }
+            }
+            None => return Err("nothing is known of it any more".to_owned()),
+        }
+        let again = export::since(&options, &self.lab.services, &engine(&disk)).await;
+        let _ = again.map_err(|fault| format!("again: {fault}"))?;
+        self.holds(&disk, to).map_err(|wrong| format!("after the second run: {wrong}"))?;
+        Ok(disk)
+    }
+}
+
+/// Every so many operations of a run that takes `all`.
+fn spread(all: u64, points: u64) -> impl Iterator<Item = (u64, At)> {
+    (0..points).map(move |n| (n, At::Operation(mixed(n ^ all << 32) % (all + 1))))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_whose_power_goes_leaves_nothing_or_all_of_it() {
+    let world = World::random(1).await;
+    let disk_of_one_run = disk();
+    let whole = export::run(&world.export(0), &world.lab.services, &engine(&disk_of_one_run)).await;
+    let _ = whole.unwrap();
+    for (n, at) in spread(disk_of_one_run.done(), points(1000)) {
+        let ended = world.export_stopped(disk(), at, Loss::Power, n).await;
+        assert_eq!(ended, Ok(()), "cut {n} at {at:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_export_goes_on_with_what_was_recorded() {
+    let world = World::random(2).await;
+    let disk_of_one_run = disk();
+    let report = export::run(&world.export(0), &world.lab.services, &engine(&disk_of_one_run)).await.unwrap();
+    let requests = i64::try_from(report.requests.get + report.requests.list).unwrap();
+    for (n, mut at) in spread(disk_of_one_run.done(), points(200)) {
+        if n % 2 == 1 {
+            at = At::Request(i64::try_from(mixed(n)).unwrap() % requests);
+        }
+        let ended = world.export_stopped(disk(), at, Loss::Process, n).await;
+        assert_eq!(ended, Ok(()), "kill {n} at {at:?}");
+    }
+}
+
+/// Walks a target through random generations, stopping on every step. As many steps as points.
+async fn walked(points: u64, lies: bool) -> Result<(), String> {
+    let mut n = 0;
+    while n < points {
+        let world = World::random(n).await;
+        let mut chance = fastrand::Rng::with_seed(n);
+        let mut now = chance.usize(..5);
+        let mut disk = disk();
+        let _ = export::run(&world.export(now), &world.lab.services, &engine(&disk)).await.unwrap();
+        if lies {
+            disk.lie();
+        }
+        for _ in 0..10 {
+            let to = (now + chance.usize(1..5)) % 5;
+            let loss = if chance.bool() || lies { Loss::Power } else { Loss::Process };
+            let at = match chance.bool() {
+                true => At::Operation(chance.u64(..60)),
+                false => At::Request(chance.i64(..60)),
+            };
+            let ended = world.since_stopped(disk, (now, to), at, loss, n).await;
+            disk = ended.map_err(|wrong| format!("step {n} from {now} to {to}, {loss:?} {at:?}: {wrong}"))?;
+            now = to;
+            n += 1;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_stops_a_change_in_place_the_target_is_old_or_new_or_says_that_it_is_neither() {
+    assert_eq!(walked(points(1000), false).await, Ok(()));
+}
+
+/// A store behind an endpoint, on a disk that loses its power with everything else.
+struct Served {
+    store: Arc<StoreWriter>,
+    _running: Running,
+    services: Services,
+}
+
+async fn serve(disk: &MemoryDisk) -> Result<Served, Fault> {
+    let store = StoreWriter::on_disk(Arc::new(disk.clone()), &Path::new(HOME).join("store"), "a test")?;
+    let store = Arc::new(store);
+    let account = Account { complete_takes: Duration::ZERO, ..Account::default() };
+    let config = Config { account, ..Config::default() };
+    let running = endpoint::start(config, Shelves::writable(store.clone())).await?;
+    let services = services(&running.url());
+    Ok(Served { store, _running: running, services })
+}
+
+fn imported() -> Model {
+    Model::from([(0, 1), (1, 2), (5, 3), (700, 1), (2046, 4), (2047, 5)])
+}
+
+/// A disk with an image on it, and room for a store.
+fn disk_with_image() -> MemoryDisk {
+    let disk = disk();
+    let image = disk.open(&Path::new(HOME).join("disk.img"), Opening::Make).unwrap();
+    image.set_len(1 << 30).unwrap();
+    for (index, byte) in imported() {
+        image.write_at(&[byte; 524_288], u64::from(index) * 524_288).unwrap();
+    }
+    image.sync().unwrap();
+    disk.make_dir(&Path::new(HOME).join("store")).unwrap();
+    disk.sync(Path::new(HOME)).unwrap();
+    disk
+}
+
+fn importing() -> import::Options {
+    import::Options { omit_zero_blocks: true, ..options(&Path::new(HOME).join("disk.img"), None) }
+}
+
+/// Whether a completed snapshot holds just this.
+fn shelved(store: &StoreWriter, id: &SnapshotId, model: &Model) -> Result<(), String> {
+    let entries = store.window(id, BlockIndex::ZERO, 10_000).map_err(|fault| fault.to_string())?;
+    let indexes: Vec<_> = entries.iter().map(|entry| entry.index.get()).collect();
+    if !indexes.iter().eq(model.keys()) {
+        return Err(format!("{id} has blocks {indexes:?}"));
+    }
+    for (index, byte) in model {
+        let content = store.read(id, BlockIndex::new(*index)).map_err(|fault| fault.to_string())?;
+        if !content.is_some_and(|content| content.bytes.iter().all(|found| found == byte)) {
+            return Err(format!("block {index} of {id} is wrong"));
+        }
+    }
+    Ok(())
+}
+
+/// Stops an import and the endpoint it sends to, looks, and gives the same command again. Says how many blocks were
+/// sent in the second run.
+async fn import_stopped(disk: MemoryDisk, at: At, loss: Loss, seed: u64) -> Result<(), String> {
+    let first = serve(&disk).await.map_err(|fault| fault.to_string())?;
+    let run = async |services: Services, engine: Engine| {
+        import::run(&importing(), &services, &engine).await.map(|_| ())
+    };
+    let after = stopped(&disk, &first.services, at, loss, seed, run).await;
+    let again = serve(&after).await.map_err(|fault| format!("the store does not open: {fault}"))?;
+    let completed = || -> Result<Vec<SnapshotId>, String> {
+        let listed = again.store.list().map_err(|fault| fault.to_string())?;
+        let done = listed.into_iter().filter(|shelved| shelved.info.state == SnapshotState::Completed);
+        Ok(done.map(|shelved| shelved.info.id).collect())
+    };
+    let before = completed()?;
+    for id in &before {
+        shelved(&again.store, id, &imported()).map_err(|wrong| format!("after the stop: {wrong}"))?;
+    }
+    let report = import::run(&importing(), &again.services, &engine(&after)).await;
+    let report = report.map_err(|fault| format!("again: {fault}"))?;
+    for id in &completed()? {
+        shelved(&again.store, id, &imported()).map_err(|wrong| format!("after the second run: {wrong}"))?;
+    }
+    let all = again.store.list().map_err(|fault| fault.to_string())?.len();
+    // One that was complete before the stop was all that the first run should make.
+    let is_new = !before.contains(&report.snapshot_id);
+    if all != before.len() + usize::from(is_new) || all > 2 {
+        return Err(format!("{all} snapshots, {} complete before", before.len()));
+    }
+    let sent = report.blocks_written - report.blocks_resumed;
+    if loss == Loss::Process && report.blocks_resumed > 0 && sent > 6 - report.blocks_resumed {
+        return Err(format!("{} resumed and {sent} sent", report.blocks_resumed));
+    }
+    Ok(())
+}
+
+/// What an import takes: operations of the disk, and requests.
+async fn one_import() -> (u64, i64) {
+    let disk = disk_with_image();
+    let served = serve(&disk).await.unwrap();
+    let begun = disk.done();
+    let report = import::run(&importing(), &served.services, &engine(&disk)).await.unwrap();
+    let requests = report.requests;
+    (disk.done() - begun, i64::try_from(requests.put + requests.control + requests.list).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_whose_power_goes_is_done_by_the_same_command() {
+    let (operations, _) = one_import().await;
+    for (n, at) in spread(operations, points(1000)) {
+        let ended = import_stopped(disk_with_image(), at, Loss::Power, n).await;
+        assert_eq!(ended, Ok(()), "cut {n} at {at:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_import_goes_on_into_the_same_snapshot() {
+    let (operations, requests) = one_import().await;
+    for (n, mut at) in spread(operations, points(200)) {
+        if n % 2 == 1 {
+            at = At::Request(i64::try_from(mixed(n)).unwrap() % requests);
+        }
+        let ended = import_stopped(disk_with_image(), at, Loss::Process, n).await;
+        assert_eq!(ended, Ok(()), "kill {n} at {at:?}");
+    }
+}
+
+/// A chain of two, of which the first is deleted while the power goes: it is there whole or gone, and the second,
+/// which inherits from it, is whole.
+async fn delete_stopped(operations: u64, seed: u64) -> Result<bool, String> {
+    let disk = disk_with_image();
+    let served = serve(&disk).await.map_err(|fault| fault.to_string())?;
+    let first = import::run(&importing(), &served.services, &engine(&disk)).await.unwrap().snapshot_id;
+    let upon = import::Options { parent: Some(first.clone()), ..importing() };
+    let image = disk.open(&Path::new(HOME).join("disk.img"), Opening::Change).unwrap();
+    image.write_at(&[9; 524_288], 0).unwrap();
+    image.sync().unwrap();
+    let second = import::run(&upon, &served.services, &engine(&disk)).await.unwrap().snapshot_id;
+    disk.fail_after(operations);
+    let ended = served.store.delete(&first).is_ok();
+    let disk = disk.cut(seed);
+    let again = serve(&disk).await.map_err(|fault| fault.to_string())?;
+    let is_there = again.store.find(&first).map_err(|fault| fault.to_string())?.is_some();
+    if is_there {
+        shelved(&again.store, &first, &imported())?;
+        again.store.delete(&first).map_err(|fault| format!("again: {fault}"))?;
+    }
+    let mut model = imported();
+    model.insert(0, 9);
+    shelved(&again.store, &second, &model)?;
+    if is_there && ended { Err("it was deleted, and came back".to_owned()) } else { Ok(ended) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_whose_power_goes_deletes_or_does_not() {
+    let mut operations = 0;
+    for n in 0..points(1000) {
+        let ended = delete_stopped(operations, n).await.unwrap_or_else(|wrong| panic!("{n}: {wrong}"));
+        operations = if ended { 0 } else { operations + 1 };
+    }
+}
+
+/// Points at which a disk that only says that it syncs is found out, of so many.
+async fn found_out(
+    points: u64,
+    stops: impl AsyncFn(At, u64) -> Result<(), String>,
+    operations: u64,
+) -> usize {
+    let mut found = 0;
+    for (n, at) in spread(operations, points) {
+        found += usize::from(stops(at, n).await.is_err());
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_claims_to_sync_and_does_not_is_found_out() {
+    let lying = |disk: MemoryDisk| {
+        disk.lie();
+        disk
+    };
+    let world = World::random(1).await;
+    let exports = async |at, n| world.export_stopped(lying(disk()), at, Loss::Power, n).await;
+    // The last operations are those after which it says that it is done.
+    assert!(found_out(40, exports, 60).await > 0, "exports");
+    let imports = async |at, n| import_stopped(lying(disk_with_image()), at, Loss::Power, n).await;
+    assert!(found_out(20, imports, 60).await > 0, "imports");
+    assert!(walked(60, true).await.is_err(), "changes in place");
+}
