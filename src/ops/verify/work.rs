@@ -479,16 +479,17 @@ impl Work<'_> {
         let left = budget.nanos().saturating_sub(self.spent().nanos() + prices.list.times(lists).nanos());
         let payable = left / prices.get.nanos().max(1);
         self.engine.note(format!(
-            "at most {} requests ({} reads): {} at us-east-1 prices",
+            "at most {} requests ({} reads): {} USD at us-east-1 prices",
             all.requests(),
             all.gets,
-            all.usd(&prices)
+            all.usd(&prices).exact()
         ));
         if all.gets <= payable {
             return (todo, false, all);
         }
         self.engine.note(format!(
-            "the budget of {budget} pays for {payable} of the reads: the run will be incomplete"
+            "the budget of {} USD pays for {payable} of the reads: the run will be incomplete",
+            budget.exact()
         ));
         let mut kept = BlockSet::new();
         let mut gets = 0;
