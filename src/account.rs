@@ -8,21 +8,24 @@
 //! Promise: what was answered is durable. The work of a Complete is done before its answer; only the view of it
 //! lags. What is kept in memory alone is the time of the last write, which a restart counts anew.
 
+mod device;
 mod encryption;
 mod holdings;
 mod life;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 pub use encryption::{Encryption, EncryptionError};
-pub use life::Pace;
+pub use life::{Coming, Pace};
+pub use volumes::{Spot, VolumeError};
 
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::memory::MemoryVault;
 use crate::shelf::{Shelf, ShelfWriter, Shelved, Vault, VaultWriter};
 use crate::snapshot::{SnapshotId, SnapshotState, UnixMillis};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,10 +53,14 @@ impl Shelves {
         Self::read_only(shelf).written(writer).keeping(Arc::new(MemoryVault::default()))
     }
 
-    /// The same, with what the account holds beside snapshots to be looked at.
-    #[must_use]
-    pub fn showing(self, vault: Arc<dyn Vault>) -> Self {
-        Self { vault, vault_writer: None, ..self }
+    /// Snapshots and everything beside them from one place, only looked at.
+    pub fn shown_from<T: Shelf + Vault + 'static>(place: Arc<T>) -> Self {
+        Self { vault: Arc::clone(&place) as Arc<dyn Vault>, ..Self::read_only(place) }
+    }
+
+    /// Snapshots and everything beside them in one place.
+    pub fn kept_in<T: ShelfWriter + VaultWriter + 'static>(place: Arc<T>) -> Self {
+        Self::writable(Arc::clone(&place) as Arc<dyn ShelfWriter>).keeping(place)
     }
 
     /// The same, with what the account holds beside snapshots kept there.
@@ -80,6 +87,8 @@ pub struct Settings {
     pub complete_takes: Duration,
     /// How long volumes take for everything.
     pub pace: Pace,
+    /// Keys that cannot be used, by ARN; every other one can.
+    pub keys: BTreeMap<String, KeyState>,
 }
 
 impl Default for Settings {
@@ -90,8 +99,22 @@ impl Default for Settings {
             default_key: "arn:aws:kms:us-east-1:123456789012:key/0badcafe-0000-4000-8000-000000000001".into(),
             complete_takes: Duration::from_millis(50),
             pace: Pace::default(),
+            keys: BTreeMap::new(),
         }
     }
+}
+
+/// Where a key of KMS stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It can be used.
+    Enabled,
+    /// Somebody has disabled it.
+    Disabled,
+    /// It will be deleted.
+    PendingDeletion,
+    /// The caller may not use it.
+    Denied,
 }
 
 /// What a Complete says was written. `None`: it does not say.

@@ -7,6 +7,7 @@
 //! then it is opened for nothing but finishing that. [`System`] tells which volume a device is and whether it is
 //! mounted, [`file_systems`] what its superblocks say. Calls block on local I/O.
 
+mod attached;
 mod block;
 mod file;
 mod filesystem;
@@ -16,11 +17,14 @@ mod sidecar;
 mod system;
 mod unpack;
 
+pub use attached::{BY_ID, attached};
 pub use block::BlockDevice;
 pub use file::ImageFile;
 pub use filesystem::{FileSystem, FileSystemKind, ReadAt, file_systems};
 pub use image::{Held, Image, Part};
 pub use in_place::InPlace;
+#[cfg(any(test, fuzzing))]
+pub(crate) use sidecar::fuzz_sidecar;
 pub use sidecar::{Holding, Sidecar};
 pub use system::System;
 pub use unpack::unpack;

@@ -16,6 +16,8 @@ mod auth;
 mod body;
 mod counts;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod listen;
 mod quota;
 mod service;

@@ -29,6 +29,8 @@ pub mod ec2;
 pub mod endpoint;
 pub mod estate;
 pub mod fault;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod manifest;
 pub mod monitor;
 pub mod ops;

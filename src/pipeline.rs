@@ -23,6 +23,8 @@ mod walk;
 mod write;
 
 pub(crate) use attempt::{Ask, Tries, interrupted};
+#[cfg(any(test, fuzzing))]
+pub(crate) use checkpoint::fuzz_checkpoint;
 pub use checkpoint::{Checkpoint, Earlier, Found, Mark, Slot};
 pub use engine::{Engine, Renew, Renewal};
 pub use journaled::Journaled;

@@ -145,6 +145,6 @@ pub trait ShelfWriter: Shelf {
     /// Takes a snapshot off the shelf, whatever its state.
     fn delete(&self, id: &SnapshotId) -> Result<(), Fault>;
 
-    /// Adds tags, replacing those of the same key.
-    fn tag(&self, id: &SnapshotId, tags: &Tags) -> Result<(), Fault>;
+    /// Changes its tags; nobody else changes them meanwhile.
+    fn retag(&self, id: &SnapshotId, change: &dyn Fn(&mut Tags)) -> Result<(), Fault>;
 }

@@ -14,10 +14,14 @@ mod check;
 mod collect;
 mod create;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+mod holdings;
 mod layer;
 mod pending;
 mod record;
 mod stack;
+mod vault;
 mod writer;
 
 pub use check::{CheckReport, Damage, Hurt, Part, check};

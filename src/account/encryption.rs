@@ -46,6 +46,27 @@ impl Encryption {
         }
     }
 
+    /// Decides for a volume made of this snapshot, or of none (EBS user guide, "ebs-encryption"; recorded live).
+    pub fn of_volume(
+        settings: &Settings,
+        source: Option<&SnapshotInfo>,
+        encrypted: Option<bool>,
+        key: Option<&str>,
+    ) -> Result<Self, EncryptionError> {
+        if key.is_some() && encrypted != Some(true) {
+            return Err(EncryptionError("The parameter KmsKeyId requires the parameter Encrypted to be set"));
+        }
+        let source = source.filter(|source| source.encrypted);
+        if source.is_some() && encrypted == Some(false) {
+            return Err(EncryptionError("Encrypted cannot be false for an encrypted snapshot"));
+        }
+        let inherited = source.map(|source| source.kms_key_id.as_ref().unwrap_or(&settings.default_key));
+        // An account that encrypts by default does so whatever is asked.
+        let wanted = encrypted == Some(true) || settings.encrypts_by_default || source.is_some();
+        let key = key.or(inherited.map(String::as_str)).unwrap_or(&settings.default_key);
+        Ok(if wanted { Self::Key(key.to_owned()) } else { Self::None })
+    }
+
     fn inherited(
         settings: &Settings,
         parent: &SnapshotInfo,

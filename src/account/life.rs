@@ -35,6 +35,17 @@ impl Default for Pace {
     }
 }
 
+/// How far a volume's data has come at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coming {
+    /// How much of it is there.
+    pub percent: u8,
+    /// How long until all of it is.
+    pub seconds_left: u64,
+    /// Whether it comes at a rate that was asked for.
+    pub is_provisioned: bool,
+}
+
 /// A volume as it is seen; `None` where it is not, or no longer.
 pub(super) fn seen(volume: &Volume, life: &Life, pace: &Pace, now: UnixMillis) -> Option<Volume> {
     let sticks = life.fate == Some(Fate::Sticks);
@@ -72,6 +83,22 @@ pub(super) fn seen(volume: &Volume, life: &Life, pace: &Pace, now: UnixMillis) -
         seen.attachments.iter_mut().for_each(|one| one.state = AttachmentState::Attaching);
     }
     Some(seen)
+}
+
+/// How far the data of a volume has come; `None` where none has to come.
+pub(super) fn coming(volume: &Volume, life: &Life, pace: &Pace, now: UnixMillis) -> Option<Coming> {
+    let made = life.made.filter(|_| volume.snapshot.is_some())?;
+    let rate = life.asked.as_ref().and_then(|asked| asked.initialization_rate);
+    // Two blocks are a MiB.
+    let takes = life.blocks.saturating_mul(500) / u64::from(rate.unwrap_or(pace.initialization).max(1));
+    let since = u64::try_from(now.0.saturating_sub(made.0)).unwrap_or_default();
+    let left = takes.saturating_sub(since);
+    let percent = if left == 0 { 100 } else { since.saturating_mul(100) / takes.max(1) };
+    Some(Coming {
+        percent: u8::try_from(percent).unwrap_or(100),
+        seconds_left: left.div_ceil(1000),
+        is_provisioned: rate.is_some(),
+    })
 }
 
 fn after(since: UnixMillis, takes: Duration) -> UnixMillis {

@@ -41,6 +41,11 @@ pub(crate) enum Signal {
 }
 
 impl Exit {
+    /// How a fault of this kind ends the program where no signal came.
+    pub fn after(kind: Kind) -> Self {
+        Self::of(kind, None)
+    }
+
     /// How a fault of this kind ends the program, given the signal that came first, if any did.
     pub(crate) fn of(kind: Kind, signal: Option<Signal>) -> Self {
         match kind {

@@ -114,8 +114,8 @@ async fn find(global: &Global, access: Access) -> Result<(Session, String, Optio
 /// A store behind an endpoint of our own, which lets in nobody but us.
 async fn local(dir: &Path, region: Option<&str>, access: Access) -> Result<(Session, Running), Complaint> {
     let shelves = match access {
-        Access::Read => Shelves::read_only(Arc::new(Store::open(dir)?)),
-        Access::Write => Shelves::writable(Arc::new(StoreWriter::open_or_create(dir, &who("import"))?)),
+        Access::Read => Shelves::shown_from(Arc::new(Store::open(dir)?)),
+        Access::Write => Shelves::kept_in(Arc::new(StoreWriter::open_or_create(dir, &who("import"))?)),
     };
     let key = endpoint::random_access_key()?;
     let config = endpoint::Config { access_key: Some(key.clone()), ..endpoint::Config::default() };

@@ -99,7 +99,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         faults,
         ..endpoint::Config::default()
     };
-    let running = endpoint::start(config, Shelves::writable(Arc::new(store))).await?;
+    let running = endpoint::start(config, Shelves::kept_in(Arc::new(store))).await?;
     let url = running.url();
     to_stdout(|out| writeln!(out, "listening on {url}"))?;
     tracing::info!(target: NOTE, "for the AWS CLI and SDKs: AWS_ENDPOINT_URL_EBS={url} AWS_ENDPOINT_URL_EC2={url}");

@@ -149,7 +149,7 @@ impl BlockSink for ImageFile {
         let offset = block.index().byte_offset(BlockSize::EBS);
         self.file.write_at(block.bytes(), offset).map_err(|error| {
             Fault::local(&self.target, "write", error)
-                .hint("mend that and give the same command: it goes on where it stopped")
+                .or_hint("mend that and give the same command: it goes on where it stopped")
         })
     }
 

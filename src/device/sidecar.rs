@@ -219,6 +219,18 @@ pub(super) fn modified(facts: &Facts) -> String {
     format!("{} bytes, modified {}.{:09}", facts.len, modified.as_secs(), modified.subsec_nanos())
 }
 
+/// Reads a note as it lies on disk, for fuzzers. What is read is written the same again.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_sidecar(bytes: &[u8]) {
+    let mut sealed = bytes.to_vec();
+    sealed.extend(format!("crc32 {:08x}\n", crc32fast::hash(bytes)).into_bytes());
+    for bytes in [bytes, &sealed] {
+        if let Some(note) = decode(bytes) {
+            assert_eq!(decode(&note.encode()), Some(note));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

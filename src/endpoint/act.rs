@@ -3,9 +3,13 @@
 //! An action reads a [`Call`] and answers a [`Reply`] or a [`Refusal`]; what it needs to know is its arguments:
 //! the world, and the time. A new action is a file here and a line in its table.
 
+mod attach_volume;
 mod complete_snapshot;
 mod create_tags;
+mod create_volume;
 mod delete_snapshot;
+mod delete_tags;
+mod delete_volume;
 mod describe_fast_snapshot_restores;
 mod describe_images;
 mod describe_instances;
@@ -13,7 +17,9 @@ mod describe_locked_snapshots;
 mod describe_snapshot_attribute;
 mod describe_snapshot_tier_status;
 mod describe_snapshots;
+mod describe_volume_status;
 mod describe_volumes;
+mod detach_volume;
 mod get_caller_identity;
 mod get_snapshot_block;
 mod list_changed_blocks;
@@ -23,6 +29,8 @@ mod list_snapshots_in_recycle_bin;
 mod page;
 mod put_snapshot_block;
 mod start_snapshot;
+mod tags;
+mod volume;
 
 use crate::account::Account;
 use crate::endpoint::token::Seal;
@@ -87,8 +95,12 @@ const EBS: &[Route] = &[
 
 /// Actions of EC2.
 pub(super) const EC2: &[Action] = &[
+    change("AttachVolume", attach_volume::act),
     change("CreateTags", create_tags::act),
+    change("CreateVolume", create_volume::act),
     change("DeleteSnapshot", delete_snapshot::act),
+    change("DeleteTags", delete_tags::act),
+    change("DeleteVolume", delete_volume::act),
     action("DescribeFastSnapshotRestores", describe_fast_snapshot_restores::act),
     action("DescribeImages", describe_images::act),
     action("DescribeInstances", describe_instances::act),
@@ -96,7 +108,9 @@ pub(super) const EC2: &[Action] = &[
     action("DescribeSnapshotAttribute", describe_snapshot_attribute::act),
     action("DescribeSnapshotTierStatus", describe_snapshot_tier_status::act),
     action("DescribeSnapshots", describe_snapshots::act),
+    action("DescribeVolumeStatus", describe_volume_status::act),
     action("DescribeVolumes", describe_volumes::act),
+    change("DetachVolume", detach_volume::act),
     action("ListImagesInRecycleBin", list_images_in_recycle_bin::act),
     action("ListSnapshotsInRecycleBin", list_snapshots_in_recycle_bin::act),
 ];

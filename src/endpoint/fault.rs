@@ -14,9 +14,9 @@ use crate::endpoint::act::{self, World};
 use crate::endpoint::body::Course;
 use crate::endpoint::quota::throttled;
 use crate::endpoint::token;
-use crate::endpoint::wire::{Call, Dialect, Refusal, Reply};
+use crate::endpoint::wire::{Call, Dialect, Refusal, Reply, ec2};
 use crate::fault::Scope;
-use crate::shelf::Content;
+use crate::shelf::{Content, Fate};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use std::collections::HashMap;
@@ -53,6 +53,8 @@ pub(super) enum Effect {
     Misdirected,
     WrongChecksum,
     NoChecksum,
+    /// It is done, but does not end well.
+    Ends(Fate),
 }
 
 impl Effect {
@@ -70,7 +72,19 @@ impl Effect {
             Self::WrongChecksum | Self::NoChecksum => {
                 ["GetSnapshotBlock", "PutSnapshotBlock"].contains(&operation)
             }
+            Self::Ends(Fate::Vanishes | Fate::Fails) => operation == "CreateVolume",
+            Self::Ends(Fate::Sticks) => {
+                ["CreateVolume", "AttachVolume", "DetachVolume", "DeleteVolume"].contains(&operation)
+            }
             _ => true,
+        }
+    }
+
+    /// What goes wrong after the answer.
+    pub(super) const fn fate(self) -> Option<Fate> {
+        match self {
+            Self::Ends(fate) => Some(fate),
+            _ => None,
         }
     }
 
@@ -184,12 +198,14 @@ struct Words<'a> {
 
 impl Words<'_> {
     fn not_found(&self) -> Refusal {
-        let message = format!("The snapshot '{}' does not exist.", snapshot(self.call).unwrap_or_default());
+        let id = snapshot(self.call).unwrap_or_default();
         match self.dialect {
-            Dialect::Ebs => Refusal::not_found(message),
-            Dialect::Ec2 | Dialect::Sts => {
-                Refusal::query(StatusCode::BAD_REQUEST, "InvalidSnapshot.NotFound", message)
-            }
+            Dialect::Ebs => Refusal::not_found(format!("The snapshot '{id}' does not exist.")),
+            Dialect::Ec2 | Dialect::Sts => match id.split_once('-') {
+                Some(("vol", _)) => ec2::no_volume(id),
+                Some(("i", _)) => ec2::no_instance(id),
+                _ => ec2::no_snapshot(id),
+            },
         }
     }
 
@@ -283,10 +299,13 @@ impl Faults {
     }
 }
 
-/// The snapshot asked for: in the path, or the first that EC2's parameters name.
+/// The snapshot asked for: in the path, or the first that EC2's parameters name. Where they name none, another thing
+/// that is named first stands for it, so that requests for different volumes are counted apart.
 fn snapshot(call: &Call) -> Option<&str> {
+    const NAMES: [&str; 6] =
+        ["SnapshotId", "SnapshotId.1", "VolumeId", "VolumeId.1", "ResourceId.1", "InstanceId.1"];
     let in_path = call.path.first().map(String::as_str);
-    in_path.or_else(|| call.query("SnapshotId")).or_else(|| call.query("SnapshotId.1"))
+    in_path.or_else(|| NAMES.iter().find_map(|name| call.query(name)))
 }
 
 /// The block asked for; of a listing the one at which the page begins.

@@ -102,6 +102,7 @@ impl Service {
         if effect.keeps_from_acting() {
             return Ok(Reply::new(StatusCode::OK, wire::ebs::JSON, ""));
         }
+        let call = Call { fate: effect.fate(), ..call };
         let reply = (action.act)(&self.world, now, &call)?;
         effect.alter(&self.world, &call, reply)
     }
@@ -135,6 +136,7 @@ fn call(head: &Parts, body: Bytes, region: &str, request_id: &str) -> Call {
         headers: head.headers.clone(),
         body,
         region: region.to_owned(),
+        fate: None,
         request_id: request_id.to_owned(),
     }
 }

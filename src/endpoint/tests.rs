@@ -6,6 +6,7 @@ mod random;
 mod starts;
 mod switches;
 mod tokens;
+mod volumes;
 mod wire;
 mod writes;
 
@@ -13,8 +14,8 @@ use super::service::Service;
 use super::*;
 use crate::block::{BlockIndex, Digest};
 use crate::monitor::ManualClock;
-use crate::shelf::memory::MemoryShelf;
-use crate::shelf::{Content, Shelf, ShelfWriter};
+use crate::shelf::memory::{MemoryShelf, MemoryVault};
+use crate::shelf::{Content, Shelf, ShelfWriter, VaultWriter};
 use crate::snapshot::UnixMillis;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
@@ -25,6 +26,7 @@ const NOW: UnixMillis = UnixMillis(1_790_068_104_246);
 
 struct Bench {
     shelf: Arc<MemoryShelf>,
+    vault: Arc<MemoryVault>,
     clock: Arc<ManualClock>,
     service: Service,
 }
@@ -81,8 +83,10 @@ impl Bench {
 
     fn configured(shelf: Arc<MemoryShelf>, clock: Arc<ManualClock>, config: Config) -> Self {
         let config = Config { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..config };
-        let service = Service::new(config, Shelves::writable(Arc::clone(&shelf) as Arc<dyn ShelfWriter>));
-        Self { shelf, clock, service }
+        let vault = Arc::new(MemoryVault::default());
+        let shelves = Shelves::writable(Arc::clone(&shelf) as Arc<dyn ShelfWriter>);
+        let service = Service::new(config, shelves.keeping(Arc::clone(&vault) as Arc<dyn VaultWriter>));
+        Self { shelf, vault, clock, service }
     }
 
     /// Another process over the same shelf.
@@ -158,12 +162,8 @@ impl Bench {
 
     /// State and message, as seen now.
     fn state(&self, id: &str) -> (String, Option<String>) {
-        let seen = self.ec2(&format!("Action=DescribeSnapshots&SnapshotId.1={id}")).text();
-        let of = |name: &str| {
-            let (_, rest) = seen.split_once(&format!("<{name}>"))?;
-            Some(rest.split_once('<')?.0.to_owned())
-        };
-        (of("status").unwrap(), of("statusMessage"))
+        let seen = self.ec2(&format!("Action=DescribeSnapshots&SnapshotId.1={id}"));
+        (of(&seen, "status").unwrap(), of(&seen, "statusMessage"))
     }
 
     /// Every page of a listing.
@@ -181,6 +181,19 @@ impl Bench {
             pages.push(page.json());
         }
     }
+}
+
+/// Status and code of EC2's answer; no code where it is none.
+fn code(answer: &Answer) -> (u16, String) {
+    let code = of(answer, "Code").unwrap_or_else(|| "-".to_owned());
+    (answer.status, code)
+}
+
+/// The text of the first element of this name.
+fn of(answer: &Answer, name: &str) -> Option<String> {
+    let text = answer.text();
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    Some(rest.split_once('<')?.0.to_owned())
 }
 
 /// The indexes of a page of either listing.

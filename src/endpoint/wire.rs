@@ -7,6 +7,7 @@ pub(super) mod filter;
 
 pub(super) use error::{Dialect, Refusal};
 
+use crate::shelf::Fate;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
@@ -22,6 +23,8 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     /// The Region asked, as the credential scope names it.
     pub(super) region: String,
+    /// What goes wrong after the answer, by plan.
+    pub(super) fate: Option<Fate>,
     /// What this answer is called, in its header and in EC2's body.
     pub(super) request_id: String,
 }

@@ -124,7 +124,7 @@ pub struct NewVolume {
     pub encrypted: Option<bool>,
     /// The key; only with `encrypted`.
     pub kms_key_id: Option<String>,
-    /// Makes a repeated request the same request; at most 64 characters.
+    /// Makes a repeated request the same request; at most 64 characters. Empty, it does nothing.
     pub client_token: String,
     /// Tags from the first moment on.
     pub tags: Tags,

@@ -93,7 +93,7 @@ pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
     )?);
     let access_key = endpoint::random_access_key()?;
     let config = Config { access_key: Some(access_key.clone()), ..Config::default() };
-    let endpoint = endpoint::start(config, Shelves::writable(store)).await?;
+    let endpoint = endpoint::start(config, Shelves::kept_in(store)).await?;
     let services = services(&endpoint.url(), access_key, &store_dir)?;
     let done = async {
         let (nights, diff, export) = main_job(dir, &images, &services, engine).await?;

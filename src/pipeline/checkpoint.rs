@@ -298,6 +298,22 @@ fn parse_record(bytes: &[u8], seed: u32) -> Option<(Mark, BlockIndex)> {
     (record(mark, index, seed) == bytes).then_some((mark, index))
 }
 
+/// Reads a checkpoint as it lies on disk, for fuzzers. With a right header and with whatever header there is.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_checkpoint(bytes: &[u8]) {
+    let read_as = |bytes: &[u8]| {
+        if let Ok(Earlier::Same(found)) = read(bytes, "one") {
+            assert!(found.whole <= bytes.len() as u64, "no more counts than is there");
+        }
+    };
+    read_as(bytes);
+    let header = Header { identity: "one".to_owned(), facts: BTreeMap::new() };
+    if let Ok((mut whole, _)) = encode(&header) {
+        whole.extend(bytes);
+        read_as(&whole);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

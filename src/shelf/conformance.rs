@@ -50,7 +50,7 @@ pub fn shelf(shelf: &dyn ShelfWriter) {
     what_was_put_is_read(shelf);
     versions_tell_writes_apart_also_after_deletion(shelf);
     wrong_states_are_refused(shelf);
-    tags_are_merged(shelf);
+    tags_come_and_go(shelf);
 }
 
 fn a_start_is_pending_and_remembers_what_was_asked(shelf: &dyn ShelfWriter) {
@@ -139,11 +139,14 @@ fn wrong_states_are_refused(shelf: &dyn ShelfWriter) {
     }
 }
 
-fn tags_are_merged(shelf: &dyn ShelfWriter) {
+fn tags_come_and_go(shelf: &dyn ShelfWriter) {
     let id = completed(shelf, None, &[]).info.id;
-    shelf.tag(&id, &Tags::from([("a".into(), "2".into()), ("b".into(), "3".into())])).expect("tag");
-    let tags = shelf.find(&id).expect("find").expect("there").info.tags;
-    assert_eq!(tags, Tags::from([("a".into(), "2".into()), ("b".into(), "3".into())]));
+    let tags = || shelf.find(&id).expect("find").expect("there").info.tags;
+    let added = Tags::from([("a".into(), "2".into()), ("b".into(), "3".into())]);
+    shelf.retag(&id, &|tags| tags.extend(added.clone())).expect("add");
+    assert_eq!(tags(), added);
+    shelf.retag(&id, &|tags| drop(tags.remove("a"))).expect("remove");
+    assert_eq!(tags(), Tags::from([("b".into(), "3".into())]));
     shelf.delete(&id).expect("delete");
 }
 

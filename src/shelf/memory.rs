@@ -156,10 +156,10 @@ impl ShelfWriter for MemoryShelf {
         self.lock().by_id.remove(id).map(|_| ()).ok_or_else(|| missing(id))
     }
 
-    fn tag(&self, id: &SnapshotId, tags: &Tags) -> Result<(), Fault> {
+    fn retag(&self, id: &SnapshotId, change: &dyn Fn(&mut Tags)) -> Result<(), Fault> {
         let mut snapshots = self.lock();
         let held = snapshots.by_id.get_mut(id).ok_or_else(|| missing(id))?;
-        held.shelved.info.tags.extend(tags.clone());
+        change(&mut held.shelved.info.tags);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Where a simulated account keeps what it holds beside its snapshots, and the bytes of its volumes.
 
-use crate::block::{BlockIndex, GiB};
+use crate::block::{BlockIndex, ByteSize};
 use crate::estate::{Held, NewVolume};
 use crate::fault::Fault;
 use crate::snapshot::{InstanceId, UnixMillis, VolumeId};
@@ -18,6 +18,23 @@ pub struct Holdings {
     pub held: Held,
     /// What is on its way, of volumes that were made or moved here.
     pub lives: BTreeMap<VolumeId, Life>,
+}
+
+impl Holdings {
+    /// Whether a volume's end was asked for: its device is gone, or may go.
+    pub fn is_deleted(&self, id: &VolumeId) -> bool {
+        self.lives.get(id).is_some_and(|life| life.deleted.is_some())
+    }
+
+    /// The instance that finds a volume's device.
+    pub fn plugged(&self, id: &VolumeId) -> Option<&InstanceId> {
+        let life = self.lives.get(id)?;
+        let is_there =
+            life.attached.is_some() && (life.detached.is_none() || life.fate == Some(Fate::Sticks));
+        let is_stuck_before = life.detached.is_none() && life.fate == Some(Fate::Sticks);
+        let volume = self.held.volumes.iter().find(|volume| volume.id == *id)?;
+        volume.attachments.first().filter(|_| is_there && !is_stuck_before)?.instance.as_ref()
+    }
 }
 
 /// The life of a volume: when its changes were asked for. What is seen of it follows from the time.
@@ -70,7 +87,7 @@ pub trait VaultWriter: Vault {
     fn make_device(
         &self,
         id: &VolumeId,
-        size: GiB,
+        size: ByteSize,
         blocks: &mut dyn Iterator<Item = Result<(BlockIndex, Bytes), Fault>>,
     ) -> Result<(), Fault>;
 

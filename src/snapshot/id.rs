@@ -70,6 +70,18 @@ id! {
 }
 
 impl VolumeId {
+    /// What Linux calls an attached volume in `/dev/disk/by-id`, after its model and its serial number, which is its
+    /// id without the dash (EC2 user guide, "identify-nvme-ebs-device").
+    pub fn device_name(&self) -> String {
+        format!("nvme-Amazon_Elastic_Block_Store_{}", self.as_str().replace('-', ""))
+    }
+
+    /// The volume that has this name there; `None` for what is no whole EBS volume.
+    pub fn of_device(name: &str) -> Option<Self> {
+        let digits = name.strip_prefix("nvme-Amazon_Elastic_Block_Store_vol")?;
+        format!("vol-{digits}").parse().ok()
+    }
+
     /// What AWS shows where there is no volume: it never tells which snapshots belong together (EBS user guide, "ebs-copy-snapshot").
     pub const NONE: &'static str = "vol-ffffffff";
 
@@ -91,6 +103,16 @@ mod tests {
             ["", "snap-", "snap-XYZ", "snap-0ABC", "vol-0abc", " snap-0abc", "snap-0abc/..", long.as_str()]
         {
             assert!(bad.parse::<SnapshotId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_volume_is_told_by_its_device_name() {
+        let id: VolumeId = "vol-01234567890abcdef".parse().unwrap();
+        assert_eq!(id.device_name(), "nvme-Amazon_Elastic_Block_Store_vol01234567890abcdef");
+        assert_eq!(VolumeId::of_device(&id.device_name()), Some(id.clone()));
+        for other in [format!("{}-part1", id.device_name()), "nvme-Samsung_vol0abc".into(), String::new()] {
+            assert_eq!(VolumeId::of_device(&other), None, "{other}");
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::block::{BlockSize, Digest};
 use crate::disk::{Access, Disk};
 use crate::fault::{Fault, Kind};
-use crate::snapshot::SnapshotId;
+use crate::snapshot::{InstanceId, SnapshotId, VolumeId};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,6 +84,34 @@ impl Files {
     /// What was put to a pending snapshot.
     pub(crate) fn place(&self, id: &SnapshotId) -> PathBuf {
         self.places().join(id.as_str())
+    }
+
+    /// What an account holds beside its snapshots.
+    pub(crate) fn account(&self) -> PathBuf {
+        self.root.join("account")
+    }
+
+    /// Devices that are attached nowhere.
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
+    }
+
+    pub(crate) fn volume(&self, id: &VolumeId) -> PathBuf {
+        self.volumes().join(id.as_str())
+    }
+
+    pub(crate) fn instances(&self) -> PathBuf {
+        self.root.join("devices")
+    }
+
+    /// Devices that are attached to an instance.
+    pub(crate) fn devices(&self, instance: &InstanceId) -> PathBuf {
+        self.instances().join(instance.as_str())
+    }
+
+    /// An attached device, under the name that Linux gives one.
+    pub(crate) fn device(&self, id: &VolumeId, instance: &InstanceId) -> PathBuf {
+        self.devices(instance).join(id.device_name())
     }
 
     /// A whole small file; `None` where there is none.

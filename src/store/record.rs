@@ -84,23 +84,33 @@ impl Record {
                 timeout_minutes: asked.timeout_minutes,
             },
         };
-        let mut bytes = serde_json::to_vec_pretty(&text).unwrap_or_else(|_| unreachable!("text keys only"));
-        bytes.push(b'\n');
-        let sum = crc32fast::hash(&bytes);
-        bytes.extend(format!("crc32 {sum:08x}\n").into_bytes());
-        bytes
+        summed(&text)
     }
 
     /// Reads a record's file; the error says what is wrong with it.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let cut = bytes.len().checked_sub("crc32 00000000\n".len()).ok_or("it is too short")?;
-        let (body, sum) = bytes.split_at(cut);
-        if format!("crc32 {:08x}\n", crc32fast::hash(body)).as_bytes() != sum {
-            return Err("its checksum does not match".into());
-        }
-        let text: Text = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let text: Text = serde_json::from_slice(checked(bytes)?).map_err(|error| error.to_string())?;
         text.into_record()
     }
+}
+
+/// A small file: JSON for people to read, a newline, and its checksum in a line of its own.
+pub(crate) fn summed(text: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(text).unwrap_or_else(|_| unreachable!("text keys only"));
+    bytes.push(b'\n');
+    let sum = crc32fast::hash(&bytes);
+    bytes.extend(format!("crc32 {sum:08x}\n").into_bytes());
+    bytes
+}
+
+/// The JSON of such a file, if its checksum matches.
+pub(crate) fn checked(bytes: &[u8]) -> Result<&[u8], String> {
+    let cut = bytes.len().checked_sub("crc32 00000000\n".len()).ok_or("it is too short")?;
+    let (body, sum) = bytes.split_at(cut);
+    if format!("crc32 {:08x}\n", crc32fast::hash(body)).as_bytes() != sum {
+        return Err("its checksum does not match".into());
+    }
+    Ok(body)
 }
 
 impl Text {

@@ -2,9 +2,9 @@ use super::*;
 use crate::disk::memory::MemoryDisk;
 use crate::shelf::ShelfWriter as _;
 use crate::shelf::conformance::{self, completed, filled, grant};
-use crate::snapshot::Tags;
 
 mod power;
+mod vault;
 
 /// Where a store lies on a disk in memory.
 fn files_on(disk: &MemoryDisk) -> Files {
@@ -52,7 +52,7 @@ fn a_full_disk_leaves_the_old_state_and_lets_snapshots_be_deleted() {
         writer.put(&pending, BlockIndex::ZERO, &filled(1)).unwrap_err(),
         writer.complete(&pending).unwrap_err(),
         writer.fail(&pending, "given up").unwrap_err(),
-        writer.tag(&done, &Tags::from([("k".into(), "v".into())])).unwrap_err(),
+        writer.retag(&done, &|tags| drop(tags.insert("k".into(), "v".into()))).unwrap_err(),
     ];
     for fault in faults {
         assert!(fault.kind == Kind::Local && !fault.to_string().contains('\n'), "{fault}");

@@ -113,6 +113,7 @@ impl StoreWriter {
                 Err(fault) => return Err(fault),
             }
         }
+        self.tidy_devices()?;
         *self.pending.write().unwrap_or_else(PoisonError::into_inner) = pending;
         if unknown {
             // What a damaged record names cannot be told from garbage.
@@ -128,6 +129,11 @@ impl StoreWriter {
             self.swept(Suspects::all(&self.store)?)?;
         }
         Ok(())
+    }
+
+    /// The store, to read from.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     fn acting(&self) -> MutexGuard<'_, Times> {
@@ -382,10 +388,10 @@ impl ShelfWriter for StoreWriter {
         times.save(files)
     }
 
-    fn tag(&self, id: &SnapshotId, tags: &Tags) -> Result<(), Fault> {
+    fn retag(&self, id: &SnapshotId, change: &dyn Fn(&mut Tags)) -> Result<(), Fault> {
         let _acting = self.acting();
         let mut record = self.existing(id)?;
-        record.shelved.info.tags.extend(tags.clone());
+        change(&mut record.shelved.info.tags);
         self.save(&record)
     }
 }

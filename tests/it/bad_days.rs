@@ -3,7 +3,10 @@
 
 mod crash;
 mod engine;
+mod local;
 mod matrix;
+mod process;
 mod since;
 mod tokens;
 mod wire;
+mod world;

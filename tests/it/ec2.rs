@@ -1,17 +1,21 @@
 //! AWS's EC2 client against the local endpoint.
 
 use crate::ebs::endpoint;
+use crate::lab::{Lab, compare, generation};
 use icecore::aws::Deadlines;
 use icecore::control::{
     Bin, FastRestores, ImageQuery, Images, InstanceQuery, Instances, Known, Locks, SnapshotQuery, Snapshots,
-    conformance, known,
+    VolumeQuery, conformance, known,
 };
+use icecore::device::attached;
+use icecore::disk::RealDisk;
 use icecore::ebs::Ebs;
 use icecore::ec2::Ec2;
 use icecore::endpoint::{Config, Shelves, start};
+use icecore::estate::{NewVolume, VolumeKind, VolumeState};
 use icecore::fault::Kind;
 use icecore::shelf::memory::MemoryShelf;
-use icecore::snapshot::{SnapshotId, SnapshotState};
+use icecore::snapshot::{SnapshotId, SnapshotState, Tags};
 use icecore::source::SnapshotWriter;
 use icecore::source::conformance::{filled, request, written};
 use std::sync::Arc;
@@ -46,6 +50,62 @@ async fn what_is_held_beside_snapshots_is_told_as_it_is() {
     conformance::holds(&ec2, &held, &ids).await;
     conformance::images(&ec2, &held.images).await;
     conformance::instances(&ec2, &held.instances).await;
+}
+
+#[tokio::test]
+async fn a_volume_lives_as_on_ec2_and_tags_come_and_go() {
+    let (running, session) = endpoint().await;
+    let (ebs, ec2) = (Ebs::new(&session), Ec2::new(&session));
+    let ids = three(&ebs).await;
+    let instances = ec2.instances(&InstanceQuery::default()).await.unwrap();
+    conformance::volumes(&ec2, &ids[0], &instances).await;
+    conformance::tagging(&ec2, &ec2, &ids[0]).await;
+    let counts = running.counts();
+    assert_eq!((counts.of("CreateVolume"), counts.of("DeleteVolume")), (4, 3), "{counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_volume_is_found_by_its_id_and_holds_the_image() {
+    let lab = Lab::new().await;
+    let image = generation(0);
+    let snapshot = lab.import(&image, None).await.snapshot_id;
+    let control = lab.services.control.clone().unwrap();
+    let host = control.instances.instances(&InstanceQuery::default()).await.unwrap().remove(0);
+    let new = NewVolume {
+        snapshot: Some(snapshot),
+        zone: host.zone,
+        kind: VolumeKind::Gp3,
+        size: None,
+        iops: None,
+        throughput: None,
+        initialization_rate: None,
+        encrypted: None,
+        kms_key_id: None,
+        client_token: "restore".to_owned(),
+        tags: Tags::new(),
+    };
+    let id = control.volumes.create_volume(&new).await.unwrap().id;
+    let state = async |wanted: VolumeState| {
+        for _ in 0..500 {
+            let seen = control.volumes.volumes(&VolumeQuery::one(&id)).await.unwrap().remove(0);
+            if seen.state == wanted {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("never {wanted}");
+    };
+    state(VolumeState::Available).await;
+    control.volumes.attach_volume(&id, &host.id, "/dev/sdf").await.unwrap();
+    let by_id = lab.path("store/devices").join(host.id.as_str());
+    let device = attached(&RealDisk::default(), &by_id, &id).unwrap().expect("it is there");
+    let (changed, ..) = compare(&image, &device);
+    assert!(changed.is_empty(), "{changed:?}");
+    control.volumes.detach_volume(&id).await.unwrap();
+    assert_eq!(attached(&RealDisk::default(), &by_id, &id).unwrap(), None);
+    state(VolumeState::Available).await;
+    control.volumes.delete_volume(&id).await.unwrap();
+    assert_eq!(std::fs::read_dir(lab.path("store/volumes")).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ const KEY: &str = "AKLOCAL";
 
 async fn serve(dir: &Path) -> (Running, Ebs) {
     let writer = StoreWriter::open_or_create(dir, "a test").unwrap();
-    over(Shelves::writable(Arc::new(writer))).await
+    over(Shelves::kept_in(Arc::new(writer))).await
 }
 
 async fn over(shelves: Shelves) -> (Running, Ebs) {
@@ -80,7 +80,7 @@ async fn a_store_that_is_only_read_is_served_but_not_written() {
     let (running, ebs) = serve(dir.path()).await;
     let id = conformance::written(&ebs, &ebs, None, &[conformance::filled(1, 1)]).await;
     running.stop().await;
-    let (running, reader) = over(Shelves::read_only(Arc::new(Store::open(dir.path()).unwrap()))).await;
+    let (running, reader) = over(Shelves::shown_from(Arc::new(Store::open(dir.path()).unwrap()))).await;
     reader.open(&id).await.unwrap();
     let denied = reader.start(&conformance::request(None)).await.unwrap_err();
     assert_eq!(denied.kind, Kind::Denied);

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of the crate and the floor it stands on. A module names only lower floors.
-const FLOORS: [(&str, u8); 25] = [
+const FLOORS: &[(&str, u8)] = &[
     ("block", 0),
     ("snapshot", 0),
     ("cost", 1),
@@ -31,6 +31,7 @@ const FLOORS: [(&str, u8); 25] = [
     ("pipeline", 3),
     ("store", 3),
     ("synthetic", 3),
+    ("fuzz", 4),
     ("ops", 4),
     ("render", 6),
     ("cli", 7),
@@ -58,14 +59,26 @@ const KEYS: &[(&str, &[&str])] = &[
     ("base64", &["block", "ebs", "endpoint"]),
     (
         "bytes",
-        &["block", "source", "shelf", "store", "synthetic", "endpoint", "ebs", "device", "pipeline", "ops"],
+        &[
+            "account",
+            "block",
+            "source",
+            "shelf",
+            "store",
+            "synthetic",
+            "endpoint",
+            "ebs",
+            "device",
+            "pipeline",
+            "ops",
+        ],
     ),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("comfy_table", &["render"]),
     ("crc32fast", &["device", "pipeline", "store"]),
-    ("fastrand", &["disk", "endpoint", "ops", "pipeline", "store", "synthetic"]),
+    ("fastrand", &["account", "disk", "endpoint", "ops", "pipeline", "store", "synthetic"]),
     ("futures_util", &["cli", "source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops"]),
     ("getrandom", &["endpoint", "ops", "store"]),
     ("hmac", &["endpoint"]),

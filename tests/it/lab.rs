@@ -14,6 +14,7 @@ use icecore::source::conformance::filled;
 use icecore::store::StoreWriter;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Everything in one temporary directory, gone with it.
@@ -35,7 +36,7 @@ impl Lab {
     pub(crate) async fn with(config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(StoreWriter::open_or_create(dir.path().join("store"), "a test").unwrap());
-        let shelves = Shelves::writable(store.clone());
+        let shelves = Shelves::kept_in(store.clone());
         let endpoint = endpoint::start(config, shelves).await.unwrap();
         let services = services(&endpoint.url());
         Self { dir, store, endpoint, services, recorder: Arc::default() }
@@ -43,7 +44,7 @@ impl Lab {
 
     /// Another endpoint over the same store, and the clients aimed at it.
     pub(crate) async fn beside(&self, config: Config, deadlines: Deadlines) -> (Running, Services) {
-        let running = endpoint::start(config, Shelves::writable(self.store.clone())).await.unwrap();
+        let running = endpoint::start(config, Shelves::kept_in(self.store.clone())).await.unwrap();
         let services = services_within(&running.url(), deadlines);
         (running, services)
     }
@@ -107,6 +108,23 @@ impl Lab {
         };
         let report = ops::export::run(&options, &self.services, &self.engine()).await.unwrap();
         (dest, report)
+    }
+}
+
+/// A loop device over a file; none where the machine gives none to this user.
+pub(crate) struct Loop(pub(crate) PathBuf);
+
+impl Loop {
+    pub(crate) fn over(file: &Path) -> Option<Self> {
+        let found = Command::new("losetup").args(["--find", "--show"]).arg(file).output().ok()?;
+        let path = String::from_utf8(found.stdout).ok()?.trim().to_owned();
+        (found.status.success() && !path.is_empty()).then(|| Self(path.into()))
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("--detach").arg(&self.0).status();
     }
 }
 

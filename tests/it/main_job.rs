@@ -1,6 +1,6 @@
 //! The main job on real disk images, through the AWS SDK and HTTP.
 
-use crate::lab::{Lab, compare, generation, options, unpack};
+use crate::lab::{Lab, Loop, compare, generation, options, unpack};
 use futures_util::future::BoxFuture;
 use icecore::block::{BlockIndex, BlockSet};
 use icecore::fault::{Fault, Kind, Place};
@@ -11,8 +11,7 @@ use icecore::shelf::{Shelf, ShelfWriter};
 use icecore::snapshot::{NewSnapshot, SnapshotId, SnapshotInfo, SnapshotState, Written};
 use icecore::source::{Block, SnapshotWriter};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -226,23 +225,6 @@ async fn our_own_tag_tells_the_list_who_is_whose_parent() {
     let listed = icecore::ops::list::run(&all, &lab.services, &lab.engine()).await.unwrap();
     let lineages: Vec<_> = listed.snapshots.iter().map(|row| (row.parent.clone(), row.lineage)).collect();
     assert_eq!(lineages, [(None, 1), (Some(first), 1)]);
-}
-
-/// A loop device over a file; none where the machine gives none to this user.
-struct Loop(PathBuf);
-
-impl Loop {
-    fn over(file: &Path) -> Option<Self> {
-        let found = Command::new("losetup").args(["--find", "--show"]).arg(file).output().ok()?;
-        let path = String::from_utf8(found.stdout).ok()?.trim().to_owned();
-        (found.status.success() && !path.is_empty()).then(|| Self(path.into()))
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").arg("--detach").arg(&self.0).status();
-    }
 }
 
 /// Needs a loop device, hence root: where there is none, it says so and proves nothing.

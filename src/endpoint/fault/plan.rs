@@ -3,6 +3,7 @@
 use crate::endpoint::act;
 use crate::endpoint::fault::Effect;
 use crate::fault::Scope;
+use crate::shelf::Fate;
 use crate::snapshot::SnapshotId;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -51,7 +52,7 @@ const BILLION: u64 = 1_000_000_000;
 /// Longest pause between two pieces of a slow body: an hour outlasts every client's patience.
 const LONGEST_PAUSE: u64 = 3_600_000;
 
-const EFFECTS: [(&str, Effect); 18] = [
+const EFFECTS: [(&str, Effect); 21] = [
     ("throttle=account", Effect::Throttled(Scope::Account)),
     ("throttle=snapshot", Effect::Throttled(Scope::Snapshot)),
     ("error=404", Effect::NotFound),
@@ -70,6 +71,9 @@ const EFFECTS: [(&str, Effect); 18] = [
     ("body=misdirected", Effect::Misdirected),
     ("checksum=wrong", Effect::WrongChecksum),
     ("checksum=missing", Effect::NoChecksum),
+    ("ends=error", Effect::Ends(Fate::Fails)),
+    ("ends=gone", Effect::Ends(Fate::Vanishes)),
+    ("ends=never", Effect::Ends(Fate::Sticks)),
 ];
 
 const CONDITIONS: &str = "block=N, block=N-M, nth=N, nth=N-M, nth=N-, share=0.01, seed=N, snapshot=snap-..";

@@ -10,6 +10,7 @@ fn call(path: &[&str], query: &[(&str, &str)]) -> Call {
         headers: HeaderMap::new(),
         body: Bytes::new(),
         region: "us-east-1".to_owned(),
+        fate: None,
         request_id: String::new(),
     }
 }

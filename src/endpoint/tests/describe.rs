@@ -8,12 +8,6 @@ fn ids(answer: &Answer) -> Vec<String> {
     found.map(|rest| rest.split('<').next().unwrap().to_owned()).collect()
 }
 
-fn code(answer: &Answer) -> (u16, String) {
-    let text = answer.text();
-    let code = text.split("<Code>").nth(1).unwrap_or("-").split('<').next().unwrap().to_owned();
-    (answer.status, code)
-}
-
 #[test]
 fn a_snapshot_is_described_as_ec2_does() {
     let bench = Bench::new();
@@ -133,7 +127,7 @@ fn tags_are_all_or_nothing() {
         tag("ResourceId.2=snap-0fff&Tag.1.Key=a&Tag.1.Value=b"),
         (400, "InvalidSnapshot.NotFound".into())
     );
-    assert_eq!(tag("ResourceId.2=vol-0fff&Tag.1.Key=a&Tag.1.Value=b"), (400, "InvalidID".into()));
+    assert_eq!(tag("ResourceId.2=vpc-0fff&Tag.1.Key=a&Tag.1.Value=b"), (400, "InvalidID".into()));
     assert_eq!(tag("Tag.1.Key=aws:a&Tag.1.Value=b"), (400, "InvalidParameterValue".into()));
     assert_eq!(tag(""), (400, "MissingParameter".into()));
     let many: Vec<_> = (1..=51).map(|n| format!("Tag.{n}.Key=k{n}")).collect();

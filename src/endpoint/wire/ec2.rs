@@ -53,6 +53,39 @@ fn id<T: FromStr>(text: &str, code: &'static str, prefix: &str) -> Result<T, Ref
     text.parse().map_err(|_| bad(code, format!("Invalid id: \"{text}\" (expecting \"{prefix}...\")")))
 }
 
+/// `Tag.1.Key`, `Tag.1.Value`, ..: tags that a user may give.
+pub(in crate::endpoint) fn tags(call: &Call, name: &str) -> Result<Tags, Refusal> {
+    let mut tags = Tags::new();
+    for n in 1.. {
+        let Some(key) = call.query(&format!("{name}.{n}.Key")) else { break };
+        let value = call.query(&format!("{name}.{n}.Value")).unwrap_or_default();
+        if key.is_empty() || key.starts_with("aws:") {
+            let message = "Tag keys may not be empty, and those starting with 'aws:' are reserved";
+            return Err(bad("InvalidParameterValue", message));
+        }
+        if key.chars().count() > 127 || value.chars().count() > 255 {
+            let message = "Tag keys have at most 127 characters, values at most 255";
+            return Err(bad("InvalidParameterValue", message));
+        }
+        tags.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(tags)
+}
+
+/// The tags that something is to be made with. A specification for another kind of thing is refused.
+pub(in crate::endpoint) fn new_tags(call: &Call, kind: &str) -> Result<Tags, Refusal> {
+    let mut all = Tags::new();
+    for n in 1.. {
+        let Some(named) = call.query(&format!("TagSpecification.{n}.ResourceType")) else { break };
+        if named != kind {
+            let message = format!("'{named}' is not a valid taggable resource type for this operation.");
+            return Err(bad("InvalidParameterValue", message));
+        }
+        all.extend(tags(call, &format!("TagSpecification.{n}.Tag"))?);
+    }
+    Ok(all)
+}
+
 /// A 400 of EC2's.
 pub(in crate::endpoint) fn bad(code: &'static str, message: impl Into<String>) -> Refusal {
     Refusal::query(StatusCode::BAD_REQUEST, code, message)

@@ -1,6 +1,6 @@
 //! A vault in memory.
 
-use crate::block::{BlockIndex, GiB};
+use crate::block::{BlockIndex, ByteSize};
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::{Regions, Vault, VaultWriter};
 use crate::snapshot::{InstanceId, VolumeId};
@@ -61,7 +61,7 @@ impl VaultWriter for MemoryVault {
     fn make_device(
         &self,
         id: &VolumeId,
-        _: GiB,
+        _: ByteSize,
         blocks: &mut dyn Iterator<Item = Result<(BlockIndex, Bytes), Fault>>,
     ) -> Result<(), Fault> {
         let device = blocks.collect::<Result<Device, _>>()?;

@@ -5,7 +5,6 @@ use super::*;
 use crate::block::Digest;
 use crate::shelf::ShelfWriter;
 use crate::shelf::conformance::{filled, grant};
-use crate::snapshot::Tags;
 use fastrand::Rng;
 use std::collections::BTreeMap;
 
@@ -102,7 +101,9 @@ fn perform(writer: &StoreWriter, model: &Model, act: Act) -> Result<Option<Snaps
         Act::Put(number, index, fill) => writer.put(id(number), BlockIndex::new(index), block(fill))?,
         Act::Complete(number) => drop(writer.complete(id(number))?),
         Act::Fail(number) => writer.fail(id(number), "given up")?,
-        Act::Tag(number, tag) => writer.tag(id(number), &Tags::from([("t".into(), tag.to_string())]))?,
+        Act::Tag(number, tag) => {
+            writer.retag(id(number), &|tags| drop(tags.insert("t".into(), tag.to_string())))?
+        }
         Act::Delete(number) => writer.delete(id(number))?,
     }
     Ok(None)

@@ -1,0 +1,419 @@
+//! The file of what an account holds beside its snapshots: JSON with its checksum on the last line, as records are.
+//!
+//! Each type has a form in text. A field that this build does not know makes the file unreadable: writing it again
+//! would lose the field.
+
+use crate::block::GiB;
+use crate::estate::{
+    Attachment, AttachmentState, BinnedImage, BinnedSnapshot, FastRestore, FastRestoreState, Held, Image,
+    ImageState, Instance, InstanceState, Lock, LockState, NewVolume, Shares, Tiering, TieringState, Volume,
+    VolumeKind, VolumeState,
+};
+use crate::shelf::{Fate, Holdings, Life, Regions};
+use crate::snapshot::{ImageId, InstanceId, SnapshotId, StorageTier, Tags, UnixMillis, VolumeId};
+use crate::store::record::{checked, summed};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+/// The file.
+pub(crate) fn encode(regions: &Regions) -> Vec<u8> {
+    summed(&regions.text())
+}
+
+/// Reads the file; the error says what is wrong with it.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Regions, String> {
+    let text = serde_json::from_slice(checked(bytes)?).map_err(|error| error.to_string())?;
+    Regions::read(text)
+}
+
+/// What has a form in text.
+trait Formed: Sized {
+    type Text;
+
+    fn text(&self) -> Self::Text;
+
+    fn read(text: Self::Text) -> Result<Self, String>;
+}
+
+/// As they are.
+macro_rules! plain {
+    ($($type:ty)*) => { $(
+        impl Formed for $type {
+            type Text = Self;
+
+            fn text(&self) -> Self {
+                self.clone()
+            }
+
+            fn read(text: Self) -> Result<Self, String> {
+                Ok(text)
+            }
+        }
+    )* };
+}
+
+plain!(String bool u8 u32 u64 Tags);
+
+/// By their words.
+macro_rules! words {
+    ($($type:ty)*) => { $(
+        impl Formed for $type {
+            type Text = String;
+
+            fn text(&self) -> String {
+                self.to_string()
+            }
+
+            fn read(text: String) -> Result<Self, String> {
+                Ok(text.as_str().into())
+            }
+        }
+    )* };
+}
+
+words!(AttachmentState FastRestoreState ImageState InstanceState LockState TieringState VolumeKind VolumeState);
+
+/// By their names.
+macro_rules! ids {
+    ($($type:ty)*) => { $(
+        impl Formed for $type {
+            type Text = String;
+
+            fn text(&self) -> String {
+                self.to_string()
+            }
+
+            fn read(text: String) -> Result<Self, String> {
+                parsed(&text)
+            }
+        }
+    )* };
+}
+
+ids!(ImageId InstanceId SnapshotId VolumeId);
+
+/// Field by field.
+macro_rules! forms {
+    ($($type:ident as $text:ident { $($field:ident: $of:ty,)+ })*) => { $(
+        #[derive(Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct $text {
+            $($field: <$of as Formed>::Text,)+
+        }
+
+        impl Formed for $type {
+            type Text = $text;
+
+            fn text(&self) -> $text {
+                $text { $($field: self.$field.text(),)+ }
+            }
+
+            fn read(text: $text) -> Result<Self, String> {
+                Ok(Self { $($field: Formed::read(text.$field)?,)+ })
+            }
+        }
+    )* };
+}
+
+forms! {
+    Holdings as HoldingsText {
+        held: Held,
+        lives: BTreeMap<VolumeId, Life>,
+    }
+    Held as HeldText {
+        images: Vec<Image>,
+        instances: Vec<Instance>,
+        volumes: Vec<Volume>,
+        locks: Vec<Lock>,
+        fast_restores: Vec<FastRestore>,
+        shares: BTreeMap<SnapshotId, Shares>,
+        tierings: Vec<Tiering>,
+        binned_snapshots: Vec<BinnedSnapshot>,
+        binned_images: Vec<BinnedImage>,
+    }
+    Image as ImageText {
+        id: ImageId,
+        name: String,
+        state: ImageState,
+        created: Option<UnixMillis>,
+        deprecated_from: Option<UnixMillis>,
+        is_public: bool,
+        snapshots: Vec<SnapshotId>,
+        tags: Tags,
+    }
+    Instance as InstanceText {
+        id: InstanceId,
+        state: InstanceState,
+        zone: String,
+        kind: String,
+        devices: Vec<String>,
+        tags: Tags,
+    }
+    Volume as VolumeText {
+        id: VolumeId,
+        state: VolumeState,
+        size: GiB,
+        zone: String,
+        kind: VolumeKind,
+        iops: Option<u32>,
+        throughput: Option<u32>,
+        snapshot: Option<SnapshotId>,
+        encrypted: bool,
+        kms_key_id: Option<String>,
+        created: Option<UnixMillis>,
+        attachments: Vec<Attachment>,
+        fast_restored: Option<bool>,
+        tags: Tags,
+    }
+    Attachment as AttachmentText {
+        instance: Option<InstanceId>,
+        device: String,
+        state: AttachmentState,
+    }
+    Lock as LockText {
+        snapshot: SnapshotId,
+        state: LockState,
+        expires: Option<UnixMillis>,
+    }
+    FastRestore as FastRestoreText {
+        snapshot: SnapshotId,
+        zone: String,
+        state: FastRestoreState,
+    }
+    Shares as SharesText {
+        is_public: bool,
+        accounts: Vec<String>,
+    }
+    Tiering as TieringText {
+        snapshot: SnapshotId,
+        tier: StorageTier,
+        last: Option<TieringState>,
+        progress: Option<u8>,
+        began: Option<UnixMillis>,
+        archived: Option<UnixMillis>,
+        lent_until: Option<UnixMillis>,
+    }
+    BinnedSnapshot as BinnedSnapshotText {
+        id: SnapshotId,
+        volume_id: Option<VolumeId>,
+        description: String,
+        entered: Option<UnixMillis>,
+        leaves: Option<UnixMillis>,
+    }
+    BinnedImage as BinnedImageText {
+        id: ImageId,
+        name: String,
+        entered: Option<UnixMillis>,
+        leaves: Option<UnixMillis>,
+    }
+    Life as LifeText {
+        asked: Option<NewVolume>,
+        made: Option<UnixMillis>,
+        attached: Option<UnixMillis>,
+        detached: Option<UnixMillis>,
+        deleted: Option<UnixMillis>,
+        blocks: u64,
+        fate: Option<Fate>,
+    }
+    NewVolume as NewVolumeText {
+        snapshot: Option<SnapshotId>,
+        zone: String,
+        kind: VolumeKind,
+        size: Option<GiB>,
+        iops: Option<u32>,
+        throughput: Option<u32>,
+        initialization_rate: Option<u32>,
+        encrypted: Option<bool>,
+        kms_key_id: Option<String>,
+        client_token: String,
+        tags: Tags,
+    }
+}
+
+impl Formed for UnixMillis {
+    type Text = i64;
+
+    fn text(&self) -> i64 {
+        self.0
+    }
+
+    fn read(text: i64) -> Result<Self, String> {
+        Ok(Self(text))
+    }
+}
+
+impl Formed for GiB {
+    type Text = u32;
+
+    fn text(&self) -> u32 {
+        self.get()
+    }
+
+    fn read(text: u32) -> Result<Self, String> {
+        Self::try_from(i64::from(text)).map_err(|error| error.to_string())
+    }
+}
+
+impl Formed for StorageTier {
+    type Text = String;
+
+    fn text(&self) -> String {
+        self.as_str().to_owned()
+    }
+
+    fn read(text: String) -> Result<Self, String> {
+        let tiers = [Self::Standard, Self::Archive].into_iter();
+        tiers.into_iter().find(|tier| tier.as_str() == text).ok_or_else(|| format!("unknown tier '{text}'"))
+    }
+}
+
+const FATES: [(Fate, &str); 3] = [(Fate::Vanishes, "gone"), (Fate::Fails, "error"), (Fate::Sticks, "never")];
+
+impl Formed for Fate {
+    type Text = String;
+
+    fn text(&self) -> String {
+        FATES.iter().filter(|(fate, _)| fate == self).map(|(_, word)| *word).collect()
+    }
+
+    fn read(text: String) -> Result<Self, String> {
+        let known = FATES.iter().find(|(_, word)| *word == text);
+        known.map(|(fate, _)| *fate).ok_or_else(|| format!("unknown fate '{text}'"))
+    }
+}
+
+impl<T: Formed> Formed for Option<T> {
+    type Text = Option<T::Text>;
+
+    fn text(&self) -> Self::Text {
+        self.as_ref().map(Formed::text)
+    }
+
+    fn read(text: Self::Text) -> Result<Self, String> {
+        text.map(Formed::read).transpose()
+    }
+}
+
+impl<T: Formed> Formed for Vec<T> {
+    type Text = Vec<T::Text>;
+
+    fn text(&self) -> Self::Text {
+        self.iter().map(Formed::text).collect()
+    }
+
+    fn read(text: Self::Text) -> Result<Self, String> {
+        text.into_iter().map(Formed::read).collect()
+    }
+}
+
+/// Objects, by the names of their keys. Tags are plain.
+macro_rules! maps {
+    ($($key:ty => $value:ty,)*) => { $(
+        impl Formed for BTreeMap<$key, $value> {
+            type Text = BTreeMap<String, <$value as Formed>::Text>;
+
+            fn text(&self) -> Self::Text {
+                self.iter().map(|(key, value)| (key.to_string(), value.text())).collect()
+            }
+
+            fn read(text: Self::Text) -> Result<Self, String> {
+                text.into_iter().map(|(key, value)| Ok((parsed(&key)?, Formed::read(value)?))).collect()
+            }
+        }
+    )* };
+}
+
+maps! {
+    String => Holdings,
+    VolumeId => Life,
+    SnapshotId => Shares,
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::control::conformance::held;
+
+    /// Two Regions, one with some of everything.
+    pub(crate) fn full() -> Regions {
+        let ids: Vec<SnapshotId> = ["snap-01", "snap-02", "snap-03"].map(|id| id.parse().unwrap()).into();
+        let asked = NewVolume {
+            snapshot: Some(ids[0].clone()),
+            zone: "us-east-1a".into(),
+            kind: VolumeKind::Other("gp9".into()),
+            size: Some(GiB::try_from(3).unwrap()),
+            iops: Some(1),
+            throughput: Some(2),
+            initialization_rate: Some(3),
+            encrypted: Some(true),
+            kms_key_id: Some("key".into()),
+            client_token: "t\n".into(),
+            tags: Tags::from([("k".into(), "v".into())]),
+        };
+        let id: VolumeId = "vol-0abc".parse().unwrap();
+        let volume = Volume {
+            id: id.clone(),
+            state: VolumeState::InUse,
+            size: GiB::try_from(3).unwrap(),
+            zone: asked.zone.clone(),
+            kind: asked.kind.clone(),
+            iops: asked.iops,
+            throughput: None,
+            snapshot: asked.snapshot.clone(),
+            encrypted: true,
+            kms_key_id: asked.kms_key_id.clone(),
+            created: Some(UnixMillis(5)),
+            attachments: vec![Attachment {
+                instance: Some("i-0abc".parse().unwrap()),
+                device: "/dev/sdf".into(),
+                state: AttachmentState::Attached,
+            }],
+            fast_restored: Some(false),
+            tags: asked.tags.clone(),
+        };
+        let life = Life {
+            asked: Some(asked),
+            made: Some(UnixMillis(1)),
+            attached: Some(UnixMillis(2)),
+            detached: None,
+            deleted: Some(UnixMillis(-4)),
+            blocks: 7,
+            fate: Some(Fate::Sticks),
+        };
+        let held = Held { volumes: vec![volume], ..held(&ids) };
+        let full = Holdings { held, lives: BTreeMap::from([(id, life)]) };
+        Regions::from([("us-east-1".into(), full), ("eu-west-1".into(), Holdings::default())])
+    }
+
+    #[test]
+    fn everything_reads_back() {
+        assert_eq!(decode(&encode(&full())), Ok(full()));
+        assert_eq!(decode(&encode(&Regions::new())), Ok(Regions::new()));
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_byte_is_noticed() {
+        let whole = encode(&full());
+        for at in 0..whole.len() {
+            let mut bad = whole.clone();
+            bad[at] ^= 1;
+            assert!(decode(&bad).is_err(), "byte {at}");
+            assert!(decode(&whole[..at]).is_err(), "length {at}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_refused() {
+        let text = encode(&full());
+        let body = String::from_utf8(text).unwrap().replace("\"blocks\"", "\"size\": 1, \"blocks\"");
+        let body = &body[..body.rfind("crc32").unwrap()];
+        let summed = format!("{body}crc32 {:08x}\n", crc32fast::hash(body.as_bytes()));
+        assert!(decode(summed.as_bytes()).unwrap_err().contains("size"));
+    }
+}
