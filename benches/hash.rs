@@ -17,8 +17,7 @@
 mod measure;
 
 use icecore::block::Digest;
-use measure::{gb_per_second, typical};
-use std::process::Command;
+use measure::{gb_per_second, openssl, typical};
 use std::time::Duration;
 use tape_sha256::{Message, backends};
 
@@ -84,15 +83,4 @@ fn portable(blocks: &[&[u8]], kernel: fn(&[Message<'_>], &mut [[u8; 32]])) {
     let mut digests = vec![[0; 32]; blocks.len()];
     kernel(&messages, &mut digests);
     std::hint::black_box(digests);
-}
-
-/// What openssl says of itself, in GB/s; `None` where it is not installed.
-fn openssl(threads: u32) -> Option<f64> {
-    let multi = threads.to_string();
-    let words = ["speed", "-evp", "sha256", "-bytes", "524288", "-seconds", "1", "-multi", &multi];
-    let output = Command::new("openssl").args(words).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    // The last line: the name, and thousands of bytes a second with a k.
-    let line = text.lines().rev().find(|line| line.to_ascii_lowercase().starts_with("sha256"))?;
-    Some(line.split_whitespace().last()?.trim_end_matches('k').parse::<f64>().ok()? / 1e6)
 }

@@ -97,3 +97,14 @@ pub(crate) fn run(command: &mut std::process::Command) -> Run {
     assert!(status.success(), "{command:?}: {status}");
     Run { seconds: start.elapsed().as_secs_f64(), cpu_seconds: Cpu::now().children - before, peak }
 }
+
+/// What openssl says of itself, in GB/s; `None` where it is not installed.
+pub(crate) fn openssl(threads: u32) -> Option<f64> {
+    let multi = threads.to_string();
+    let words = ["speed", "-evp", "sha256", "-bytes", "524288", "-seconds", "1", "-multi", &multi];
+    let output = std::process::Command::new("openssl").args(words).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // The last line: the name, and thousands of bytes a second with a k.
+    let line = text.lines().rev().find(|line| line.to_ascii_lowercase().starts_with("sha256"))?;
+    Some(line.split_whitespace().last()?.trim_end_matches('k').parse::<f64>().ok()? / 1e6)
+}

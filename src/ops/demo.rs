@@ -5,17 +5,19 @@
 //! loopback.
 
 use crate::aws::{Deadlines, Local, Session};
-use crate::block::{BlockSet, ByteSize, Geometry};
+use crate::block::{BlockIndex, BlockSet, BlockSize, ByteSize, Geometry};
 use crate::cost::Usd;
 use crate::device::{Image, unpack};
 use crate::disk::Machine;
 use crate::endpoint::{self, Config, Shelves};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, Event, SystemClock};
-use crate::ops::{Engine, Services, diff, export, import};
+use crate::ops::verify::{Against, What};
+use crate::ops::{Engine, Services, diff, export, import, verify};
 use crate::pipeline::Requests;
 use crate::snapshot::{SnapshotId, Tags};
 use crate::store::StoreWriter;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +57,12 @@ pub struct Report {
     pub blocks_verified: u64,
     /// Of these, blocks that differ. Anything but empty is a finding.
     pub differing: BlockSet,
+    /// The exported image held against the snapshot, as `icecore verify` does it.
+    pub verified: verify::Report,
+    /// The block in which one bit was flipped then.
+    pub flipped: BlockIndex,
+    /// What `icecore verify` said of that image.
+    pub damaged: verify::Report,
     /// What was asked in all.
     pub requests: Requests,
     /// How long it took.
@@ -64,7 +72,8 @@ pub struct Report {
 impl Report {
     /// Whether the exported image is the image that was imported.
     pub fn is_verified(&self) -> bool {
-        self.differing.is_empty()
+        let is_found = self.damaged.wrong().iter().eq([self.flipped]);
+        self.differing.is_empty() && self.verified.state() == verify::State::Pass && is_found
     }
 
     /// What was held against the source.
@@ -86,9 +95,14 @@ pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
     let config = Config { access_key: Some(access_key.clone()), ..Config::default() };
     let endpoint = endpoint::start(config, Shelves::kept_in(store)).await?;
     let services = services(&endpoint.url(), access_key, &store_dir)?;
-    let done = main_job(dir, &images, &services, engine).await;
+    let done = async {
+        let (nights, diff, export) = main_job(dir, &images, &services, engine).await?;
+        let proof = prove(&dir.join("restored.img"), &diff, &export.snapshot_id, &services, engine).await?;
+        Ok((nights, diff, export, proof))
+    };
+    let done = done.await;
     endpoint.stop().await;
-    let (nights, diff, export) = done?;
+    let (nights, diff, export, (verified, flipped, damaged)) = done?;
 
     let exported = dir.join("restored.img");
     let source = images.last().cloned().unwrap_or_default();
@@ -102,6 +116,9 @@ pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
         export,
         blocks_verified: u64::from(geometry.n_blocks()),
         differing,
+        verified,
+        flipped,
+        damaged,
         requests: engine.requests(),
         elapsed: start.elapsed(),
     })
@@ -161,6 +178,39 @@ async fn main_job(
     let export = export::Options { snapshot_id, dest, force: true, sync: true };
     let export = export::run(&export, services, engine).await?;
     Ok((nights, diff, export))
+}
+
+/// Verifies the restored image, flips one bit of it, verifies again, and flips it back.
+async fn prove(
+    image: &Path,
+    diff: &diff::Report,
+    id: &SnapshotId,
+    services: &Services,
+    engine: &Engine,
+) -> Result<(verify::Report, BlockIndex, verify::Report), Fault> {
+    let options = verify::Options {
+        against: Against::Image(image.to_owned()),
+        is_unencrypted: true,
+        ..verify::Options::of(What::Snapshot(id.clone()))
+    };
+    let verified = verify::run(&options, Some(services), engine).await?;
+    // Of what the last night wrote, the first block.
+    let changed = diff.steps.last().map(|step| step.delta.changed()).unwrap_or_default();
+    let flipped = changed.next_from(BlockIndex::ZERO).unwrap_or(BlockIndex::ZERO);
+    flip(image, flipped)?;
+    let damaged = verify::run(&options, Some(services), engine).await?;
+    flip(image, flipped)?;
+    Ok((verified, flipped, damaged))
+}
+
+/// Turns one bit in the middle of a block over.
+fn flip(image: &Path, index: BlockIndex) -> Result<(), Fault> {
+    let failed = |error| Fault::local(image, "flip a bit", error);
+    let offset = index.byte_offset(BlockSize::EBS) + u64::from(BlockSize::EBS.bytes()) / 2;
+    let file = std::fs::File::options().read(true).write(true).open(image).map_err(failed)?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).map_err(failed)?;
+    file.write_all_at(&[byte[0] ^ 1], offset).map_err(failed)
 }
 
 fn import_options(image: &Path, parent: Option<SnapshotId>, story: &str) -> import::Options {

@@ -20,6 +20,7 @@ mod plan;
 mod progress;
 mod report;
 mod sides;
+mod spending;
 mod work;
 
 pub use job::{Item, Job, Outcome, Planned, Ready, run_all, tagged};

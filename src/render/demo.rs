@@ -62,6 +62,24 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         )?,
         n => writeln!(out, "  FAILED: {} differ from the image that was imported", blocks(n))?,
     }
+    let verified = &report.verified;
+    writeln!(
+        out,
+        "  icecore verify says {}, level {}: {} of {}",
+        verified.state().as_str(),
+        verified.level,
+        count(verified.coverage.read),
+        blocks(verified.coverage.total)
+    )?;
+    writeln!(out, "\nDAMAGED ON PURPOSE")?;
+    let found: Vec<_> = report.damaged.mismatches.iter().map(|wrong| wrong.index.to_string()).collect();
+    let found = if found.is_empty() { "nothing".to_owned() } else { format!("block {}", found.join(", ")) };
+    let state = report.damaged.state().as_str();
+    writeln!(
+        out,
+        "  one bit flipped in block {}: icecore verify says {state} and finds {found}",
+        report.flipped
+    )?;
     let requests = report.requests;
     writeln!(out, "\n{} requests in {}.", count(requests.sent()), span(report.elapsed))
 }
@@ -92,6 +110,10 @@ struct View<'a> {
     blocks_verified: u64,
     bytes_verified: u64,
     verified: bool,
+    verify_state: &'a str,
+    flipped_block: u32,
+    flipped_state: &'a str,
+    flipped_found: Vec<u32>,
 }
 
 #[derive(Serialize)]
@@ -115,6 +137,10 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         blocks_verified: report.blocks_verified,
         bytes_verified: report.size_verified().bytes(),
         verified: report.is_verified(),
+        verify_state: report.verified.state().as_str(),
+        flipped_block: report.flipped.get(),
+        flipped_state: report.damaged.state().as_str(),
+        flipped_found: report.damaged.mismatches.iter().map(|wrong| wrong.index.get()).collect(),
     };
     let frame = Frame { complete: true, requests: Some(report.requests), elapsed: Some(report.elapsed) };
     json::object(out, "demo", frame, &view)

@@ -25,7 +25,9 @@ pub(super) async fn used_since(
     let Some(target) = &sides.target else { return Vec::new() };
     let is_mounted = options.system.is_mounted_for_writing(path);
     // A volume is made of a snapshot after the snapshot was taken.
-    let since = options.restored_at.or_else(|| sides.subject.info.as_ref().map(|info| info.start_time));
+    let created = sides.volume.as_ref().and_then(|volume| volume.created);
+    let since =
+        options.restored_at.or(created).or_else(|| sides.subject.info.as_ref().map(|info| info.start_time));
     let mut used = Vec::new();
     for found in &target.file_systems {
         let is_used = is_mounted

@@ -10,28 +10,28 @@ use crate::source::BlockSink;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How much work a crash may cost.
-const INTERVAL: Duration = Duration::from_secs(2);
-
 /// A checkpoint, and what is not in it yet.
 #[derive(Debug)]
 pub(super) struct Progress {
     checkpoint: Checkpoint,
     waiting: Vec<(Mark, BlockIndex)>,
+    /// How much work a crash may cost.
+    every: Duration,
     saved: Instant,
     n_recorded: u64,
 }
 
 impl Progress {
     /// Goes on with this checkpoint, in which the blocks before stand.
-    pub(super) fn new(checkpoint: Checkpoint, before: &BlockSet) -> Self {
-        Self { checkpoint, waiting: Vec::new(), saved: Instant::now(), n_recorded: before.len() }
+    pub(super) fn new(checkpoint: Checkpoint, before: &BlockSet, every: Duration) -> Self {
+        let (waiting, saved) = (Vec::new(), Instant::now());
+        Self { checkpoint, waiting, every, saved, n_recorded: before.len() }
     }
 
     /// A block was right.
     pub(super) fn done(&mut self, index: BlockIndex, draft: Option<&Draft>) -> Result<(), Fault> {
         self.waiting.push((Mark::Done, index));
-        if self.saved.elapsed() < INTERVAL {
+        if self.saved.elapsed() < self.every {
             return Ok(());
         }
         self.save(draft)

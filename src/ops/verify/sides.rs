@@ -1,8 +1,10 @@
 //! What is verified and what it is held against, opened and looked at, nothing read yet.
 
 use crate::block::{BlockSet, ByteSize, Geometry};
+use crate::control::VolumeQuery;
 use crate::device::{Image, file_systems};
 use crate::disk::Machine;
+use crate::estate::Volume;
 use crate::fault::{Fault, Kind, Place};
 use crate::manifest::Manifest;
 use crate::ops::preflight::{facts, open};
@@ -10,7 +12,7 @@ use crate::ops::verify::{
     Against, Baseline, Options, Origin, Subject, SubjectKind, Target, TargetKind, What,
 };
 use crate::ops::{Engine, Services};
-use crate::pipeline::block_map;
+use crate::pipeline::{Action, Ask, Tries, block_map};
 use crate::snapshot::SnapshotInfo;
 use crate::source::BlockSource;
 use std::path::Path;
@@ -51,6 +53,8 @@ pub(super) struct Sides {
     pub(super) present: BlockSet,
     /// What the other snapshot lists.
     pub(super) in_other: BlockSet,
+    /// What the control plane says of the target's volume.
+    pub(super) volume: Option<Volume>,
     /// Whether a block that is not there is known to read as zeros, on both sides.
     pub(super) absent_is_zero: bool,
 }
@@ -104,6 +108,7 @@ pub(super) async fn sides(
         older,
         present,
         in_other: BlockSet::new(),
+        volume: None,
         absent_is_zero,
         subject,
     };
@@ -114,7 +119,10 @@ pub(super) async fn sides(
             // What is not in the manifest of an image is known to be zero there.
             let is_known =
                 sides.absent_is_zero || matches!(&sides.truth, Truth::Manifest(m) if is_of_image(m));
-            sides.absent_is_zero = is_known && (options.is_unencrypted || !image.is_device());
+            sides.volume = volume(&target, services, engine).await;
+            let is_unencrypted = sides.volume.as_ref().is_some_and(|volume| !volume.encrypted);
+            sides.absent_is_zero =
+                is_known && (options.is_unencrypted || is_unencrypted || !image.is_device());
             (sides.other, sides.target) = (Other::Image(image), Some(target));
         }
         Against::Snapshot { snapshot_id, services, engine } => {
@@ -148,6 +156,15 @@ pub(super) async fn sides(
         }
     }
     Ok(sides)
+}
+
+/// What the control plane says of the volume that a device says it is; `None` where nobody tells.
+async fn volume(target: &Target, services: Option<&Services>, engine: &Engine) -> Option<Volume> {
+    let (id, control) = (target.volume_id.as_ref()?, services?.control.as_ref()?);
+    let query = VolumeQuery::one(id);
+    let ask = Ask::new(Action::Control, Place::Service);
+    let found = engine.ask(&mut Tries::none(), ask, || control.volumes.volumes(&query)).await.ok()?;
+    found.into_iter().find(|volume| volume.id == *id)
 }
 
 fn is_of_image(manifest: &Manifest) -> bool {

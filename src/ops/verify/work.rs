@@ -1,7 +1,7 @@
 //! Reading the chosen blocks to their verdicts, within budget, resumable.
 
 use crate::block::{BlockIndex, BlockSet};
-use crate::cost::{Estimate, RequestPrices, Usd};
+use crate::cost::{RequestPrices, Usd};
 use crate::fault::{Fault, Kind};
 use crate::manifest::{Draft, Merkle, Roots};
 use crate::monitor::Event;
@@ -159,7 +159,12 @@ impl Work<'_> {
         };
         let seed = checkpoint.fact(SEED).and_then(|seed| seed.parse().ok()).unwrap_or(self.seed);
         let draft = Arc::new(Draft::open(&draft_path, self.sides.geometry())?);
-        Ok(Begun { progress: Progress::new(checkpoint, &right), draft, right, seed })
+        Ok(Begun {
+            progress: Progress::new(checkpoint, &right, self.engine.settings.checkpoint_every),
+            draft,
+            right,
+            seed,
+        })
     }
 
     /// Everything that makes it another verification.
@@ -276,18 +281,6 @@ impl Work<'_> {
             }
         };
         read.map(drop)
-    }
-
-    /// Returns when repeated requests have used up what was kept for others.
-    async fn overspent(&self) {
-        let Some(budget) = self.budget() else { return std::future::pending().await };
-        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(20));
-        loop {
-            ticks.tick().await;
-            if self.spent() >= budget {
-                return;
-            }
-        }
     }
 
     /// What a second reading says of the first of these.
@@ -430,73 +423,6 @@ impl Work<'_> {
             ));
         }
         remarks
-    }
-
-    fn budget(&self) -> Option<Usd> {
-        let services = self.services?;
-        self.options.max_usd.or(services.max_usd)
-    }
-
-    fn requests(&self) -> Requests {
-        let own = self.engine.requests().since(&self.before);
-        match &self.options.against {
-            Against::Snapshot { engine, .. } => own.plus(&engine.requests()),
-            Against::Nothing | Against::Image(_) => own,
-        }
-    }
-
-    fn spent(&self) -> Usd {
-        let requests = self.requests();
-        Estimate { lists: requests.list, gets: requests.get, puts: 0 }.usd(&RequestPrices::LISTED)
-    }
-
-    /// Blocks that a chosen block takes to be read.
-    fn gets(&self, todo: &BlockSet) -> u64 {
-        let of = |present: &BlockSet| (todo & present).len();
-        match (&self.sides.truth, &self.sides.other) {
-            (Truth::Manifest(_), _) => 0,
-            (Truth::Snapshot(_), Other::Snapshot(..)) => of(&self.sides.present) + of(&self.sides.in_other),
-            (Truth::Snapshot(_), _) => of(&self.sides.present),
-        }
-    }
-
-    fn price_of(&self, blocks: u64) -> Usd {
-        RequestPrices::LISTED.get.times(2 * blocks)
-    }
-
-    /// What of these can be paid for, whether that is less than all, and what is asked for it.
-    fn within_budget(&self, todo: BlockSet) -> (BlockSet, bool, Estimate) {
-        let pages = |present: &BlockSet| present.len().div_ceil(Estimate::PAGE).max(1);
-        let lists = pages(&self.sides.present) + pages(&self.sides.in_other);
-        let all = Estimate { lists, gets: self.gets(&todo), puts: 0 };
-        let Some(budget) = self.budget() else { return (todo, false, all) };
-        let prices = RequestPrices::LISTED;
-        let left = budget.nanos().saturating_sub(self.spent().nanos() + prices.list.times(lists).nanos());
-        let payable = left / prices.get.nanos().max(1);
-        self.engine.note(format!(
-            "at most {} requests ({} reads): {} at us-east-1 prices",
-            all.requests(),
-            all.gets,
-            all.usd(&prices)
-        ));
-        if all.gets <= payable {
-            return (todo, false, all);
-        }
-        self.engine.note(format!(
-            "the budget of {budget} pays for {payable} of the reads: the run will be incomplete"
-        ));
-        let mut kept = BlockSet::new();
-        let mut gets = 0;
-        for index in todo.iter() {
-            let both = [&self.sides.present, &self.sides.in_other];
-            gets += both.into_iter().filter(|present| present.contains(index)).count() as u64;
-            if gets > payable {
-                break;
-            }
-            kept.insert(index);
-        }
-        let cut = Estimate { gets: self.gets(&kept), ..all };
-        (kept, true, cut)
     }
 }
 

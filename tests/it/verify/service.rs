@@ -3,12 +3,15 @@
 use super::*;
 use crate::lab::Lab;
 use icecore::aws::Deadlines;
+use icecore::disk::RealDisk;
+use icecore::disk::faulty::{Act, Faulty as FaultyDisk};
 use icecore::endpoint::Config;
 use icecore::fault::Kind;
 use icecore::ops::import;
 use icecore::ops::verify::{Class, State};
 use icecore::pipeline::Patience;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A snapshot in a store, its image, and how to reach it through an endpoint with faults.
@@ -142,6 +145,47 @@ async fn a_listing_that_fails_is_no_verification() {
             .await
             .unwrap_err();
         assert_eq!(fault.kind, kind);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_fails_or_vanishes_while_it_is_read_is_never_a_pass() {
+    let world = World::new();
+    let blocks: Vec<_> = (0..60).map(|n| (n * 10, 1)).collect();
+    let id = world.snapshot(None, &blocks);
+    let image = world.image("image", &blocks);
+    let (manifest, _) = world.manifest_of(&id, None, "m").await;
+    let (eio, enxio) = (5, 6);
+    for (errno, for_good, kind, unreadable) in
+        [(eio, false, Kind::Local, 1), (eio, true, Kind::Local, 2048), (enxio, true, Kind::Vanished, 0)]
+    {
+        let by_snapshot = restored(&id, &image);
+        let by_manifest = Options { what: What::Manifest(manifest.clone()), ..by_snapshot.clone() };
+        for options in [by_snapshot, by_manifest] {
+            // Holes are looked for as bytes are read: the thirtieth question about the image is not answered.
+            let (path, reads) = (image.clone(), AtomicU64::new(0));
+            let rule = move |act: Act, at: &Path| {
+                let is_read = act == Act::Read && at == path;
+                let n = if is_read { reads.fetch_add(1, Ordering::SeqCst) } else { 0 };
+                match n == 30 || (for_good && n > 30) {
+                    true => Err(std::io::Error::from_raw_os_error(errno)),
+                    false => Ok(()),
+                }
+            };
+            let disk = FaultyDisk::new(Arc::new(RealDisk::default()), rule);
+            let settings = Settings { concurrency: Some(1), ..Settings::open(world.path("state")) };
+            let engine =
+                Engine::new(settings, Arc::new(Recorder::default()), Stop::new()).on_disk(Arc::new(disk));
+            let report = verify::run(&options, Some(&world.services), &engine).await.unwrap();
+            assert_eq!(report.state(), State::Incomplete, "{errno} {for_good}: {:?}", report.exceptions);
+            assert_eq!(report.exceptions[0].kind, kind);
+            if unreadable > 0 {
+                assert!((1..=unreadable).contains(&report.unreadable.len()), "{}", report.unreadable.len());
+                assert_eq!(report.coverage.read + report.unreadable.len(), 2048, "all others were read");
+            }
+            let again = world.verify(&options).await;
+            assert_eq!((again.state(), again.coverage.read), (State::Pass, 2048), "once it is well again");
+        }
     }
 }
 
