@@ -11,6 +11,7 @@
 mod credentials;
 mod endpoint;
 mod failure;
+pub mod quota;
 mod refusal;
 
 pub use credentials::Generation;

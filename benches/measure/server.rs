@@ -8,7 +8,7 @@
 #![allow(clippy::disallowed_methods, reason = "the latency is real, and waits where the shelf's I/O would")]
 
 use icecore::block::{BlockIndex, BlockSize, Digest, GiB};
-use icecore::endpoint::{self, Config, Shelves};
+use icecore::endpoint::{self, Config, Quotas, Shelves};
 use icecore::fault::Fault;
 use icecore::shelf::{Content, Entry, Shelf, Shelved};
 use icecore::snapshot::SnapshotId;
@@ -121,6 +121,13 @@ impl Server {
         Self::of(command)
     }
 
+    /// The same, keeping the quotas of an AWS account: every answer takes so many milliseconds at least.
+    pub(crate) fn with_quotas(latency_ms: u64) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["serve", &latency_ms.to_string(), "quotas"]);
+        Self::of(command)
+    }
+
     /// A program whose first line ends with its URL.
     pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -150,15 +157,19 @@ impl Drop for Server {
 /// Serves if that is what this program was started for; then never returns.
 pub(crate) fn serve_if_asked() {
     let words: Vec<String> = std::env::args().collect();
-    let [_, verb, latency] = words.as_slice() else { return };
+    let [_, verb, latency, rest @ ..] = words.as_slice() else { return };
     if verb != "serve" {
         return;
     }
     let latency = Duration::from_millis(latency.parse().unwrap());
+    let (shelf, config) = match rest.is_empty() {
+        true => (Ready::new(latency), Config::default()),
+        false => (Ready::new(Duration::ZERO), Config { latency, quotas: Quotas::Aws, ..Config::default() }),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let shelves = Shelves::read_only(Arc::new(Ready::new(latency)));
-        let running = endpoint::start(Config::default(), shelves).await.unwrap();
+        let shelves = Shelves::read_only(Arc::new(shelf));
+        let running = endpoint::start(config, shelves).await.unwrap();
         println!("listening on {}", running.url());
         std::future::pending::<()>().await;
     });

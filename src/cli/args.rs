@@ -67,7 +67,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "N", help_heading = WORK)]
     pub rate_list: Option<Limit>,
 
-    /// Share of the account's quotas to use, above 0 and at most 1; without meaning where there are none
+    /// Share of AWS's default quotas to use, above 0 and at most 1; by default half on AWS, no limit elsewhere
     #[arg(long, global = true, value_name = "F", help_heading = WORK)]
     pub quota_share: Option<Share>,
 

@@ -19,7 +19,7 @@ pub enum Exit {
     Denied = 4,
     /// The service failed, after retries
     Service = 5,
-    /// What was being read vanished meanwhile
+    /// What was being read or written to vanished meanwhile
     Vanished = 6,
     /// A local file or device failed
     Local = 7,

@@ -62,7 +62,7 @@ async fn open_as(cx: &Context, global: &Global, access: Access) -> Result<Opened
             return Err(Fault::new(Kind::Interrupted, Place::Service, "interrupted before anything was asked").into());
         }
     };
-    let settings = settings::settings(global, state_dir, session.is_aws());
+    let settings = settings::settings(global, state_dir, session.is_aws(), session.region());
     let engine = Engine::new(settings, Arc::clone(cx.progress()) as _, cx.stop().clone());
     cx.progress().keep_saying();
     let services = Services::reached(&session, label, global.max_usd.unwrap_or(MAX_USD));

@@ -1,6 +1,6 @@
 //! How hard to work, from what was typed and where.
 
-use crate::aws::Session;
+use crate::aws::{Session, quota};
 use crate::block::{BlockSize, ByteSize};
 use crate::cli::args::{Global, Limit, Share};
 use crate::cli::complaint::Complaint;
@@ -8,16 +8,14 @@ use crate::pipeline::Settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What an account may do by default (EBS user guide, "ebs-resource-quotas"): blocks and pages a second.
-const QUOTA_BLOCKS: u32 = 1_000;
-const QUOTA_LISTS: u32 = 50;
-
-/// Bounds of a run.
-pub(crate) fn settings(global: &Global, state_dir: PathBuf, is_aws: bool) -> Settings {
-    let mut settings =
-        if is_aws { Settings::within_aws_quotas(state_dir) } else { Settings::open(state_dir) };
-    if let Some(share) = global.quota_share.filter(|_| is_aws) {
-        within(&mut settings, share);
+/// Bounds of a run. AWS's quotas hold for AWS, and wherever a share of them is asked for.
+pub(crate) fn settings(global: &Global, state_dir: PathBuf, is_aws: bool, region: &str) -> Settings {
+    let mut settings = match is_aws {
+        true => Settings::within_aws_quotas(state_dir, region),
+        false => Settings::open(state_dir),
+    };
+    if let Some(share) = global.quota_share {
+        within(&mut settings, share, region);
     }
     if let Some(Limit(rate)) = global.rate_get {
         settings.blocks_per_second = rate.map(|rate| rate.get());
@@ -35,10 +33,10 @@ pub(crate) fn settings(global: &Global, state_dir: PathBuf, is_aws: bool) -> Set
     settings
 }
 
-fn within(settings: &mut Settings, share: Share) {
-    settings.blocks_per_second = Some(share.of(QUOTA_BLOCKS));
-    settings.blocks_per_second_per_snapshot = settings.blocks_per_second;
-    settings.lists_per_second = Some(share.of(QUOTA_LISTS));
+fn within(settings: &mut Settings, share: Share, region: &str) {
+    settings.blocks_per_second = Some(share.of(quota::blocks_per_second(region)));
+    settings.blocks_per_second_per_snapshot = Some(share.of(quota::BLOCKS_PER_SECOND_PER_SNAPSHOT));
+    settings.lists_per_second = Some(share.of(quota::LISTS_PER_SECOND));
 }
 
 /// Where checkpoints are kept: what was asked for, or below the XDG state directory.
@@ -94,7 +92,7 @@ mod tests {
 
     fn given(words: &[&str], is_aws: bool) -> Settings {
         let line = Line::parse_from(["x"].iter().chain(words));
-        settings(&line.global, PathBuf::new(), is_aws)
+        settings(&line.global, PathBuf::new(), is_aws, "eu-central-2")
     }
 
     #[test]
@@ -103,7 +101,18 @@ mod tests {
         assert_eq!(given(&[], false).blocks_per_second, None);
         let shared = given(&["--quota-share", "0.1"], true);
         assert_eq!((shared.blocks_per_second, shared.lists_per_second), (Some(100), Some(5)));
-        assert_eq!(given(&["--quota-share", "0.1"], false).blocks_per_second, None);
+        // To rehearse against an endpoint that keeps AWS's quotas.
+        assert_eq!(given(&["--quota-share", "1"], false).blocks_per_second, Some(1_000));
+    }
+
+    #[test]
+    fn large_regions_have_five_times_the_quota_and_one_snapshot_has_not() {
+        let line = Line::parse_from(["x"]);
+        for (region, blocks) in [("eu-west-1", 2_500), ("eu-central-2", 500), ("xx-new-1", 500)] {
+            let settings = settings(&line.global, PathBuf::new(), true, region);
+            assert_eq!(settings.blocks_per_second, Some(blocks), "{region}");
+            assert_eq!(settings.blocks_per_second_per_snapshot, Some(800), "{region}");
+        }
     }
 
     #[test]

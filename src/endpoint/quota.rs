@@ -5,6 +5,7 @@
 //! direct APIs the guide names a rate alone, and a bucket holds one second's worth. A request that is refused takes
 //! nothing. Time is the caller's, so that a test moves a clock and no task runs in the background.
 
+use crate::aws::quota;
 use crate::endpoint::act;
 use crate::endpoint::wire::{Call, Dialect, Refusal};
 use crate::fault::Scope;
@@ -33,8 +34,6 @@ impl Quotas {
     }
 }
 
-/// Where GetSnapshotBlock and PutSnapshotBlock have 5,000 requests a second instead of 1,000.
-const LARGE_REGIONS: [&str; 5] = ["us-east-1", "us-east-2", "us-west-2", "ap-southeast-1", "eu-west-1"];
 /// Buckets kept before those that are full, which say nothing, are dropped.
 const MANY: usize = 10_000;
 
@@ -66,10 +65,13 @@ fn rates(
     let account = |rate| Some((operation, rate, None));
     match operation {
         "GetSnapshotBlock" | "PutSnapshotBlock" => {
-            let rate = if LARGE_REGIONS.contains(&region) { 5_000.0 } else { 1_000.0 };
-            Some((operation, Rate::a_second(rate), Some(Rate::a_second(1_000.0))))
+            let account = Rate::a_second(f64::from(quota::blocks_per_second(region)));
+            let snapshot = Rate::a_second(f64::from(quota::BLOCKS_PER_SECOND_PER_SNAPSHOT));
+            Some((operation, account, Some(snapshot)))
         }
-        "ListSnapshotBlocks" | "ListChangedBlocks" => account(Rate::a_second(50.0)),
+        "ListSnapshotBlocks" | "ListChangedBlocks" => {
+            account(Rate::a_second(f64::from(quota::LISTS_PER_SECOND)))
+        }
         "StartSnapshot" | "CompleteSnapshot" => account(Rate::a_second(10.0)),
         "DescribeSnapshots" | "DescribeVolumes" | "DescribeInstances" if asks_for_everything(call) => {
             account(Rate::of(50.0, 10.0))

@@ -1,5 +1,6 @@
 //! How hard to work, as decided before the work begins.
 
+use crate::aws::quota;
 use crate::block::ByteSize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,14 +78,13 @@ impl Settings {
         }
     }
 
-    /// AWS's default quotas, less what is left to others: half of the account's, four fifths of a snapshot's
-    /// (EBS user guide, "ebs-resource-quotas": 1,000 blocks a second per account in most Regions and per snapshot
-    /// everywhere, 50 listings a second per account).
-    pub fn within_aws_quotas(state_dir: PathBuf) -> Self {
+    /// AWS's default quotas in this Region, less what is left to others: half of the account's, four fifths of a
+    /// snapshot's.
+    pub fn within_aws_quotas(state_dir: PathBuf, region: &str) -> Self {
         Self {
-            blocks_per_second: Some(500),
-            blocks_per_second_per_snapshot: Some(800),
-            lists_per_second: Some(25),
+            blocks_per_second: Some(quota::blocks_per_second(region) / 2),
+            blocks_per_second_per_snapshot: Some(quota::BLOCKS_PER_SECOND_PER_SNAPSHOT * 4 / 5),
+            lists_per_second: Some(quota::LISTS_PER_SECOND / 2),
             ..Self::open(state_dir)
         }
     }

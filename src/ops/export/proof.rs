@@ -64,6 +64,23 @@ pub(super) async fn holds(
     }
 }
 
+/// Whether blocks that an earlier run has written still are what it wrote. Of those given, some are looked at.
+pub(super) async fn still_holds(
+    engine: &Engine,
+    target: &Arc<InPlace>,
+    source: Arc<dyn BlockSource>,
+    written: &BlockSet,
+) -> Result<bool, Fault> {
+    let mut listed = Vec::new();
+    for index in fastrand::Rng::new().choose_multiple(written.iter(), PLACES) {
+        let page = around(engine, source.as_ref(), index).await?.page;
+        listed.extend(page.into_iter().take_while(|block| block.index == index));
+    }
+    let compared = Arc::new(Compared { target: Arc::clone(target), differs: Mutex::default() });
+    read(engine, source, Which::These(listed), compared.clone()).await?;
+    Ok(compared.first().is_none())
+}
+
 /// A page of a listing, and up to where it tells which blocks are absent.
 struct Seen {
     page: Vec<Listed>,

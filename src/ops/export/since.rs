@@ -168,8 +168,13 @@ struct Work<'a> {
 impl Work<'_> {
     /// Blocks with data written in all, and how many an earlier run had done.
     async fn run(&self, slot: Slot, known: Known, source: Arc<dyn BlockSource>) -> Result<(u64, u64), Fault> {
-        let (checkpoint, data, zero) = self.begin(slot, known)?;
-        let done = &data | &zero;
+        let (mut checkpoint, mut data, zero) = self.begin(slot, known)?;
+        let mut done = &data | &zero;
+        if !proof::still_holds(self.engine, &self.target, source.clone(), &done).await? {
+            self.engine
+                .note("somebody has written to it since it was interrupted: all changed blocks are written");
+            (checkpoint, data, done) = (checkpoint.cleared()?, BlockSet::new(), BlockSet::new());
+        }
         let between =
             Holding::Between { from: self.options.base.clone(), to: self.options.snapshot_id.clone() };
         let mark = Sidecar { place: self.services.label.clone(), holding: between };
