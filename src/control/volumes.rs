@@ -63,8 +63,13 @@ pub trait Volumes: fmt::Debug + Send + Sync {
         device: &'a str,
     ) -> BoxFuture<'a, Result<Attachment, Fault>>;
 
-    /// Detaches a volume. The instance should have let go of it: unmounted, written back.
-    fn detach_volume<'a>(&'a self, id: &'a VolumeId) -> BoxFuture<'a, Result<Attachment, Fault>>;
+    /// Detaches a volume from this instance; where another one has it, nothing happens. The instance should have let
+    /// go of it: unmounted, written back.
+    fn detach_volume<'a>(
+        &'a self,
+        id: &'a VolumeId,
+        from: &'a InstanceId,
+    ) -> BoxFuture<'a, Result<Attachment, Fault>>;
 
     /// Deletes a volume that is attached nowhere.
     fn delete_volume<'a>(&'a self, id: &'a VolumeId) -> BoxFuture<'a, Result<(), Fault>>;

@@ -101,9 +101,13 @@ impl Volumes for Ec2 {
         .boxed()
     }
 
-    fn detach_volume<'a>(&'a self, id: &'a VolumeId) -> BoxFuture<'a, Result<Attachment, Fault>> {
+    fn detach_volume<'a>(
+        &'a self,
+        id: &'a VolumeId,
+        from: &'a InstanceId,
+    ) -> BoxFuture<'a, Result<Attachment, Fault>> {
         async move {
-            let request = self.client.detach_volume().volume_id(id.as_str());
+            let request = self.client.detach_volume().volume_id(id.as_str()).instance_id(from.as_str());
             let reply = self.answered(&Place::Volume(id.clone()), request.send()).await?;
             convert::attachment(reply.instance_id, reply.device, reply.state)
         }

@@ -101,7 +101,7 @@ async fn a_restored_volume_is_found_by_its_id_and_holds_the_image() {
     let device = attached(&RealDisk::default(), &by_id, &id).unwrap().expect("it is there");
     let (changed, ..) = compare(&image, &device);
     assert!(changed.is_empty(), "{changed:?}");
-    control.volumes.detach_volume(&id).await.unwrap();
+    control.volumes.detach_volume(&id, &host.id).await.unwrap();
     assert_eq!(attached(&RealDisk::default(), &by_id, &id).unwrap(), None);
     state(VolumeState::Available).await;
     control.volumes.delete_volume(&id).await.unwrap();

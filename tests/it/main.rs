@@ -18,6 +18,8 @@ mod floors;
 mod formats;
 mod lab;
 mod main_job;
+#[cfg(feature = "ec2")]
+mod moto;
 mod read_verbs;
 mod store;
 mod together;

@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import importlib.util
+import json
 import pathlib
+import subprocess
 import sys
 import time
 import traceback
@@ -53,6 +55,16 @@ def completed(ebs, blocks, **start):
     ebs.complete_snapshot(SnapshotId=snapshot, ChangedBlocksCount=len(blocks))
     readable(ebs, snapshot)
     return snapshot
+
+
+def aws(*arguments, fails=None):
+    """Runs the AWS CLI, as a person types it. What it prints, or with `fails` what it complains of."""
+    done = subprocess.run(["aws", *arguments], capture_output=True, text=True, timeout=60)
+    if fails is None:
+        assert done.returncode == 0, (arguments, done.stderr)
+        return json.loads(done.stdout) if done.stdout.strip() else None
+    assert done.returncode != 0 and fails in done.stderr, (arguments, done.stdout, done.stderr)
+    return None
 
 
 def refused(exception, call, **arguments):

@@ -1,23 +1,11 @@
 """The AWS CLI, as a person types it."""
 
-import json
 import os
 import pathlib
-import subprocess
 import tempfile
 import time
 
-from kit import BLOCK, block, checksum
-
-
-def aws(*arguments, fails=None):
-    """Runs the CLI. What it prints, or with `fails` what it complains of."""
-    done = subprocess.run(["aws", *arguments], capture_output=True, text=True, timeout=60)
-    if fails is None:
-        assert done.returncode == 0, (arguments, done.stderr)
-        return json.loads(done.stdout) if done.stdout.strip() else None
-    assert done.returncode != 0 and fails in done.stderr, (arguments, done.stdout, done.stderr)
-    return None
+from kit import BLOCK, aws, block, checksum
 
 
 def written(work, fills, *start):

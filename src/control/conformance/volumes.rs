@@ -60,7 +60,7 @@ pub async fn volumes(account: &dyn Volumes, snapshot: &SnapshotId, instances: &[
 
     let far = account.attach_volume(id, &elsewhere.id, "/dev/sdf").await.expect_err("another zone");
     assert_eq!(far.kind, Kind::Refused, "{far}");
-    assert_eq!(account.detach_volume(id).await.expect_err("attached nowhere").kind, Kind::Refused);
+    assert_eq!(account.detach_volume(id, &here.id).await.expect_err("nowhere").kind, Kind::Refused);
     let attachment = account.attach_volume(id, &here.id, "/dev/sdf").await.expect("attach");
     assert_eq!((attachment.instance.as_ref(), attachment.device.as_str()), (Some(&here.id), "/dev/sdf"));
     let is_attached = |volume: &Volume| {
@@ -68,7 +68,9 @@ pub async fn volumes(account: &dyn Volumes, snapshot: &SnapshotId, instances: &[
     };
     assert_eq!(until(account, id, is_attached).await.state, VolumeState::InUse);
     assert_eq!(account.delete_volume(id).await.expect_err("it is in use").kind, Kind::Refused);
-    account.detach_volume(id).await.expect("detach");
+    assert!(account.detach_volume(id, &elsewhere.id).await.is_err(), "it is not attached there");
+    assert_eq!(until(account, id, is_attached).await.state, VolumeState::InUse);
+    account.detach_volume(id, &here.id).await.expect("detach");
     until(account, id, |volume| volume.state == VolumeState::Available).await;
     account.delete_volume(id).await.expect("delete");
     gone(account, id).await;
@@ -77,7 +79,7 @@ pub async fn volumes(account: &dyn Volumes, snapshot: &SnapshotId, instances: &[
     let query = VolumeQuery::one(&unknown);
     assert_eq!(account.volumes(&query).await.expect_err("none such").kind, Kind::NotFound);
     assert_eq!(account.delete_volume(&unknown).await.expect_err("none such").kind, Kind::NotFound);
-    assert_eq!(account.detach_volume(&unknown).await.expect_err("none such").kind, Kind::NotFound);
+    assert_eq!(account.detach_volume(&unknown, &here.id).await.expect_err("none such").kind, Kind::NotFound);
     let missing = NewVolume { snapshot: "snap-0ffffffffffffffff".parse().ok(), ..new };
     let missing = NewVolume { client_token: "run-1/other".to_owned(), ..missing };
     assert_eq!(account.create_volume(&missing).await.expect_err("no snapshot").kind, Kind::NotFound);

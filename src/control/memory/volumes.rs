@@ -75,12 +75,16 @@ impl Volumes for MemoryAccount {
         ready(attached).boxed()
     }
 
-    fn detach_volume<'a>(&'a self, id: &'a VolumeId) -> BoxFuture<'a, Result<Attachment, Fault>> {
+    fn detach_volume<'a>(
+        &'a self,
+        id: &'a VolumeId,
+        from: &'a InstanceId,
+    ) -> BoxFuture<'a, Result<Attachment, Fault>> {
         let detached = self.allowed("DetachVolume", |held| {
             let Held { volumes, instances, .. } = held;
             let volume = volumes.iter_mut().find(|one| one.id == *id).ok_or_else(|| no("volume", id))?;
-            let attachment = volume.attachments.pop();
-            let attachment = attachment.ok_or_else(|| refused("the volume is attached nowhere"))?;
+            let attachment = volume.attachments.pop_if(|one| one.instance.as_ref() == Some(from));
+            let attachment = attachment.ok_or_else(|| refused("the volume is not attached there"))?;
             volume.state = VolumeState::Available;
             for instance in instances.iter_mut().filter(|one| attachment.instance.as_ref() == Some(&one.id)) {
                 instance.devices.retain(|device| *device != attachment.device);
