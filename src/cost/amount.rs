@@ -36,6 +36,15 @@ impl Amount {
         self.0 < 0
     }
 
+    /// How many of so many equal parts of a whole it makes, rounded down, but something is never none.
+    pub fn in_parts_of(self, whole: Self, parts: u64) -> u64 {
+        if self.0 <= 0 || whole.0 <= 0 {
+            return 0;
+        }
+        let share = self.0.min(whole.0).saturating_mul(i128::from(parts)) / whole.0;
+        u64::try_from(share).unwrap_or(parts).max(1)
+    }
+
     /// The exact decimal number, at least two decimals: `0.0000244140625`.
     pub fn exact(self) -> String {
         let (sign, parts) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());

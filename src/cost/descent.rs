@@ -32,6 +32,7 @@ pub struct Descent {
     failed: Option<Doubt>,
     left: usize,
     found: Vec<usize>,
+    is_probe: bool,
 }
 
 /// What became of a descent.
@@ -52,7 +53,15 @@ impl Descent {
             Against::One(one) => (VecDeque::from([*one]), VecDeque::new()),
             Against::Any { kin, strangers } => (kin.clone().into(), strangers.clone().into()),
         };
-        Self { layer: None, kin, strangers, failed: None, left: most.max(1), found: Vec::new() }
+        Self {
+            layer: None,
+            kin,
+            strangers,
+            failed: None,
+            left: most.max(1),
+            found: Vec::new(),
+            is_probe: false,
+        }
     }
 
     /// One that has been explained in part goes on with more that could share.
@@ -60,7 +69,25 @@ impl Descent {
         let kin =
             more.iter().copied().filter(|more| !layer.relatives().any(|known| known == *more)).collect();
         let left = most.saturating_sub(1).max(1);
-        Self { layer: Some(layer), kin, strangers: VecDeque::new(), failed: None, left, found: Vec::new() }
+        Self {
+            layer: Some(layer),
+            kin,
+            strangers: VecDeque::new(),
+            failed: None,
+            left,
+            found: Vec::new(),
+            is_probe: false,
+        }
+    }
+
+    /// Only asks whether one of these families is its own; nothing else is to be found out.
+    pub fn probe(strangers: Vec<Vec<usize>>, most: usize) -> Self {
+        Self { is_probe: true, ..Self::new(&Against::Any { kin: Vec::new(), strangers }, most) }
+    }
+
+    /// Strangers that were not asked for.
+    pub fn not_asked(&self) -> impl Iterator<Item = usize> {
+        self.strangers.iter().flatten().copied()
     }
 
     /// Strangers that turned out to be related.
@@ -70,7 +97,8 @@ impl Descent {
 
     /// The earlier snapshot to compare with next; `None` when there is nothing left to ask.
     pub fn next(&self) -> Option<usize> {
-        let is_done = self.failed.is_some() || self.left == 0;
+        // A relation that was found is followed up in the next round.
+        let is_done = self.failed.is_some() || self.left == 0 || (self.is_probe && self.layer.is_some());
         let is_explained = self.layer.as_ref().is_some_and(Layer::is_explained);
         let next = || self.kin.front().or_else(|| self.strangers.front()?.first()).copied();
         if is_done || is_explained { None } else { next() }
@@ -104,7 +132,12 @@ impl Descent {
 
     /// Whether its own block map is needed: there is nobody to tell it against.
     pub fn needs_map(&self) -> bool {
-        self.failed.is_none() && self.layer.is_none()
+        self.failed.is_none() && self.layer.is_none() && !self.is_probe
+    }
+
+    /// Its own block map could not be listed.
+    pub fn failed(&mut self, doubt: Doubt) {
+        self.failed = Some(doubt);
     }
 
     /// The end; with its block map where that is needed.

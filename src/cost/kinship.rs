@@ -75,6 +75,7 @@ pub struct Kinship {
     families: Vec<usize>,
     against: Vec<Option<Against>>,
     in_doubt: Vec<Option<usize>>,
+    rootless: Vec<bool>,
 }
 
 impl Kinship {
@@ -88,7 +89,13 @@ impl Kinship {
         let against: Vec<_> =
             (0..all.len()).map(|at| (all[at].sight == Sight::Open).then(|| seer.against(at))).collect();
         let in_doubt = seer.in_doubt();
-        Self { families, against, in_doubt }
+        let rootless = seer.predecessors.iter().map(|own| matches!(own, Predecessor::Unknown)).collect();
+        Self { families, against, in_doubt, rootless }
+    }
+
+    /// Whether nobody knows what the snapshot continues.
+    pub fn is_rootless(&self, snapshot: usize) -> bool {
+        self.rootless[snapshot]
     }
 
     /// The family of each snapshot, numbered by their first members.

@@ -45,6 +45,11 @@ impl Layer {
         self.new.is_empty()
     }
 
+    /// The earlier snapshot that it is told against first of all.
+    pub fn stands_upon(&self) -> Option<usize> {
+        self.upon
+    }
+
     /// The earlier snapshots that it is told against.
     pub fn relatives(&self) -> impl Iterator<Item = usize> {
         self.upon.into_iter().chain(self.shared.iter().map(|(earlier, _)| *earlier))

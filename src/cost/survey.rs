@@ -13,8 +13,13 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub struct Survey {
     all: Vec<Kin>,
+    /// Whose families are to be modelled.
+    wanted: Vec<bool>,
     most: usize,
     kinship: Kinship,
+    /// Those of other families that were asked whether they belong to a wanted one.
+    probed: Vec<bool>,
+    not_asked: Vec<usize>,
     related: Vec<(usize, usize)>,
     doubts: BTreeMap<usize, Doubt>,
     settled: Vec<Option<Settled>>,
@@ -29,15 +34,25 @@ struct Settled {
 }
 
 impl Survey {
-    /// Of these snapshots, in order of their start, with at most so many comparisons for each.
+    /// Of these snapshots, in order of their start, with at most so many comparisons for each. Modelled are the
+    /// families of those that are wanted, whole.
     ///
     /// # Panics
-    /// When they are in another order.
-    pub fn new(all: Vec<Kin>, most: usize) -> Self {
+    /// When they are in another order, or not as many.
+    pub fn new(all: Vec<Kin>, wanted: Vec<bool>, most: usize) -> Self {
         assert!(all.is_sorted_by_key(|kin| kin.started), "snapshots are numbered by their start");
+        assert!(all.len() == wanted.len(), "each is wanted or not");
         let kinship = Kinship::of(&all, &[]);
         let settled = all.iter().map(|_| None).collect();
-        Self { all, most, kinship, related: Vec::new(), doubts: BTreeMap::new(), settled }
+        let probed = vec![false; all.len()];
+        let (related, not_asked, doubts) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { all, wanted, most, kinship, probed, not_asked, related, doubts, settled }
+    }
+
+    /// Of all of them.
+    pub fn all(all: Vec<Kin>, most: usize) -> Self {
+        let wanted = vec![true; all.len()];
+        Self::new(all, wanted, most)
     }
 
     /// What is known of their kinship so far.
@@ -48,7 +63,14 @@ impl Survey {
     /// The descents of the next round; none when all is settled. They do not depend on each other.
     pub fn round(&mut self) -> Vec<(usize, Descent)> {
         let mut round = Vec::new();
+        let is_wanted = self.wanted_families();
+        let families = self.kinship.families();
         for at in 0..self.all.len() {
+            if !is_wanted[families[at]] {
+                round.extend(self.probe(at, &is_wanted).map(|probe| (at, probe)));
+                self.probed[at] = true;
+                continue;
+            }
             let Some(against) = self.kinship.against(at) else {
                 self.settled[at] = None;
                 continue;
@@ -70,9 +92,32 @@ impl Survey {
         round
     }
 
+    fn wanted_families(&self) -> Vec<bool> {
+        let mut is_wanted = vec![false; self.all.len()];
+        let wanted = self.kinship.families().iter().zip(&self.wanted).filter(|(_, wanted)| **wanted);
+        wanted.for_each(|(family, _)| is_wanted[*family] = true);
+        is_wanted
+    }
+
+    /// One of another family, that may continue a wanted one without anybody knowing.
+    fn probe(&self, at: usize, is_wanted: &[bool]) -> Option<Descent> {
+        let families = self.kinship.families();
+        let Some(Against::Any { strangers, .. }) = self.kinship.against(at) else { return None };
+        let wanted = strangers.iter().filter(|family| is_wanted[families[family[0]]]);
+        let wanted: Vec<Vec<usize>> = wanted.cloned().collect();
+        (!self.probed[at] && !wanted.is_empty()).then(|| Descent::probe(wanted, self.most))
+    }
+
     /// Takes the end of a descent of this round, and its own block map where it needs one.
     pub fn settle(&mut self, at: usize, descent: Descent, map: Option<BlockSet>) {
         self.related.extend(descent.found().iter().map(|other| (*other, at)));
+        if !self.wanted_families()[self.kinship.families()[at]] {
+            // One that turned out to be kin is looked at whole in the next round.
+            if descent.found().is_empty() {
+                self.not_asked.extend(descent.not_asked());
+            }
+            return;
+        }
         let against = self.kinship.against(at).cloned();
         match (descent.finish(map), against) {
             (Descended::Known(layer, open), Some(against)) => {
@@ -123,6 +168,10 @@ impl Survey {
             members.entry(families[at]).or_default().push(at);
             if self.kinship.doubt(at).is_some() {
                 in_doubt.entry(at).or_insert(Doubt::Neighbour);
+            }
+            let not_asked = |other: &usize| families[*other] == families[at];
+            if self.not_asked.iter().any(not_asked) {
+                in_doubt.insert(at, Doubt::NotCompared);
             }
             if settled.open.is_empty() {
                 continue;

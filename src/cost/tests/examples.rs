@@ -9,7 +9,7 @@ use crate::cost::{Amount, Holdings, PriceTable, Prices, Survey, Versions};
 fn surveyed(world: &World) -> Holdings {
     let seen = world.seen();
     let all = seen.iter().map(|taken| taken.kin.clone()).collect();
-    Survey::new(all, 8).run(|first, second| compare(&seen[first], &seen[second]), |at| map(&seen[at]))
+    Survey::all(all, 8).run(|first, second| compare(&seen[first], &seen[second]), |at| map(&seen[at]))
 }
 
 #[track_caller]
@@ -75,7 +75,7 @@ fn a_lineage_crosses_volumes_but_not_keys() {
     let seen = world.seen();
     let mut all: Vec<_> = seen.iter().map(|taken| taken.kin.clone()).collect();
     all[1].realm = "another key".into();
-    let holdings = Survey::new(all, 8).run(|_, _| unreachable!("they share nothing"), |at| map(&seen[at]));
+    let holdings = Survey::all(all, 8).run(|_, _| unreachable!("they share nothing"), |at| map(&seen[at]));
     let totals: Vec<_> = holdings.lineages.iter().flat_map(|lineage| lineage.versions.attributed()).collect();
     assert_eq!(totals, [10, 14]);
 }

@@ -23,7 +23,7 @@ fn versions(world: &World) -> Versions {
     let seen = world.seen();
     let all = seen.iter().map(|taken| taken.kin.clone()).collect();
     let holdings =
-        Survey::new(all, 100).run(|first, second| compare(&seen[first], &seen[second]), |at| map(&seen[at]));
+        Survey::all(all, 100).run(|first, second| compare(&seen[first], &seen[second]), |at| map(&seen[at]));
     holdings.lineages.into_iter().next().unwrap().versions
 }
 

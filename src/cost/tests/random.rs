@@ -43,7 +43,7 @@ fn world(acts: &[Act]) -> World {
 
 fn surveyed(seen: &[Taken], most: usize) -> Holdings {
     let all = seen.iter().map(|taken| taken.kin.clone()).collect();
-    Survey::new(all, most).run(|first, second| compare(&seen[first], &seen[second]), |at| map(&seen[at]))
+    Survey::all(all, most).run(|first, second| compare(&seen[first], &seen[second]), |at| map(&seen[at]))
 }
 
 /// Attributed and unique blocks, one version at a time.
@@ -162,6 +162,22 @@ proptest! {
             prop_assert_eq!(full(&after, now), full(&holdings, was));
             let expected = billed(&holdings, was) + moved.get(&was).copied().unwrap_or(0);
             prop_assert_eq!(billed(&after, now), expected);
+        }
+    }
+
+    /// Whatever is asked for, the figures are those of the whole account.
+    #[test]
+    fn a_part_is_modelled_as_the_whole_is(acts in acts(), wanted in vec(any::<bool>(), 1..8)) {
+        let seen = world(&acts).seen();
+        let all: Vec<_> = seen.iter().map(|taken| taken.kin.clone()).collect();
+        let wanted: Vec<bool> = (0..all.len()).map(|at| wanted[at % wanted.len()]).collect();
+        let survey = Survey::new(all, wanted.clone(), 1000);
+        let holdings =
+            survey.run(|first, second| compare(&seen[first], &seen[second]), |at| map(&seen[at]));
+        let expected = naive(&seen);
+        for (at, found) in figures(&holdings).into_iter().enumerate().filter(|(at, _)| wanted[*at]) {
+            let (attributed, unique) = expected[at];
+            prop_assert_eq!(found, Some((attributed, unique, Quality::Exact)), "snapshot {}", at);
         }
     }
 
