@@ -9,6 +9,7 @@ mod blocks;
 mod complaint;
 mod completions;
 mod context;
+mod cost;
 mod demo;
 mod diff;
 mod exit;
@@ -59,6 +60,7 @@ enum Command {
     Show(show::Args),
     Blocks(blocks::Args),
     Diff(diff::Args),
+    Cost(cost::Args),
     Export(export::Args),
     Store(store::Args),
     Completions(completions::Args),
@@ -83,6 +85,7 @@ impl Command {
             Self::Show(args) => show::run(args, cx).await,
             Self::Blocks(args) => blocks::run(args, cx).await,
             Self::Diff(args) => diff::run(args, cx).await,
+            Self::Cost(args) => cost::run(args, cx).await,
             Self::Export(args) => export::run(args, cx).await,
             Self::Store(args) => store::run(args, cx).await,
             Self::Completions(args) => completions::run(args, cx),
