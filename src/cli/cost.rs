@@ -11,7 +11,8 @@ use crate::cost::retention::Retention;
 use crate::cost::{Amount, PriceTable, Prices, Usd};
 use crate::fault::{Fault, Kind};
 use crate::monitor::{Event, Monitor};
-use crate::ops::cost::{self, GroupBy, Measured, Options, Report, Selection, What};
+use crate::ops::cost::{self, GroupBy, Measured, Options, Report, Selection, What, compare, reconcile};
+use crate::render::cost::earlier;
 use crate::snapshot::{SnapshotId, Tag, VolumeId};
 use clap::Subcommand;
 use span::Span;
@@ -90,6 +91,18 @@ enum Question {
         #[arg(long, value_name = "DAYS", default_value_t = 7)]
         days_restored: u32,
     },
+    /// Say what changed in the bill since an earlier report, and why
+    Compare {
+        /// What icecore cost --format json wrote
+        #[arg(value_name = "REPORT")]
+        report: PathBuf,
+    },
+    /// Hold the model against AWS's bill, snapshot by snapshot
+    Reconcile {
+        /// A cost and usage report or a FOCUS export, as CSV
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// What to look at, and how hard.
@@ -142,6 +155,28 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
             let report = measured.archive_advice(expected);
             output.show(&report)?;
             Ok(ending(Exit::Clean, report.fault.as_ref(), cx))
+        }
+        Some(Question::Compare { report }) => {
+            let output = cx.output()?;
+            let unsuitable = |error| Complaint::Usage(format!("{}: {error}", report.display()));
+            let earlier = earlier(&String::from_utf8_lossy(&read(report)?)).map_err(unsuitable)?;
+            let (place, measured) = measured(&args, cx).await?;
+            if earlier.region != place.region {
+                let what = format!("{}: it is of Region {}", report.display(), earlier.region);
+                return Err(Complaint::Usage(format!("{what}, not {}; give --region", place.region)));
+            }
+            let report = compare::compare(&earlier, measured.report(None, None));
+            output.show(&report)?;
+            Ok(ending(Exit::Clean, report.now.fault.as_ref(), cx))
+        }
+        Some(Question::Reconcile { file }) => {
+            let output = cx.output()?;
+            let unsuitable = |error| Complaint::Usage(format!("{}: {error}", file.display()));
+            let bill = reconcile::Bill::read(&read(file)?).map_err(unsuitable)?;
+            let (_place, measured) = measured(&args, cx).await?;
+            let report = reconcile::reconcile(&bill, measured.report(None, None));
+            output.show(&report)?;
+            Ok(ending(Exit::Clean, report.now.fault.as_ref(), cx))
         }
         None if args.estimate => {
             let output = cx.output()?;
@@ -226,13 +261,17 @@ fn prices(file: Option<&Path>, region: &str) -> Result<Prices, Complaint> {
     let table = match file {
         None => PriceTable::listed(),
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Fault::local(path, "read the prices", error).as_kind(Kind::Unsuitable))?;
+            let text = String::from_utf8_lossy(&read(path)?).into_owned();
             let refused = |error| Complaint::Usage(format!("{}: {error}", path.display()));
             text.parse().map_err(refused)?
         }
     };
     table.region(region).map_err(|error| Complaint::Usage(error.to_string()))
+}
+
+/// A file that was named; one that is not there is wrong input.
+fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+    std::fs::read(path).map_err(|error| Fault::local(path, "read it", error).as_kind(Kind::Unsuitable))
 }
 
 /// Findings first, then the worst of what went wrong; a stop that was asked for is last.

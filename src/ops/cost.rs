@@ -4,10 +4,12 @@
 //! Only listings are read, no blocks.
 
 mod candidates;
+pub mod compare;
 mod estimate;
 mod facts;
 mod gather;
 mod measured;
+pub mod reconcile;
 mod what_if;
 
 pub use candidates::{Advice, AdviceReport, Orphan, OrphansReport};

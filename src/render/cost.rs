@@ -2,7 +2,10 @@
 
 mod candidates;
 mod estimate;
+mod history;
 mod view;
+
+pub use history::{EarlierError, earlier};
 
 use crate::block::ByteSize;
 use crate::cost::{Amount, Quality};

@@ -2,7 +2,7 @@
 
 use crate::cli::{Here, golden};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 17] = [
     "demo",
     "serve",
     "import",
@@ -10,6 +10,12 @@ const COMMANDS: [&str; 11] = [
     "show",
     "blocks",
     "diff",
+    "cost",
+    "cost orphans",
+    "cost retention",
+    "cost archive-advice",
+    "cost compare",
+    "cost reconcile",
     "export",
     "store check",
     "completions",

@@ -9,6 +9,7 @@ mod cli_local;
 mod cli_serve;
 mod cli_signals;
 mod cli_usage;
+mod cost;
 mod ebs;
 #[cfg(feature = "ec2")]
 mod ec2;
