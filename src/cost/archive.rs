@@ -77,13 +77,14 @@ impl Archiving {
             })
     }
 
-    /// The part of a snapshot, in thousandths, that must be its alone for archiving to pay.
+    /// The part of a snapshot, in thousandths, above which archiving pays if that is its alone.
     pub fn threshold(expected: Use, prices: &Prices) -> Option<u64> {
         let gib = ByteSize::from_bytes(1 << 30);
-        (0..=4000).find(|thousandths| {
+        let pays = |thousandths: &u64| {
             let part = ByteSize::from_bytes((1 << 30) / 1000 * thousandths);
             Self::of(part, gib, expected, prices).pays().unwrap_or(false)
-        })
+        };
+        (1..=4000).find(pays).map(|first| first - 1)
     }
 }
 

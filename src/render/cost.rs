@@ -13,6 +13,7 @@ use crate::ops::cost::{Report, Row, Spent, Totals, What, WhatIf};
 use crate::render::escape::{csv_field, escaped};
 use crate::render::numbers::{count, rfc3339, span};
 use crate::render::{Format, Printer, Render, table};
+use crate::snapshot::UnixMillis;
 use std::io::{self, Write};
 
 impl Render for Report {
@@ -91,8 +92,9 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "\nPrices of {} as of {}: {} USD a GiB and month, {} archived. Sizes are those of block maps; AWS does\n\
-         not say whether it compresses for billing: icecore cost reconcile compares with a bill.",
+        "\nPrices of {} as of {}: {} USD a GiB and month, {} archived. Sizes are those of\n\
+         block maps; AWS does not say whether it compresses for billing: icecore cost reconcile\n\
+         compares with a bill.",
         report.prices.region,
         report.prices.as_of,
         report.prices.standard.exact(),
@@ -175,6 +177,11 @@ fn answer(what_if: &WhatIf, decimals: u32, out: &mut dyn Write) -> io::Result<()
             ("costs", format!("{} USD a month more", (Amount::ZERO - what_if.saved).rounded(decimals.max(2))))
         }
     });
+    facts.push(("leaves", format!("{} USD a month for what stays", what_if.left.rounded(decimals.max(2)))));
+    if let Some((first, last)) = what_if.lost {
+        let points = format!("{} recovery point{} of {}", count(n as u64), plural(n), days(first, last));
+        facts.push(("loses", points));
+    }
     for (at, (id, size)) in what_if.moved.iter().take(NAMED).enumerate() {
         facts.push((
             if at == 0 { "moves" } else { "" },
@@ -257,6 +264,12 @@ fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn days(first: UnixMillis, last: UnixMillis) -> String {
+    let day = |time| rfc3339(time).map_or_else(|| "?".to_owned(), |time| time.chars().take(10).collect());
+    let (first, last): (String, String) = (day(first), day(last));
+    if first == last { first } else { format!("{first} to {last}") }
 }
 
 /// The day is enough to tell snapshots apart in a table this wide.

@@ -10,6 +10,7 @@ mod cli_serve;
 mod cli_signals;
 mod cli_usage;
 mod cost;
+mod cost_golden;
 mod ebs;
 #[cfg(feature = "ec2")]
 mod ec2;

@@ -191,7 +191,7 @@ fn archiving_pays_above_a_quarter_and_less_often_when_restored() {
     let threshold = |restores_a_year, days_restored| {
         Archiving::threshold(Use { restores_a_year, days_restored }, &prices).unwrap()
     };
-    // Thousandths; the first that pays lies just above the threshold.
+    // Thousandths, rounded down or up by one.
     assert!((250..=251).contains(&threshold(0, 0)));
     assert!((319..=321).contains(&threshold(1, 7)), "{}", threshold(1, 7));
     assert!((458..=460).contains(&threshold(3, 7)), "{}", threshold(3, 7));

@@ -48,6 +48,10 @@ pub struct WhatIf {
     pub archived: Option<ByteSize>,
     /// Saved a month: negative where it costs more.
     pub saved: Amount,
+    /// What the lineages concerned cost a month then, as far as that is known.
+    pub left: Amount,
+    /// When the first and the last of those that would go were taken: recovery points that are lost.
+    pub lost: Option<(UnixMillis, UnixMillis)>,
     /// What others hold of it, by whom it will be billed to.
     pub moved: Vec<(SnapshotId, ByteSize)>,
     /// How sure that is.
@@ -138,6 +142,10 @@ impl Measured {
         let stays =
             |at: &usize| families.contains(&self.holdings.families[*at]) && gone.binary_search(at).is_err();
         let kept = (0..rows.len()).filter(stays).map(id).collect();
+        let concerned = (0..rows.len()).filter(|at| families.contains(&self.holdings.families[*at]));
+        let billed: Amount = concerned.filter_map(|at| rows[at].usd).sum();
+        let taken = |at: &usize| self.facts.snapshots[*at].start_time;
+        let lost = gone.first().map(taken).zip(gone.last().map(taken));
         WhatIf {
             what,
             snapshots: gone.iter().map(|at| id(*at)).collect(),
@@ -145,6 +153,8 @@ impl Measured {
             freed,
             archived,
             saved,
+            left: billed - saved,
+            lost: lost.filter(|_| !is_archiving),
             moved,
             quality,
             is_exact_choice: None,

@@ -60,7 +60,7 @@ fn orphans_text(report: &OrphansReport, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "\n{} of {} snapshots are candidates; deleting the {} that nothing stands against frees {} GiB: {} USD a month.",
+        "\n{} of {} snapshots are candidates; deleting the {} that nothing stands against frees\n{} GiB: {} USD a month.",
         count(report.orphans.len() as u64),
         count(report.snapshots as u64),
         count((report.orphans.len() - blocked.len()) as u64),

@@ -99,6 +99,7 @@ struct WhatIfView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     archived_bytes: Option<u64>,
     saved_usd_month: Exact,
+    left_usd_month: Exact,
     quality: &'static str,
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,6 +199,7 @@ impl<'a> WhatIfView<'a> {
             freed_bytes: answer.freed.bytes(),
             archived_bytes: bytes(answer.archived),
             saved_usd_month: exact(answer.saved),
+            left_usd_month: exact(answer.left),
             quality: answer.quality.code(),
             reason: reason(answer.quality),
             choice: answer.is_exact_choice.map(|is_exact| if is_exact { "exact" } else { "heuristic" }),
