@@ -10,7 +10,8 @@ use icecore::snapshot::{SnapshotId, SnapshotInfo, SnapshotState, StorageTier, Un
 use icecore::store::{CheckReport, Damage, Hurt, Part};
 use std::time::Duration;
 
-pub(crate) const REQUESTS: Requests = Requests { list: 3, get: 40, put: 0, control: 1, throttled: 2, retried: 4 };
+pub(crate) const REQUESTS: Requests =
+    Requests { list: 3, get: 40, put: 0, control: 1, throttled: 2, retried: 4 };
 
 pub(crate) fn id(n: u32) -> SnapshotId {
     format!("snap-0{n:016x}").parse().unwrap()

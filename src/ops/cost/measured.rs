@@ -354,6 +354,6 @@ fn groups(rows: &[Row], by: &GroupBy, region: &str) -> Vec<Group> {
         groups.entry(name).or_default().add(row);
     }
     let mut groups: Vec<Group> = groups.into_iter().map(|(name, totals)| Group { name, totals }).collect();
-    groups.sort_by(|a, b| b.totals.usd.cmp(&a.totals.usd));
+    groups.sort_by_key(|group| std::cmp::Reverse(group.totals.usd));
     groups
 }

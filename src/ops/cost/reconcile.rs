@@ -76,8 +76,7 @@ impl Bill {
         };
         let (resource, amount) = (column(RESOURCE)?, column(AMOUNT)?);
         let (usage, start, end) = (column(USAGE)?, column(START)?, column(END)?);
-        // GB-month hours, and hours, by snapshot, day and tier.
-        let mut days: BTreeMap<(SnapshotId, String, bool), (u128, BTreeSet<String>, u64)> = BTreeMap::new();
+        let mut days: BTreeMap<(SnapshotId, String, bool), Day> = BTreeMap::new();
         for (number, record) in reader.records().enumerate() {
             let row = number as u64 + 1;
             let record = record.map_err(|error| BillError::Csv(row, error.to_string()))?;
@@ -86,23 +85,23 @@ impl Bill {
             let name = cell(resource).rsplit('/').next().unwrap_or_default();
             let Ok(id) = name.parse::<SnapshotId>() else { continue };
             let unreadable = |at: usize, what| BillError::Cell { row, cell: cell(at).to_owned(), what };
-            let nanos = decimal(cell(amount)).ok_or_else(|| unreadable(amount, "amount"))?;
+            let amount_billed = decimal(cell(amount)).ok_or_else(|| unreadable(amount, "amount"))?;
             let from = time(cell(start)).ok_or_else(|| unreadable(start, "time"))?;
             let to = time(cell(end)).ok_or_else(|| unreadable(end, "time"))?;
             let hours = u64::try_from((to - from) / 3600).unwrap_or(0);
             let day: String = cell(start).chars().take(10).collect();
             let month_hours = u128::from(month_days(&day).ok_or_else(|| unreadable(start, "time"))? * 24);
             let entry = days.entry((id, day, is_archive)).or_default();
-            entry.0 += nanos * month_hours;
+            entry.amount += amount_billed * month_hours;
             // A period is counted once, however many lines it has.
-            if entry.1.insert(cell(start).to_owned()) {
-                entry.2 += hours;
+            if entry.periods.insert(cell(start).to_owned()) {
+                entry.hours += hours;
             }
         }
         let mut bill = Self::default();
-        for ((id, day, is_archive), (amount, _, hours)) in days {
+        for ((id, day, is_archive), Day { amount, hours, .. }) in days {
             let gib = amount.checked_div(u128::from(hours)).unwrap_or(0);
-            let stored = ByteSize::from_bytes(u64::try_from((gib << 30) / NANOS).unwrap_or(u64::MAX));
+            let stored = ByteSize::from_bytes(u64::try_from((gib << 30) / WHOLE).unwrap_or(u64::MAX));
             bill.last_day = bill.last_day.max(Some(day.clone()));
             // Days come in order: the newest stays.
             bill.snapshots.insert(id, Billed { day, stored, is_archive, hours });
@@ -111,7 +110,17 @@ impl Bill {
     }
 }
 
-const NANOS: u128 = 1_000_000_000_000;
+/// What is billed of a snapshot for one day and tier.
+#[derive(Default)]
+struct Day {
+    /// GB-months times the hours of the month, in units of 10^-12.
+    amount: u128,
+    periods: BTreeSet<String>,
+    hours: u64,
+}
+
+/// A whole in the units in which amounts are read.
+const WHOLE: u128 = 1_000_000_000_000;
 
 /// Whether a usage type is that of a snapshot's storage, and in which tier. Others sound alike.
 fn tier(usage: &str) -> Option<bool> {

@@ -154,6 +154,7 @@ fn advice_text(report: &AdviceReport, out: &mut dyn Write) -> io::Result<()> {
     let expected = report.expected;
     let restores = match expected.restores_a_year {
         0 => "never restored".to_owned(),
+        1 => format!("restored once a year for {} days", expected.days_restored),
         n => format!("restored {n} times a year for {} days", expected.days_restored),
     };
     let threshold = match report.threshold {
@@ -167,7 +168,7 @@ fn advice_text(report: &AdviceReport, out: &mut dyn Write) -> io::Result<()> {
         Some(_) => "never pays".to_owned(),
         None => "cannot be judged: the retrieval price is not known".to_owned(),
     };
-    writeln!(out, "Archiving a snapshot {restores} {threshold} ({}).\n", report.prices.region)?;
+    writeln!(out, "Archiving a snapshot {restores}\n{threshold} ({}).\n", report.prices.region)?;
     let decimals = decimals(report.advice.iter().filter_map(|advice| advice.row.usd));
     let cells = |advice: &Advice| {
         let change = advice.archiving;
