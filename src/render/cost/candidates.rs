@@ -190,7 +190,7 @@ fn advice_text(report: &AdviceReport, out: &mut dyn Write) -> io::Result<()> {
     table::rows(out, &header, &[1, 2, 3, 4], report.advice.iter().map(cells))?;
     writeln!(
         out,
-        "\nEach by itself. DAYS is when it has paid off: 90 are charged at least. A restore takes up to 72 hours\nand gives a full snapshot; AWS advises against archiving the first or last of a lineage."
+        "\nEach by itself. DAYS is when it has paid off: 90 are charged at least. A restore takes up to 72\nhours and gives a full snapshot; AWS advises against archiving the first or last of a lineage."
     )?;
     footer(out, &report.spent, report.fault.is_some())
 }
