@@ -76,10 +76,7 @@ impl Versions {
         let contradicted = counted.layers.iter().map(|counts| counts.contradictions > 0).collect();
         let groups = counted.groups.into_iter();
         let groups = groups.map(|((first, holders), blocks)| Group { first, holders, blocks }).collect();
-        let is_chain = layers
-            .iter()
-            .enumerate()
-            .all(|(at, layer)| layer.upon == at.checked_sub(1) && layer.shared.is_empty());
+        let is_chain = fold::is_chain(layers);
         Self { by_place, place, full, contradicted, groups, is_chain }
     }
 

@@ -53,10 +53,56 @@ pub(super) fn fold(layers: &[Layer], place: &[u32], ends: &[u32]) -> Counted {
         .into_par_iter()
         .map(|start| {
             let range = BlockRange::new(BlockIndex::new(start), range.min(n_blocks - start));
-            Range::new(range, uses.clone()).fold(layers).counted(place, ends)
+            match is_chain(layers) {
+                true => chain(layers, range),
+                false => Range::new(range, uses.clone()).fold(layers).counted(place, ends),
+            }
         })
         .reduce(Counted::default, merged);
     counted.layers.resize(layers.len(), Counts::default());
+    counted
+}
+
+/// Whether each snapshot stands upon the one before it, and upon nothing else.
+pub(super) fn is_chain(layers: &[Layer]) -> bool {
+    let stands = |(at, layer): (usize, &Layer)| layer.upon == at.checked_sub(1) && layer.shared.is_empty();
+    layers.iter().enumerate().all(stands)
+}
+
+/// The same for a chain, several times as fast: a version ends for good where it is overwritten, so the row holds
+/// who wrote each block and nothing else has to be remembered of a version.
+fn chain(layers: &[Layer], range: BlockRange) -> Counted {
+    let mut row = vec![NONE; range.len() as usize];
+    let mut counted = Counted { groups: HashMap::new(), layers: vec![Counts::default(); layers.len()] };
+    // Versions that end at the layer at hand, by who wrote them.
+    let mut ended = vec![0_u64; layers.len() + 1];
+    let mut close = |ended: &mut [u64], at: usize| {
+        for (first, blocks) in ended[..at].iter_mut().enumerate().filter(|(_, blocks)| **blocks > 0) {
+            let holders = Box::new([number(first), number(at)]);
+            counted.groups.insert((number(first), holders), std::mem::take(blocks));
+        }
+    };
+    for (at, layer) in layers.iter().enumerate() {
+        let counts = &mut counted.layers[at];
+        for block in blocks(&layer.freed, range) {
+            match std::mem::replace(&mut row[block], NONE) {
+                NONE => counts.contradictions += 1,
+                first => {
+                    counts.removed += 1;
+                    ended[first as usize] += 1;
+                }
+            }
+        }
+        for block in blocks(&layer.new, range) {
+            match std::mem::replace(&mut row[block], number(at)) {
+                NONE => counts.added += 1,
+                first => ended[first as usize] += 1,
+            }
+        }
+        close(&mut ended, at);
+    }
+    row.iter().filter(|first| **first != NONE).for_each(|first| ended[*first as usize] += 1);
+    close(&mut ended, layers.len());
     counted
 }
 
