@@ -9,6 +9,7 @@ mod blocks;
 mod complaint;
 mod completions;
 mod context;
+mod cost;
 mod demo;
 mod diff;
 mod exit;
@@ -62,6 +63,7 @@ enum Command {
     Show(show::Args),
     Blocks(blocks::Args),
     Diff(diff::Args),
+    Cost(cost::Args),
     Export(export::Args),
     Manifest(manifest::Args),
     Verify(Box<verify::Args>),
@@ -88,6 +90,7 @@ impl Command {
             Self::Show(args) => show::run(args, cx).await,
             Self::Blocks(args) => blocks::run(args, cx).await,
             Self::Diff(args) => diff::run(args, cx).await,
+            Self::Cost(args) => cost::run(args, cx).await,
             Self::Export(args) => export::run(args, cx).await,
             Self::Manifest(args) => manifest::run(args, cx).await,
             Self::Verify(args) => verify::run(*args, cx).await,

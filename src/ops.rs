@@ -5,6 +5,7 @@
 //! [`Fault`] is what kept it from being made.
 
 pub mod blocks;
+pub mod cost;
 pub mod demo;
 pub mod diff;
 pub mod export;

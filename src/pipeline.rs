@@ -8,12 +8,14 @@
 //! tally. Memory in flight follows a byte budget, whatever the volume's size. Nothing here knows AWS.
 
 mod attempt;
+mod changes;
 mod check;
 mod checkpoint;
 mod engine;
 mod flow;
 mod gate;
 mod journaled;
+mod kept;
 mod read;
 mod settings;
 mod shards;
@@ -23,14 +25,15 @@ mod walk;
 mod write;
 
 pub(crate) use attempt::{Ask, Tries, interrupted};
+pub use changes::changes;
 #[cfg(any(test, fuzzing))]
 pub(crate) use checkpoint::fuzz_checkpoint;
 pub use checkpoint::{Checkpoint, Earlier, Found, Mark, Slot};
 pub use engine::{Engine, Renew, Renewal};
 pub use journaled::Journaled;
+pub use kept::{Kept, Listing};
 pub use read::{Read, Which, block_map, read};
 pub use settings::{Patience, Settings};
-pub(crate) use shards::{Cutting, walk_in_shards};
 pub use stop::Stop;
 pub use tally::{Action, Requests, Tally};
 pub(crate) use walk::Walk;

@@ -5,6 +5,7 @@
 //! object that names its schema; fields are only ever added to it. Text is for people who see it for the first time.
 
 mod blocks;
+pub mod cost;
 mod demo;
 mod diff;
 mod escape;

@@ -180,6 +180,13 @@ impl BlockSet {
         Ranges { set: self, at: 0 }
     }
 
+    /// Its runs within a range, cut off at the range's ends.
+    pub fn ranges_in(&self, range: BlockRange) -> impl Iterator<Item = BlockRange> {
+        let (start, end) = (range.start().get(), range.end());
+        let runs = Ranges { set: self, at: start }.take_while(move |run| run.start().get() < end);
+        runs.map(move |run| BlockRange::new(run.start(), run.end().min(end) - run.start().get()))
+    }
+
     /// The smallest number at or after `from` whose membership is `not absent`, or with `absent` the smallest
     /// that is missing. Past the last chunk everything is missing.
     fn find(&self, from: u32, absent: bool) -> Option<u32> {

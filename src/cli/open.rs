@@ -29,6 +29,8 @@ pub(crate) enum Access {
 pub(crate) struct Opened {
     pub services: Services,
     pub engine: Engine,
+    /// Where it is, or stands for being.
+    pub region: String,
     /// The endpoint in front of a local store; it stops when this is dropped.
     _endpoint: Option<Running>,
 }
@@ -66,7 +68,8 @@ async fn open_as(cx: &Context, global: &Global, access: Access) -> Result<Opened
     let engine = Engine::new(settings, Arc::clone(cx.progress()) as _, cx.stop().clone());
     cx.progress().keep_saying();
     let services = Services::reached(&session, label, global.max_usd.unwrap_or(MAX_USD));
-    Ok(Opened { services, engine: engine.renewing(renewal(session)), _endpoint: endpoint })
+    let region = session.region().to_owned();
+    Ok(Opened { services, engine: engine.renewing(renewal(session)), region, _endpoint: endpoint })
 }
 
 /// An engine for work that asks no service.

@@ -39,6 +39,12 @@ impl Usd {
         Self(self.0.saturating_mul(count))
     }
 
+    /// The part of a price for so many things that one of them costs; what does not divide is cut off.
+    #[must_use]
+    pub const fn divided(self, by: u64) -> Self {
+        Self(self.0 / if by == 0 { 1 } else { by })
+    }
+
     /// The exact decimal number, at least two decimals, no sign: `6.291456`.
     pub fn exact(self) -> String {
         let (dollars, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);

@@ -6,15 +6,16 @@
 
 use crate::aws::{Deadlines, Local, Session};
 use crate::block::{BlockIndex, BlockSet, BlockSize, ByteSize, Geometry};
-use crate::cost::Usd;
+use crate::cost::{PriceTable, Usd};
 use crate::device::{Image, unpack};
 use crate::disk::Machine;
 use crate::endpoint::{self, Config, Shelves};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, Event, SystemClock};
 use crate::ops::verify::{Against, What};
-use crate::ops::{Engine, Services, diff, export, import, verify};
+use crate::ops::{Engine, Services, cost, diff, export, import, verify};
 use crate::pipeline::Requests;
+use crate::shelf::Shelf;
 use crate::snapshot::{SnapshotId, Tags};
 use crate::store::StoreWriter;
 use std::os::unix::fs::FileExt;
@@ -51,6 +52,8 @@ pub struct Report {
     pub nights: Vec<Night>,
     /// What changed from each to the next, contents compared.
     pub diff: diff::Report,
+    /// What each costs a month.
+    pub bill: cost::Report,
     /// The export of the last one.
     pub export: export::Report,
     /// Blocks of the exported image held against the source, byte for byte.
@@ -93,16 +96,17 @@ pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
     )?);
     let access_key = endpoint::random_access_key()?;
     let config = Config { access_key: Some(access_key.clone()), ..Config::default() };
-    let endpoint = endpoint::start(config, Shelves::kept_in(store)).await?;
+    let endpoint = endpoint::start(config, Shelves::kept_in(store.clone())).await?;
     let services = services(&endpoint.url(), access_key, &store_dir)?;
     let done = async {
         let (nights, diff, export) = main_job(dir, &images, &services, engine).await?;
         let proof = prove(&dir.join("restored.img"), &diff, &export.snapshot_id, &services, engine).await?;
-        Ok((nights, diff, export, proof))
+        let bill = bill(store, &services, engine).await?;
+        Ok((nights, diff, export, proof, bill))
     };
     let done = done.await;
     endpoint.stop().await;
-    let (nights, diff, export, (verified, flipped, damaged)) = done?;
+    let (nights, diff, export, (verified, flipped, damaged), bill) = done?;
 
     let exported = dir.join("restored.img");
     let source = images.last().cloned().unwrap_or_default();
@@ -113,6 +117,7 @@ pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
         geometry,
         nights,
         diff,
+        bill,
         export,
         blocks_verified: u64::from(geometry.n_blocks()),
         differing,
@@ -211,6 +216,29 @@ fn flip(image: &Path, index: BlockIndex) -> Result<(), Fault> {
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset).map_err(failed)?;
     file.write_all_at(&[byte[0] ^ 1], offset).map_err(failed)
+}
+
+/// What each night costs, and what deleting the middle one would free.
+async fn bill(store: Arc<StoreWriter>, services: &Services, engine: &Engine) -> Result<cost::Report, Fault> {
+    engine.monitor.on(Event::Stage { verb: "counting what each costs", total: None });
+    // What EC2 would tell, from the store itself: the demo runs in every build.
+    let shelved = blocking(move || store.list()).await?;
+    let facts = cost::Facts::of(shelved.into_iter().map(|shelved| shelved.info).collect());
+    let prices = PriceTable::listed().region("us-east-1");
+    let prices = prices.map_err(|error| Fault::new(Kind::Refused, Place::Service, error.to_string()))?;
+    let options = cost::Options {
+        shown: cost::Selection::default(),
+        prices,
+        compare: 8,
+        keeps_listings: false,
+        max_requests: None,
+        deadline: None,
+    };
+    let measured = cost::measure_these(facts, &options, services, engine).await?;
+    let middle: Vec<SnapshotId> =
+        measured.facts.snapshots.iter().skip(1).take(1).map(|info| info.id.clone()).collect();
+    let what_if = measured.deletion(&middle)?;
+    Ok(measured.report(None, Some(what_if)))
 }
 
 fn import_options(image: &Path, parent: Option<SnapshotId>, story: &str) -> import::Options {

@@ -7,7 +7,7 @@ use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
 use crate::ops::preflight::{announce, open};
 use crate::ops::{Engine, Services};
-use crate::pipeline::{Cutting, Requests, Walk, Which, read, walk_in_shards};
+use crate::pipeline::{Requests, Walk, Which, changes, read};
 use crate::snapshot::SnapshotId;
 use crate::source::{Block, BlockSink, Listed};
 use std::collections::HashMap;
@@ -97,23 +97,8 @@ pub(super) async fn delta(
     second: &SnapshotId,
 ) -> Result<(Delta, Option<GiB>), Fault> {
     let feed = services.blocks.compare(first, second);
-    let walk = Walk::new(engine, feed.place(), BlockIndex::ZERO);
-    let mut delta = Delta::default();
-    let walked = walk_in_shards(
-        walk,
-        None,
-        Cutting::USUAL,
-        |cursor| feed.changes(cursor),
-        |page| {
-            let size = BlockSize::EBS.of(page.len() as u64);
-            engine.monitor.on(Event::Done { blocks: page.len() as u64, size });
-            for change in page {
-                delta.insert(change.index, change.first.is_some(), change.second.is_some());
-            }
-        },
-    );
-    match walked.await {
-        Ok(volume_size) => Ok((delta, volume_size)),
+    match changes(engine, feed.as_ref()).await {
+        Ok(changed) => Ok(changed),
         Err(fault) => Err(explained(services, engine, [first, second], fault).await),
     }
 }

@@ -1,6 +1,6 @@
 //! `icecore demo`: the main job told to somebody who sees it for the first time.
 
-use crate::block::{BlockRange, BlockSize};
+use crate::block::{BlockRange, BlockSize, ByteSize};
 use crate::ops::demo::Report;
 use crate::ops::diff::Step;
 use crate::render::json::{self, Frame};
@@ -48,6 +48,7 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             report.diff.steps.len()
         )?;
     }
+    billed(report, out)?;
     writeln!(out, "\nEXPORTED")?;
     let export = &report.export;
     let (written, holes) = (export.bytes_written, blocks(export.holes));
@@ -84,6 +85,28 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{} requests in {}.", count(requests.sent()), span(report.elapsed))
 }
 
+fn billed(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let bill = &report.bill;
+    writeln!(out, "\nCOSTS, by what only a block map tells ({} prices)", bill.prices.region)?;
+    for (number, night) in report.nights.iter().enumerate() {
+        let row = bill.rows.iter().find(|row| row.info.id == night.import.snapshot_id);
+        let Some((row, full, billed)) = row.and_then(|row| Some((row, row.full?, row.attributed?))) else {
+            continue;
+        };
+        let usd = row.usd.map_or_else(String::new, |usd| format!(", {} USD a month", usd.rounded(4)));
+        writeln!(out, "  night {number}  {full} in full, {billed} billed{usd}")?;
+    }
+    writeln!(out, "  together {} and {} USD a month", bill.totals.stored, bill.totals.usd.rounded(4))?;
+    let Some(answer) = &bill.what_if else { return Ok(()) };
+    let moved: u64 = answer.moved.iter().map(|(_, size)| size.bytes()).sum();
+    writeln!(
+        out,
+        "  deleting night 1 would free {}; {} stay, billed to night 2, which needs them",
+        answer.freed,
+        ByteSize::from_bytes(moved)
+    )
+}
+
 fn changed(out: &mut dyn Write, number: usize, step: &Step) -> io::Result<()> {
     let delta = &step.delta;
     let (n, size) = (blocks(delta.len()), step.changed_size());
@@ -107,6 +130,9 @@ struct View<'a> {
     volume_size_gib: u32,
     snapshots: Vec<&'a str>,
     steps: Vec<StepView>,
+    /// Billed to each, and what deleting the middle one would free.
+    billed_bytes: Vec<Option<u64>>,
+    freed_by_deleting_the_middle: Option<u64>,
     blocks_verified: u64,
     bytes_verified: u64,
     verified: bool,
@@ -134,6 +160,13 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         volume_size_gib: report.geometry.volume_size.get(),
         snapshots: report.nights.iter().map(|night| night.import.snapshot_id.as_str()).collect(),
         steps: steps.collect(),
+        billed_bytes: report
+            .nights
+            .iter()
+            .map(|night| report.bill.rows.iter().find(|row| row.info.id == night.import.snapshot_id))
+            .map(|row| row.and_then(|row| row.attributed).map(ByteSize::bytes))
+            .collect(),
+        freed_by_deleting_the_middle: report.bill.what_if.as_ref().map(|answer| answer.freed.bytes()),
         blocks_verified: report.blocks_verified,
         bytes_verified: report.size_verified().bytes(),
         verified: report.is_verified(),

@@ -17,9 +17,10 @@ use icecore::snapshot::{SnapshotId, SnapshotInfo, SnapshotState, StorageTier, Un
 use icecore::store::{CheckReport, Damage, Hurt, Part};
 use std::time::Duration;
 
-const REQUESTS: Requests = Requests { list: 3, get: 40, put: 0, control: 1, throttled: 2, retried: 4 };
+pub(crate) const REQUESTS: Requests =
+    Requests { list: 3, get: 40, put: 0, control: 1, throttled: 2, retried: 4 };
 
-fn id(n: u32) -> SnapshotId {
+pub(crate) fn id(n: u32) -> SnapshotId {
     format!("snap-0{n:016x}").parse().unwrap()
 }
 
@@ -33,7 +34,7 @@ fn set(ranges: &[(u32, u32)]) -> BlockSet {
     set
 }
 
-fn info(n: u32) -> SnapshotInfo {
+pub(crate) fn info(n: u32) -> SnapshotInfo {
     SnapshotInfo {
         id: id(n),
         volume_id: Some("vol-0123456789abcdef0".parse().unwrap()),
@@ -55,7 +56,7 @@ fn info(n: u32) -> SnapshotInfo {
 
 /// Shows the report in every format there is; those that do not suit it must not have a golden file either.
 #[track_caller]
-fn check<R: Render>(name: &str, report: &R) {
+pub(crate) fn check<R: Render>(name: &str, report: &R) {
     for format in Format::ALL {
         let file = format!("{name}.{format}");
         let Some(printer) = R::printer(format) else { continue };

@@ -2,7 +2,7 @@
 
 use crate::cli::{Here, golden};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: &[&str] = &[
     "demo",
     "serve",
     "import",
@@ -10,6 +10,12 @@ const COMMANDS: [&str; 13] = [
     "show",
     "blocks",
     "diff",
+    "cost",
+    "cost orphans",
+    "cost retention",
+    "cost archive-advice",
+    "cost compare",
+    "cost reconcile",
     "export",
     "manifest",
     "verify",

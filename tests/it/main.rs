@@ -9,6 +9,8 @@ mod cli_local;
 mod cli_serve;
 mod cli_signals;
 mod cli_usage;
+mod cost;
+mod cost_golden;
 mod ebs;
 #[cfg(feature = "ec2")]
 mod ec2;

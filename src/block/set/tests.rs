@@ -45,6 +45,17 @@ proptest! {
     }
 
     #[test]
+    fn runs_in_a_range_are_the_runs_cut_to_it(
+        runs in vec(run(), 0..5), start in 0..140_000_u32, len in 0..70_000_u32,
+    ) {
+        let (set, naive) = sets(&runs);
+        let range = BlockRange::new(BlockIndex::new(start), len);
+        let blocks: Vec<_> = set.ranges_in(range).flat_map(|run| run.iter()).map(BlockIndex::get).collect();
+        prop_assert!(blocks.iter().eq(naive.range(start..start + len)));
+        prop_assert_eq!(blocks.len() as u64, set.count_in(range));
+    }
+
+    #[test]
     fn inserts_and_removals_follow_a_plain_set(
         runs in vec(run(), 0..3),
         edits in vec((any::<bool>(), prop_oneof![0..130_u32, 32_760..32_780_u32, 0..140_000_u32]), 0..60),

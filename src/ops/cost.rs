@@ -1,0 +1,65 @@
+//! What every snapshot costs, and what deleting, archiving or keeping would change.
+//!
+//! [`measure`] asks the account and models what its snapshots share; the reports are pure functions of what it found.
+//! Only listings are read, no blocks.
+
+mod candidates;
+pub mod compare;
+mod estimate;
+mod facts;
+mod gather;
+mod measured;
+pub mod reconcile;
+mod what_if;
+
+pub use candidates::{Advice, AdviceReport, Orphan, OrphansReport};
+pub use estimate::{EstimateReport, estimate};
+pub use facts::{Binned, Facts};
+pub use gather::{measure, measure_these};
+pub use measured::{Group, GroupBy, LineageRow, Measured, Report, Row, Spent, Totals};
+pub use what_if::{What, WhatIf};
+
+use crate::cost::Prices;
+use crate::snapshot::{SnapshotId, SnapshotInfo, Tag, VolumeId};
+use std::time::Duration;
+
+/// What to look at, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What to show. Whole lineages are modelled, whatever is shown of them.
+    pub shown: Selection,
+    /// The Region, by which listings are kept and priced.
+    pub prices: Prices,
+    /// Most comparisons for one snapshot whose predecessor is not known.
+    pub compare: usize,
+    /// Whether listings are kept, and those that were kept are used.
+    pub keeps_listings: bool,
+    /// Pages after which to stop.
+    pub max_requests: Option<u64>,
+    /// Time after which to stop.
+    pub deadline: Option<Duration>,
+}
+
+/// Which snapshots are meant: those named, of one of the volumes, and with all of the tags. Empty means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// By name.
+    pub ids: Vec<SnapshotId>,
+    /// Of one of these volumes.
+    pub volumes: Vec<VolumeId>,
+    /// With all of these tags.
+    pub tags: Vec<Tag>,
+}
+
+impl Selection {
+    fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn admits(&self, info: &SnapshotInfo) -> bool {
+        let named = self.ids.is_empty() || self.ids.contains(&info.id);
+        let volume = self.volumes.is_empty() || info.volume_id.iter().any(|id| self.volumes.contains(id));
+        let tags = self.tags.iter().all(|tag| info.tags.get(&tag.key) == Some(&tag.value));
+        named && volume && tags
+    }
+}

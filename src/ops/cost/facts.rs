@@ -1,0 +1,182 @@
+//! What the control plane tells of snapshots, and of what holds them.
+
+use crate::control::{ImageQuery, Known, SnapshotQuery, VolumeQuery, known};
+use crate::cost::protection::{Image as Held, Protection};
+use crate::cost::{Kin, Origin, Sight, orphan};
+use crate::estate::{BinnedSnapshot, Image, ImageState, TieringState, Volume, VolumeState};
+use crate::fault::{Fault, Kind, Place};
+use crate::ops::{Control, Engine, Services};
+use crate::pipeline::{Action, Ask, Tries};
+use crate::snapshot::{SnapshotId, SnapshotInfo, SnapshotState, StorageTier, UnixMillis, VolumeId};
+use futures_util::future::BoxFuture;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A snapshot in the Recycle Bin: billed, but not to be looked at.
+pub type Binned = BinnedSnapshot;
+
+/// What is known of an account's snapshots beside their blocks.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Our own snapshots, in order of start.
+    pub snapshots: Vec<SnapshotInfo>,
+    /// Volumes by name.
+    pub volumes: Known<BTreeMap<VolumeId, Volume>>,
+    /// What lies in the Recycle Bin.
+    pub binned: Known<Vec<Binned>>,
+}
+
+impl Facts {
+    /// Facts of these snapshots alone; nothing else was asked.
+    pub fn of(mut snapshots: Vec<SnapshotInfo>) -> Self {
+        snapshots.sort_by(|a, b| (a.start_time, &a.id).cmp(&(b.start_time, &b.id)));
+        let not_asked = || "it was not asked".to_owned();
+        Self { snapshots, volumes: Known::Unknown(not_asked()), binned: Known::Unknown(not_asked()) }
+    }
+
+    /// Asks for them.
+    pub(super) async fn ask(services: &Services, engine: &Engine) -> Result<Self, Fault> {
+        let Some(snapshots) = &services.snapshots else {
+            return Err(Fault::new(Kind::Refused, Place::Service, "this build cannot ask EC2 for snapshots")
+                .hint("build icecore with its feature ec2, which is on by default"));
+        };
+        let query = SnapshotQuery::default();
+        let mut facts = Self::of(asked(engine, || snapshots.describe(&query)).await?);
+        if let Some(control) = &services.control {
+            let query = VolumeQuery::default();
+            let volumes = known(asked(engine, || control.volumes.volumes(&query)).await)?;
+            facts.volumes =
+                volumes.map(|all| all.into_iter().map(|volume| (volume.id.clone(), volume)).collect());
+            facts.binned = known(asked(engine, || control.holds.binned_snapshots()).await)?;
+        }
+        Ok(facts)
+    }
+
+    /// What is known of each snapshot's descent.
+    pub(super) fn kin(&self) -> Vec<Kin> {
+        self.snapshots.iter().map(|info| self.kin_of(info)).collect()
+    }
+
+    fn kin_of(&self, info: &SnapshotInfo) -> Kin {
+        let volume = info.volume_id.clone().filter(VolumeId::is_real);
+        let made = volume.as_ref().and_then(|id| self.volumes.get()?.get(id));
+        let origin = match made {
+            None => Origin::Unknown,
+            Some(volume) => volume.snapshot.clone().map_or(Origin::Blank, Origin::Snapshot),
+        };
+        let key = match (info.encrypted, &info.kms_key_id) {
+            (false, _) => "plain",
+            (true, None) => "a key that is not told",
+            (true, Some(key)) => key,
+        };
+        let sight = match (info.tier, info.state) {
+            (StorageTier::Archive, _) => Sight::Apart,
+            (StorageTier::Standard, SnapshotState::Completed) => Sight::Open,
+            (StorageTier::Standard, _) => Sight::Hidden,
+        };
+        Kin {
+            id: info.id.clone(),
+            started: info.start_time,
+            realm: format!("{} {key}", info.owner_id),
+            volume,
+            origin,
+            parent: info.parent.clone(),
+            sight,
+        }
+    }
+
+    /// Whether a volume is there; nobody may tell.
+    pub(super) fn volume_exists(&self, id: &VolumeId) -> Option<bool> {
+        let gone = |volume: &Volume| matches!(volume.state, VolumeState::Deleting | VolumeState::Deleted);
+        Some(self.volumes.get()?.get(id).is_some_and(|volume| !gone(volume)))
+    }
+}
+
+/// What holds snapshots: asked for only where something is to be deleted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Holders {
+    images: Option<Vec<Image>>,
+    binned_images: BTreeSet<String>,
+    locked: Option<BTreeSet<SnapshotId>>,
+    fast: Option<BTreeSet<SnapshotId>>,
+    moving: BTreeSet<SnapshotId>,
+    shared: BTreeMap<SnapshotId, bool>,
+}
+
+impl Holders {
+    pub(super) async fn ask(services: &Services, engine: &Engine, ids: &[SnapshotId]) -> Result<Self, Fault> {
+        let Some(Control { images, holds, .. }) = &services.control else { return Ok(Self::default()) };
+        let query = ImageQuery::default();
+        let images = known(asked(engine, || images.images(&query)).await)?;
+        let binned = known(asked(engine, || holds.binned_images()).await)?;
+        let locks = known(asked(engine, || holds.locks()).await)?;
+        let fast = known(asked(engine, || holds.fast_restores()).await)?;
+        let tierings = known(asked(engine, || holds.tierings()).await)?;
+        let mut shared = BTreeMap::new();
+        for id in ids {
+            let shares = match known(asked(engine, || holds.shares(id)).await) {
+                Err(fault) if fault.kind == Kind::NotFound => continue,
+                shares => shares?,
+            };
+            shared.extend(shares.get().map(|shares| (id.clone(), shares.is_shared())));
+        }
+        use TieringState::{Archiving, Lending, Returning};
+        let is_moving = |last: &Option<TieringState>| matches!(last, Some(Archiving | Lending | Returning));
+        Ok(Self {
+            images: images.get().cloned(),
+            binned_images: binned.get().into_iter().flatten().map(|image| image.id.to_string()).collect(),
+            locked: locks.get().map(|locks| {
+                locks.iter().filter(|lock| lock.holds()).map(|lock| lock.snapshot.clone()).collect()
+            }),
+            fast: fast
+                .get()
+                .map(|fast| fast.iter().filter(|one| one.is_on()).map(|one| one.snapshot.clone()).collect()),
+            moving: tierings
+                .get()
+                .into_iter()
+                .flatten()
+                .filter(|tiering| is_moving(&tiering.last))
+                .map(|tiering| tiering.snapshot.clone())
+                .collect(),
+            shared,
+        })
+    }
+
+    pub(super) fn of(&self, info: &SnapshotInfo, now: UnixMillis) -> Protection {
+        let held = |image: &Image| match (&image.state, image.is_deprecated(now)) {
+            (ImageState::Disabled, _) => Held::Disabled,
+            (_, true) => Held::Deprecated,
+            _ => Held::Registered,
+        };
+        let binds = |image: &&Image| image.binds_snapshots() && image.snapshots.contains(&info.id);
+        let binned = orphan::image_of(&info.description).filter(|id| self.binned_images.contains(*id));
+        Protection {
+            images: self.images.as_ref().map(|images| {
+                images.iter().filter(binds).map(held).chain(binned.map(|_| Held::Binned)).collect()
+            }),
+            is_locked: self.locked.as_ref().map(|locked| locked.contains(&info.id)),
+            is_shared: self.shared.get(&info.id).copied(),
+            is_fast: self.fast.as_ref().map(|fast| fast.contains(&info.id)),
+            is_launched: false,
+            is_in_progress: self.moving.contains(&info.id),
+            is_last_verified: false,
+        }
+    }
+
+    pub(super) fn knows_images(&self) -> bool {
+        self.images.is_some()
+    }
+
+    /// Whether an image is there; nobody may tell.
+    pub(super) fn image_exists(&self, id: &str) -> Option<bool> {
+        let there =
+            self.images.as_ref()?.iter().any(|image| image.id.as_str() == id && image.binds_snapshots());
+        Some(there || self.binned_images.contains(id))
+    }
+}
+
+async fn asked<'a, T>(
+    engine: &Engine,
+    ask: impl FnMut() -> BoxFuture<'a, Result<T, Fault>>,
+) -> Result<T, Fault> {
+    engine.ask(&mut Tries::none(), Ask::new(Action::Control, Place::Service), ask).await
+}

@@ -1,0 +1,59 @@
+//! `icecore cost --estimate`: what an inspection would take.
+
+use super::view::{Exact, exact};
+use crate::ops::cost::EstimateReport;
+use crate::render::json::{self, Frame};
+use crate::render::numbers::{count, span};
+use crate::render::{Format, Printer, Render, table, text_or_json};
+use serde::Serialize;
+use std::io::{self, Write};
+
+impl Render for EstimateReport {
+    fn printer(format: Format) -> Option<Printer<Self>> {
+        text_or_json(format, text, as_json)
+    }
+}
+
+fn text(report: &EstimateReport, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "At most, if every block had been written anew:")?;
+    let time = report.time.map_or_else(
+        || "as long as it takes: no rate is set".to_owned(),
+        |time| format!("about {}", span(time)),
+    );
+    let kept = match report.kept {
+        0 => String::new(),
+        kept => format!(", {} of them kept from before", count(kept)),
+    };
+    table::facts(
+        out,
+        &[
+            ("snapshots", count(report.snapshots as u64)),
+            ("listings", format!("{}{kept}", count(report.listings))),
+            ("requests", count(report.requests)),
+            ("price", format!("{} USD", report.usd.exact())),
+            ("time", time),
+        ],
+    )
+}
+
+#[derive(Serialize)]
+struct View {
+    snapshots: usize,
+    listings: u64,
+    listings_kept: u64,
+    list_requests: u64,
+    usd: Exact,
+    seconds: Option<u64>,
+}
+
+fn as_json(report: &EstimateReport, out: &mut dyn Write) -> io::Result<()> {
+    let view = View {
+        snapshots: report.snapshots,
+        listings: report.listings,
+        listings_kept: report.kept,
+        list_requests: report.requests,
+        usd: exact(report.usd.into()),
+        seconds: report.time.map(|time| time.as_secs()),
+    };
+    json::object(out, "cost-estimate", Frame { complete: true, requests: None, elapsed: None }, &view)
+}
