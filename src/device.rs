@@ -40,7 +40,8 @@ fn broken(path: &Path, doing: &str, error: io::Error) -> Fault {
     let gone = [Errno::NODEV, Errno::NXIO, Errno::NOMEDIUM].map(|gone| Some(gone.raw_os_error()));
     let is_gone = gone.contains(&error.raw_os_error())
         || error.kind() == io::ErrorKind::UnexpectedEof
-        || !path.exists();
+        // Its name has gone from a directory that is there.
+        || (!path.exists() && path.parent().is_some_and(Path::exists));
     let fault = Fault::local(path, doing, error);
     match is_gone {
         true => fault.as_kind(Kind::Vanished).hint("attach it again and give the same command"),

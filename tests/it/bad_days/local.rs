@@ -269,7 +269,7 @@ fn a_device_that_fails_underneath_ends_an_export_with_7_and_the_mended_one_is_ma
     let Some(device) = Loop::over(&backing) else { return skipped("there is no loop device here") };
     let dest = device.0.to_str().unwrap();
     let export = ["export", &id, dest, "--local", "store", "--format", "json"];
-    here.run(&export).refused(7, &[dest, "mend that and give the same command"]);
+    here.run(&export).refused(7, &[dest, "and give the same command"]);
     small.again("remount,size=2g");
     let report = here.run(&export).json();
     assert_eq!(report["blocks_written"], 40);
