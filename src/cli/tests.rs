@@ -57,6 +57,9 @@ takes_globals! {
     show_takes_global_options_before_and_after: "show" "snap-01";
     blocks_takes_global_options_before_and_after: "blocks" "snap-01";
     diff_takes_global_options_before_and_after: "diff" "snap-01" "snap-02" "--content";
+    cost_takes_global_options_before_and_after: "cost" "--volume" "vol-01";
+    orphans_takes_global_options_before_and_after: "cost" "orphans";
+    retention_takes_global_options_before_and_after: "cost" "retention" "last=3";
     export_takes_global_options_before_and_after: "export" "snap-01" "disk.img";
     manifest_takes_global_options_before_and_after: "manifest" "snap-01" "-o" "m";
     verify_takes_global_options_before_and_after: "verify" "snap-01" "/dev/sdz";
