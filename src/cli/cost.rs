@@ -135,6 +135,10 @@ struct Look {
     /// Stop after so much time, as in 10m; the same command goes on from there
     #[arg(long, value_name = "TIME", global = true)]
     deadline: Option<Span>,
+
+    /// A Recycle Bin rule keeps what is deleted for so many days, 0 for none; unknown unless given
+    #[arg(long, value_name = "DAYS", global = true, value_parser = clap::value_parser!(u32).range(..=365))]
+    bin_days: Option<u32>,
 }
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
@@ -253,6 +257,7 @@ fn options(args: &Args, place: &Opened) -> Result<Options, Complaint> {
         keeps_listings: !args.look.no_cache,
         max_requests: args.look.max_requests,
         deadline: args.look.deadline.map(Span::time),
+        bin_days: args.look.bin_days,
     })
 }
 

@@ -17,7 +17,7 @@ pub use estimate::{EstimateReport, estimate};
 pub use facts::{Binned, Facts};
 pub use gather::{measure, measure_these};
 pub use measured::{Group, GroupBy, LineageRow, Measured, Report, Row, Spent, Totals};
-pub use what_if::{What, WhatIf};
+pub use what_if::{Freed, What, WhatIf};
 
 use crate::cost::Prices;
 use crate::snapshot::{SnapshotId, SnapshotInfo, Tag, VolumeId};
@@ -38,6 +38,9 @@ pub struct Options {
     pub max_requests: Option<u64>,
     /// Time after which to stop.
     pub deadline: Option<Duration>,
+    /// Days for which a Recycle Bin rule keeps what is deleted; 0 where none does. `None` where nobody told: the rules
+    /// are another service's.
+    pub bin_days: Option<u32>,
 }
 
 /// Which snapshots are meant: those named, of one of the volumes, and with all of the tags. Empty means all.

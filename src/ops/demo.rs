@@ -233,6 +233,7 @@ async fn bill(store: Arc<StoreWriter>, services: &Services, engine: &Engine) -> 
         keeps_listings: false,
         max_requests: None,
         deadline: None,
+        bin_days: None,
     };
     let measured = cost::measure_these(facts, &options, services, engine).await?;
     let middle: Vec<SnapshotId> =

@@ -9,7 +9,7 @@ pub use history::{EarlierError, earlier};
 
 use crate::block::ByteSize;
 use crate::cost::{Amount, Quality};
-use crate::ops::cost::{Report, Row, Spent, Totals, What, WhatIf};
+use crate::ops::cost::{Freed, Report, Row, Spent, Totals, What, WhatIf};
 use crate::render::escape::{csv_field, escaped};
 use crate::render::numbers::{count, rfc3339, span};
 use crate::render::{Format, Printer, Render, table};
@@ -199,11 +199,17 @@ fn answer(what_if: &WhatIf, decimals: u32, out: &mut dyn Write) -> io::Result<()
     if let Some(doubt) = what_if.quality.doubt() {
         facts.push(("because", doubt.sentence().to_owned()));
     }
-    facts.push(("recoverable", "whether a Recycle Bin rule keeps them, billed, is not known".to_owned()));
-    if matches!(what_if.what, What::Archive(..)) {
-        facts.pop();
-        facts.push(("note", "90 days are paid at least; a restore takes up to 72 hours".to_owned()));
-    }
+    facts.push(match what_if.when {
+        None => ("note", "90 days are paid at least; a restore takes up to 72 hours".to_owned()),
+        Some(Freed::Unknown) => (
+            "recoverable",
+            "whether a Recycle Bin rule keeps them, billed, is not known: --bin-days".to_owned(),
+        ),
+        Some(Freed::Now) => ("recoverable", "no: nothing keeps them in the Recycle Bin".to_owned()),
+        Some(Freed::At(time)) => {
+            ("recoverable", format!("until {}, and billed as now until then", days(time, time)))
+        }
+    });
     table::facts(out, &facts)?;
     if what_if.blockers.is_empty() {
         return writeln!(out, "  nothing is known to stand against it");

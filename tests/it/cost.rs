@@ -7,7 +7,7 @@ use icecore::cost::{Doubt, PriceTable, Quality};
 use icecore::endpoint::{Config, Shelves, start};
 use icecore::fault::Kind;
 use icecore::monitor::Recorder;
-use icecore::ops::cost::{Measured, Options, Report, Selection, What, measure};
+use icecore::ops::cost::{Freed, Measured, Options, Report, Selection, What, measure};
 use icecore::ops::{Engine, Services};
 use icecore::pipeline::{Patience, Settings, Stop};
 use icecore::shelf::memory::MemoryShelf;
@@ -23,6 +23,7 @@ fn options() -> Options {
         keeps_listings: true,
         max_requests: None,
         deadline: None,
+        bin_days: None,
     }
 }
 
@@ -168,12 +169,25 @@ async fn deleting_the_middle_frees_what_is_its_alone_and_is_blocked_by_what_nobo
     assert_eq!(answer.quality, Quality::Exact);
     assert!(answer.blockers.iter().all(|(id, blocker)| *id == middle && blocker.is_unknown()), "{answer:?}");
     assert_eq!(answer.blockers.len(), 4);
+    assert_eq!(answer.when, Some(Freed::Unknown), "nobody told whether the Recycle Bin keeps it");
 
     // It comes true.
     lab.store.delete(&middle).unwrap();
     let report = bill(&lab, &options()).await;
     assert_eq!(figures(&report, &last), Some((10, 6, 6)));
     assert_eq!(report.totals.stored.bytes() / 524_288, 18 - 2);
+}
+
+#[tokio::test]
+async fn what_the_recycle_bin_keeps_is_freed_when_it_leaves_it() {
+    let lab = Lab::new().await;
+    let only = written(lab.store.as_ref(), 1, None, 0..10);
+    for days in [0, 7] {
+        let measured = measured(&lab, &Options { bin_days: Some(days), ..options() }).await;
+        let leaves = measured.now.plus_millis(i64::from(days) * 86_400_000);
+        let when = if days == 0 { Freed::Now } else { Freed::At(leaves) };
+        assert_eq!(measured.deletion(std::slice::from_ref(&only)).unwrap().when, Some(when));
+    }
 }
 
 #[tokio::test]

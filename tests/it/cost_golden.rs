@@ -11,8 +11,8 @@ use icecore::fault::{Fault, Kind, Place};
 use icecore::ops::cost::compare::{CompareReport, Difference, Why};
 use icecore::ops::cost::reconcile::{Class, Line, ReconcileReport};
 use icecore::ops::cost::{
-    Advice, AdviceReport, EstimateReport, Group, LineageRow, Orphan, OrphansReport, Report, Row, Spent,
-    Totals, What, WhatIf,
+    Advice, AdviceReport, EstimateReport, Freed, Group, LineageRow, Orphan, OrphansReport, Report, Row,
+    Spent, Totals, What, WhatIf,
 };
 use icecore::snapshot::{SnapshotState, StorageTier, UnixMillis};
 use std::time::Duration;
@@ -113,6 +113,7 @@ fn answer(what: What) -> WhatIf {
         snapshots: vec![id(1), id(2)],
         kept: vec![id(3)],
         freed: mib(40_960),
+        when: Some(Freed::Unknown),
         archived: None,
         saved: usd(mib(40_960)),
         left: usd(mib(839_680)),
@@ -146,6 +147,7 @@ fn a_deletion_that_much_stands_against() {
 #[test]
 fn archiving_that_costs_more() {
     let answer = WhatIf {
+        when: None,
         archived: Some(mib(1_648_640)),
         saved: Amount::ZERO - usd(mib(102_400)),
         lost: None,
@@ -157,13 +159,15 @@ fn archiving_that_costs_more() {
 #[test]
 fn the_cheapest_to_keep() {
     let what = What::Keep { count: Some(1), max_gap: None, save: None };
-    let answer = WhatIf { is_exact_choice: Some(true), ..answer(what) };
+    let when = Some(Freed::At(info(2).start_time.plus_millis(7 * 86_400_000)));
+    let answer = WhatIf { is_exact_choice: Some(true), when, ..answer(what) };
     check("cost-keep", &Report { what_if: Some(answer), ..bill() });
 }
 
 #[test]
 fn a_policy_that_drops_two() {
-    let answer = answer(What::Retain("daily=7,weekly=4".parse().unwrap()));
+    let what = What::Retain("daily=7,weekly=4".parse().unwrap());
+    let answer = WhatIf { when: Some(Freed::Now), ..answer(what) };
     check("cost-retention", &Report { what_if: Some(answer), ..bill() });
 }
 

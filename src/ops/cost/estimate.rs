@@ -120,6 +120,7 @@ mod tests {
             keeps_listings: true,
             max_requests: None,
             deadline: None,
+            bin_days: None,
         };
         let report = of(&Facts::of(year.collect()), &options, &services, &engine);
         assert_eq!((report.snapshots, report.listings, report.kept), (365, 365, 0));

@@ -33,6 +33,8 @@ pub struct Measured {
     pub fault: Option<Fault>,
     /// When it was found.
     pub now: UnixMillis,
+    /// Days for which the Recycle Bin keeps what is deleted, if anybody told.
+    pub bin_days: Option<u32>,
 }
 
 /// What an inspection took.
@@ -213,7 +215,8 @@ impl Measured {
         let is_shown = |at: &usize| options.shown.admits(&facts.snapshots[*at]);
         let shown = (0..facts.snapshots.len()).filter(is_shown).collect();
         let prices = options.prices.clone();
-        let mut measured = Self { facts, shown, holdings, prices, spent, fault, now: SystemClock.now() };
+        let (now, bin_days) = (SystemClock.now(), options.bin_days);
+        let mut measured = Self { facts, shown, holdings, prices, spent, fault, now, bin_days };
         measured.doubt_for_binned();
         measured
     }

@@ -33,6 +33,17 @@ pub enum What {
     Retain(Retention),
 }
 
+/// When what is deleted is free: in the Recycle Bin it can be had back, and is billed as before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freed {
+    /// Nobody told whether a rule keeps it.
+    Unknown,
+    /// At once: no rule keeps it.
+    Now,
+    /// When it leaves the bin.
+    At(UnixMillis),
+}
+
 /// The answer.
 #[derive(Clone, Debug)]
 pub struct WhatIf {
@@ -44,6 +55,8 @@ pub struct WhatIf {
     pub kept: Vec<SnapshotId>,
     /// What leaves the tier.
     pub freed: ByteSize,
+    /// When it is freed, where it is deleted.
+    pub when: Option<Freed>,
     /// What the archive tier takes instead.
     pub archived: Option<ByteSize>,
     /// Saved a month: negative where it costs more.
@@ -151,6 +164,7 @@ impl Measured {
             snapshots: gone.iter().map(|at| id(*at)).collect(),
             kept,
             freed,
+            when: (!is_archiving).then(|| self.freed_when()),
             archived,
             saved,
             left: billed - saved,
@@ -159,6 +173,14 @@ impl Measured {
             quality,
             is_exact_choice: None,
             blockers: Vec::new(),
+        }
+    }
+
+    fn freed_when(&self) -> Freed {
+        match self.bin_days {
+            None => Freed::Unknown,
+            Some(0) => Freed::Now,
+            Some(days) => Freed::At(self.now.plus_millis(i64::from(days) * 86_400_000)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::block::ByteSize;
 use crate::cost::{Amount, Quality};
-use crate::ops::cost::{Group, LineageRow, Report, Row, Spent, Totals, What, WhatIf};
+use crate::ops::cost::{Freed, Group, LineageRow, Report, Row, Spent, Totals, What, WhatIf};
 use crate::render::json::{self, Frame};
 use crate::render::numbers::rfc3339;
 use serde::Serialize;
@@ -96,6 +96,12 @@ struct WhatIfView<'a> {
     snapshots: Vec<&'a str>,
     kept: Vec<&'a str>,
     freed_bytes: u64,
+    /// Of these, at once; null where nobody knows.
+    freed_now_bytes: Option<u64>,
+    /// Of these, when they leave the Recycle Bin.
+    freed_later_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    freed_later_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archived_bytes: Option<u64>,
     saved_usd_month: Exact,
@@ -187,6 +193,12 @@ impl LineageView {
 
 impl<'a> WhatIfView<'a> {
     fn new(answer: &'a WhatIf) -> Self {
+        let all = answer.freed.bytes();
+        let (now, later, at) = match answer.when {
+            None | Some(Freed::Now) => (Some(all), Some(0), None),
+            Some(Freed::Unknown) => (None, None, None),
+            Some(Freed::At(time)) => (Some(0), Some(all), Some(time)),
+        };
         Self {
             what: match answer.what {
                 What::Delete(_) => "delete",
@@ -197,6 +209,9 @@ impl<'a> WhatIfView<'a> {
             snapshots: answer.snapshots.iter().map(|id| id.as_str()).collect(),
             kept: answer.kept.iter().map(|id| id.as_str()).collect(),
             freed_bytes: answer.freed.bytes(),
+            freed_now_bytes: now,
+            freed_later_bytes: later,
+            freed_later_at: at.and_then(rfc3339),
             archived_bytes: bytes(answer.archived),
             saved_usd_month: exact(answer.saved),
             left_usd_month: exact(answer.left),
