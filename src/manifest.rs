@@ -2,7 +2,7 @@
 //!
 //! `format.md` in this directory describes the file byte by byte. One subject has one manifest: its bytes follow from
 //! what was read alone, whatever the order, concurrency, interruptions or base it was made with. A manifest is
-//! written whole under a temporary name ([`write`]), is readable by its owner only, because equal digests tell equal
+//! written whole under a temporary name ([`write()`]), is readable by its owner only, because equal digests tell equal
 //! blocks, and is checked whole when it is opened ([`Manifest::open`]). Memory follows the block map (at most 16 MiB
 //! of 64 TiB), never the digests. A [`Draft`] holds digests on their way, by index, and survives its run.
 
