@@ -3,7 +3,7 @@
 use crate::lab::{Lab, services as services_at};
 use icecore::block::{BlockIndex, BlockSize, ByteSize};
 use icecore::control::memory::MemorySnapshots;
-use icecore::cost::{Doubt, PriceTable, Quality};
+use icecore::cost::{Doubt, PriceTable, Quality, Usd};
 use icecore::endpoint::{Config, Shelves, start};
 use icecore::fault::Kind;
 use icecore::monitor::Recorder;
@@ -254,6 +254,12 @@ async fn a_run_that_is_stopped_goes_on_where_it_was() {
     // Six changes of a page each, and the first one: opened and listed; what is opened just before the end of a run,
     // is opened again.
     assert!(total <= 12, "{total}");
+    // Three pages at 0.0006 USD a thousand, and not quite a fourth.
+    let paid = Services { max_usd: Some(Usd::from_nanos(2_399)), ..services(&lab) };
+    let anew = Options { keeps_listings: false, ..options() };
+    let report = measure(&anew, &paid, &lab.engine()).await.unwrap().report(None, None);
+    assert_eq!(report.spent.requests.list, 3, "what may not be paid for is not asked");
+    assert_eq!(report.fault.as_ref().unwrap().kind, Kind::Suspended);
     let at_once = Some(std::time::Duration::ZERO);
     let end = bill(&lab, &Options { deadline: at_once, keeps_listings: false, ..options() }).await;
     assert_eq!(end.totals.unknown, 7);

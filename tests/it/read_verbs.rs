@@ -30,6 +30,14 @@ async fn read_verbs_send_no_mutating_call() {
         &["diff", a, b],
         &["diff", a, b, "--content"],
         &["export", a, "out.img"],
+        &["export", b, "out.img", "--since", a],
+        &["manifest", a, "-o", "a.manifest"],
+        &["manifest", b, "-o", "b.manifest", "--base", "a.manifest"],
+        &["verify", a],
+        &["verify", b, "--manifest", "b.manifest"],
+        &["verify", b, "out.img"],
+        #[cfg(feature = "ec2")]
+        &["cost"],
         #[cfg(feature = "ec2")]
         &["list"],
     ];

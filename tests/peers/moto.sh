@@ -3,26 +3,9 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d)
-server=
-cleanup() {
-    if [ -n "$server" ]; then
-        kill "$server" 2>/dev/null || true
-        wait "$server" 2>/dev/null || true
-    fi
-    rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
+. "$here/setup.sh"
 
-pins=$(cksum <"$here/moto-requirements.txt" | cut -d ' ' -f 1)
-venv=${ICECORE_PEERS_CACHE:-$work}/venv-$pins
-if [ ! -e "$venv/ready" ]; then
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/moto-requirements.txt" >&2
-    touch "$venv/ready"
-fi
+environment "$here/moto-requirements.txt"
 
 : >"$work/log"
 "$venv/bin/moto_server" -H 127.0.0.1 -p 0 >"$work/log" 2>&1 &

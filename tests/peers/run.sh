@@ -3,32 +3,14 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d)
-server=
-cleanup() {
-    if [ -n "$server" ]; then
-        kill "$server" 2>/dev/null || true
-        wait "$server" 2>/dev/null || true
-    fi
-    rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
+. "$here/setup.sh"
 
 if [ $# -ne 1 ] && { [ $# -ne 2 ] || [ "$1" != --url ]; }; then
     echo "usage: run.sh BINARY | run.sh --url URL" >&2
     exit 2
 fi
 
-# The cache is named after what is installed: other pins make another environment.
-pins=$(cksum <"$here/requirements.txt" | cut -d ' ' -f 1)
-venv=${ICECORE_PEERS_CACHE:-$work}/venv-$pins
-if [ ! -e "$venv/ready" ]; then
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt" >&2
-    touch "$venv/ready"
-fi
+environment "$here/requirements.txt"
 
 if [ "$1" = --url ]; then
     url=$2

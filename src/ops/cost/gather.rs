@@ -72,6 +72,13 @@ pub async fn measure_these(
     Ok(Measured::new(facts, holdings, options, spent, worst))
 }
 
+/// Pages that this run may ask for: so many as it was told, and no more than may be paid for.
+fn most_pages(options: &Options, services: &Services) -> u64 {
+    let price = options.prices.requests.list.nanos().max(1);
+    let affordable = services.max_usd.map_or(u64::MAX, |max| max.nanos() / price);
+    options.max_requests.map_or(affordable, |most| most.min(affordable))
+}
+
 /// The snapshots that are to be shown.
 fn wanted(facts: &Facts, options: &Options) -> Result<Vec<bool>, Fault> {
     if let Some(id) = options.shown.ids.iter().find(|id| facts.snapshots.iter().all(|info| info.id != **id)) {
@@ -123,7 +130,7 @@ impl<'a> Lister<'a> {
             engine,
             kept: options.keeps_listings.then(|| Kept::below(&engine.settings.state_dir)),
             place: format!("{}\n{}", services.label, options.prices.region),
-            pages_left: Arc::new(AtomicU64::new(options.max_requests.unwrap_or(u64::MAX))),
+            pages_left: Arc::new(AtomicU64::new(most_pages(options, services))),
             refused: Arc::default(),
             deadline: options.deadline.map(|after| Instant::now() + after),
             listings: AtomicU64::new(0),
@@ -235,7 +242,7 @@ pub(super) fn identity(place: &str, first: Option<&SnapshotInfo>, second: &Snaps
 }
 
 fn stopped() -> Fault {
-    Fault::new(Kind::Suspended, Place::Service, "stopped by --max-requests or --deadline")
+    Fault::new(Kind::Suspended, Place::Service, "stopped by --max-requests, --max-usd or --deadline")
         .hint("what was listed is kept: the same command goes on from there")
 }
 
