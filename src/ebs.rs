@@ -5,6 +5,7 @@
 //! once, within the session's deadlines; whether to send it again is for the caller. Bytes are never hashed here.
 
 mod convert;
+mod listing;
 mod read;
 mod write;
 
@@ -17,6 +18,7 @@ use aws_sdk_ebs::Client;
 use aws_sdk_ebs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::future::{BoxFuture, FutureExt};
+use listing::Aside;
 use read::{Changes, Opened};
 use std::error::Error;
 use std::fmt;
@@ -67,6 +69,23 @@ impl Ebs {
         E: ProvideErrorMetadata + Error + 'static,
     {
         self.session.within(|| at.clone(), async { request.await.map_err(|error| fault(&error, at)) }).await
+    }
+
+    /// Sends a request for a page and waits for the whole of its body, no longer than the deadline.
+    async fn listed<T, E>(
+        &self,
+        at: &Place,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        aside: Aside,
+    ) -> Result<Vec<u8>, Fault>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let whole = async {
+            request.await.map_err(|error| fault(&error, at))?;
+            aside.whole(at).await
+        };
+        self.session.within(|| at.clone(), whole).await
     }
 }
 

@@ -1,16 +1,15 @@
-//! The customs office: what AWS's client hands over becomes ours here, or a fault.
+//! The customs office: what the service or AWS's client hands over becomes ours here, or a fault.
 //!
 //! Explicit nulls and empty strings are what is missing. A listing that skips back, a page token that leads
 //! nowhere, an entry without index or token are `Corrupt`: the next answer may be sound.
 
 use crate::block::{BlockIndex, BlockSize, Digest, Geometry, GiB};
+use crate::ebs::listing::{BlockEntry, ChangeEntry, Listing, Text};
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::{
     BlockToken, NewSnapshot, PageToken, SnapshotId, SnapshotInfo, SnapshotState, StorageTier, UnixMillis,
 };
 use crate::source::{Change, Cursor, Listed, Page};
-use aws_sdk_ebs::operation::list_changed_blocks::ListChangedBlocksOutput;
-use aws_sdk_ebs::operation::list_snapshot_blocks::ListSnapshotBlocksOutput;
 use aws_sdk_ebs::operation::start_snapshot::StartSnapshotOutput;
 use aws_sdk_ebs::primitives::DateTime;
 use aws_sdk_ebs::types::error::{
@@ -24,16 +23,15 @@ use std::iter;
 pub(super) const SHA256: ChecksumAlgorithm = ChecksumAlgorithm::ChecksumAlgorithmSha256;
 
 /// The volume's geometry, as a first page tells it.
-pub(super) fn geometry(reply: &ListSnapshotBlocksOutput, at: &Place) -> Result<Geometry, Fault> {
-    let gib =
-        reply.volume_size().ok_or_else(|| corrupt(at, "the listing does not tell the volume's size"))?;
+pub(super) fn geometry<E>(reply: &Listing<E>, at: &Place) -> Result<Geometry, Fault> {
+    let gib = reply.volume_size.ok_or_else(|| corrupt(at, "the listing does not tell the volume's size"))?;
     let volume_size = GiB::try_from(gib).map_err(|error| corrupt(at, error.to_string()))?;
-    Ok(Geometry { volume_size, block_size: block_size(reply.block_size(), at)? })
+    Ok(Geometry { volume_size, block_size: block_size(reply.block_size, at)? })
 }
 
 /// A page of allocated blocks, none beyond the volume.
 pub(super) fn listed(
-    reply: ListSnapshotBlocksOutput,
+    reply: Listing<BlockEntry<'_>>,
     sent: &Cursor,
     volume: Geometry,
     at: &Place,
@@ -43,7 +41,7 @@ pub(super) fn listed(
         return Err(corrupt(at, "the volume's size changed between two pages"));
     }
     let mut walk = Walk { from: sent.from, at };
-    let entries = reply.blocks.unwrap_or_default().into_iter().map(|block| {
+    let entries = reply.entries.unwrap_or_default().into_iter().map(|block| {
         let index = walk.step(block.block_index)?;
         if !volume.contains(index) {
             return Err(corrupt(at, format!("block {index} is beyond the volume")));
@@ -59,13 +57,13 @@ pub(super) fn listed(
 
 /// A page of changes. Which volume they lie in is not known here: of two snapshots one may be larger.
 pub(super) fn changed(
-    reply: ListChangedBlocksOutput,
+    reply: Listing<ChangeEntry<'_>>,
     sent: &Cursor,
     at: &Place,
 ) -> Result<Page<Change>, Fault> {
     block_size(reply.block_size, at)?;
     let mut walk = Walk { from: sent.from, at };
-    let entries = reply.changed_blocks.unwrap_or_default().into_iter().map(|block| {
+    let entries = reply.entries.unwrap_or_default().into_iter().map(|block| {
         let index = walk.step(block.block_index)?;
         let (first, second) = (token(block.first_block_token), token(block.second_block_token));
         if first.is_none() && second.is_none() {
@@ -205,8 +203,8 @@ fn block_size(bytes: Option<i32>, at: &Place) -> Result<BlockSize, Fault> {
     })
 }
 
-fn token(token: Option<String>) -> Option<BlockToken> {
-    token.filter(|token| !token.is_empty()).map(BlockToken::new)
+fn token(token: Option<Text<'_>>) -> Option<BlockToken> {
+    token.filter(|token| !token.0.is_empty()).map(|token| BlockToken::new(token.0))
 }
 
 /// Rounded: the wire's binary fraction of `.246` may lie just below it.

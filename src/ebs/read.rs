@@ -3,11 +3,11 @@
 use crate::aws::broken_body;
 use crate::block::{BlockSize, Buffers, Geometry};
 use crate::ebs::convert::{self, corrupt};
+use crate::ebs::listing::{Aside, Listing};
 use crate::ebs::{Ebs, fault, start};
 use crate::fault::{Fault, Place};
 use crate::snapshot::SnapshotId;
 use crate::source::{BlockSource, Change, ChangeFeed, Cursor, Fetched, Listed, Page};
-use aws_sdk_ebs::operation::list_snapshot_blocks::ListSnapshotBlocksOutput;
 use aws_sdk_ebs::primitives::ByteStream;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
@@ -26,9 +26,10 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) async fn open(ebs: &Ebs, id: &SnapshotId) -> Result<Self, Fault> {
         let at = Place::Snapshot(id.clone());
-        let reply = page(ebs, id, &Cursor::start(), &at).await?;
-        let geometry = convert::geometry(&reply, &at)?;
-        let first = convert::listed(reply, &Cursor::start(), geometry, &at)?;
+        let body = page(ebs, id, &Cursor::start(), &at).await?;
+        let listing = Listing::read(&body, &at)?;
+        let geometry = convert::geometry(&listing, &at)?;
+        let first = convert::listed(listing, &Cursor::start(), geometry, &at)?;
         Ok(Self { ebs: ebs.clone(), id: id.clone(), geometry, first: Mutex::new(Some(first)) })
     }
 
@@ -59,8 +60,8 @@ impl BlockSource for Opened {
                 return Ok(first);
             }
             let at = self.place();
-            let reply = page(&self.ebs, &self.id, &cursor, &at).await?;
-            convert::listed(reply, &cursor, self.geometry, &at)
+            let body = page(&self.ebs, &self.id, &cursor, &at).await?;
+            convert::listed(Listing::read(&body, &at)?, &cursor, self.geometry, &at)
         }
         .boxed()
     }
@@ -87,13 +88,10 @@ impl BlockSource for Opened {
     }
 }
 
-async fn page(
-    ebs: &Ebs,
-    id: &SnapshotId,
-    cursor: &Cursor,
-    at: &Place,
-) -> Result<ListSnapshotBlocksOutput, Fault> {
+/// The body of one page.
+async fn page(ebs: &Ebs, id: &SnapshotId, cursor: &Cursor, at: &Place) -> Result<Vec<u8>, Fault> {
     let (token, from) = start(cursor);
+    let aside = Aside::default();
     let request = ebs
         .client
         .list_snapshot_blocks()
@@ -101,7 +99,8 @@ async fn page(
         .max_results(ebs.page)
         .set_next_token(token)
         .set_starting_block_index(from);
-    ebs.answered(at, request.send()).await
+    let answer = request.customize().interceptor(aside.clone()).send();
+    ebs.listed(at, answer, aside).await
 }
 
 /// One block, frame by frame into the one buffer it will live in; a body that is longer is not read on.
@@ -143,6 +142,7 @@ impl ChangeFeed for Changes {
         async move {
             let at = self.place();
             let (token, from) = start(&cursor);
+            let aside = Aside::default();
             let request = self
                 .ebs
                 .client
@@ -152,8 +152,9 @@ impl ChangeFeed for Changes {
                 .max_results(self.ebs.page)
                 .set_next_token(token)
                 .set_starting_block_index(from);
-            let reply = self.ebs.answered(&at, request.send()).await?;
-            convert::changed(reply, &cursor, &at)
+            let answer = request.customize().interceptor(aside.clone()).send();
+            let body = self.ebs.listed(&at, answer, aside).await?;
+            convert::changed(Listing::read(&body, &at)?, &cursor, &at)
         }
         .boxed()
     }
