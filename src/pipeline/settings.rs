@@ -88,11 +88,4 @@ impl Settings {
             ..Self::open(state_dir)
         }
     }
-
-    /// Blocks in flight where that number is not found out on the way: puts.
-    ///
-    /// Thirty-two of 512 KiB each hide 30 ms a request at 500 MB/s.
-    pub fn in_flight(&self) -> usize {
-        self.concurrency.unwrap_or(32).max(1)
-    }
 }

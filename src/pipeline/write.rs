@@ -4,6 +4,7 @@ use crate::block::{BlockIndex, BlockSize, Digest, LinearDigest};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
 use crate::pipeline::attempt::{Ask, Tries, interrupted};
+use crate::pipeline::flow::Flow;
 use crate::pipeline::{Action, Checkpoint, Engine, Mark};
 use crate::snapshot::{SnapshotId, Written};
 use crate::source::{Block, SnapshotWriter};
@@ -21,8 +22,8 @@ pub enum Outgoing {
     Sent(BlockIndex, Digest),
 }
 
-/// Sends blocks to a pending snapshot as they come, ascending by index, and says what was written in all. The
-/// channel's capacity, and the puts in flight, bound the memory. Of a snapshot that `is_new`, "does not exist" may
+/// Sends blocks to a pending snapshot as they come, ascending by index, and says what was written in all. As many
+/// puts are in flight as bring something; they, and the channel's capacity, bound the memory. Of a snapshot that `is_new`, "does not exist" may
 /// mean "not yet".
 pub async fn write(
     engine: &Engine,
@@ -32,13 +33,13 @@ pub async fn write(
     checkpoint: &mut Checkpoint,
     is_new: bool,
 ) -> Result<Written, Fault> {
-    let in_flight = engine.settings.in_flight();
+    let mut flow = Flow::new(&engine.settings);
     let mut puts: JoinSet<Result<BlockIndex, Fault>> = JoinSet::new();
     let mut order = Order::default();
     let mut open = true;
     while open || !puts.is_empty() {
         tokio::select! {
-            block = blocks.recv(), if open && puts.len() < in_flight => match block.transpose()? {
+            block = blocks.recv(), if open && puts.len() < flow.in_flight() => match block.transpose()? {
                 Some(Outgoing::Send(block)) => {
                     order.comes(block.index(), block.digest());
                     let (engine, writer, id) = (engine.clone(), writer.clone(), id.clone());
@@ -54,6 +55,7 @@ pub async fn write(
                 let index = put.unwrap_or_else(|error| {
                     Err(Fault::new(Kind::Service, Place::Service, "a worker of this program failed").because(error))
                 })?;
+                flow.arrived();
                 // The service's 201 is the durability that the record claims.
                 checkpoint.append(&[(Mark::Done, index)])?;
                 order.is_sent(index);
@@ -114,11 +116,15 @@ impl Order {
 mod tests {
     use super::*;
     use crate::disk::{Disk, RealDisk};
-    use crate::pipeline::Slot;
+    use crate::pipeline::{Settings, Slot, Stop};
+    use crate::snapshot::{NewSnapshot, SnapshotInfo, SnapshotState};
     use crate::source::BlockService;
     use crate::source::conformance::{filled, request};
     use crate::source::memory::MemoryService;
+    use futures_util::future::{BoxFuture, FutureExt};
     use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     fn disk() -> Arc<dyn Disk> {
         Arc::new(RealDisk::default())
@@ -151,6 +157,65 @@ mod tests {
         service.complete(&id, written).await.unwrap();
         assert!(service.open(&id).await.is_ok());
         assert_eq!(engine.requests().put, 199);
+    }
+
+    /// A service that takes half a second for each put, and counts how many it has at once.
+    #[derive(Debug)]
+    struct Far {
+        inner: MemoryService,
+        now: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    impl SnapshotWriter for Far {
+        fn start<'a>(&'a self, new: &'a NewSnapshot) -> BoxFuture<'a, Result<SnapshotInfo, Fault>> {
+            self.inner.start(new)
+        }
+
+        fn put<'a>(&'a self, id: &'a SnapshotId, block: &'a Block) -> BoxFuture<'a, Result<(), Fault>> {
+            async move {
+                self.most.fetch_max(self.now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                self.now.fetch_sub(1, Ordering::Relaxed);
+                self.inner.put(id, block).await
+            }
+            .boxed()
+        }
+
+        fn complete<'a>(
+            &'a self,
+            id: &'a SnapshotId,
+            written: Written,
+        ) -> BoxFuture<'a, Result<SnapshotState, Fault>> {
+            self.inner.complete(id, written)
+        }
+    }
+
+    /// How many puts a far service has at once at most.
+    async fn at_once(concurrency: Option<usize>) -> usize {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings { concurrency, ..Settings::open(dir.path().into()) };
+        let engine = Engine::new(settings, Arc::new(crate::monitor::Silent), Stop::new());
+        let inner = MemoryService::new(100);
+        let far = Arc::new(Far { inner, now: AtomicUsize::new(0), most: AtomicUsize::new(0) });
+        let id = far.start(&request(None)).await.unwrap().id;
+        let (sender, blocks) = mpsc::channel(2);
+        let feed = tokio::spawn(async move {
+            for index in 0..900 {
+                sender.send(Ok(Outgoing::Send(filled(index, 1)))).await.unwrap();
+            }
+        });
+        let path = dir.path().join("x.ckpt");
+        let mut checkpoint = Slot::take(&disk(), &path).unwrap().begin("one", BTreeMap::new()).unwrap();
+        write(&engine, far.clone(), &id, blocks, &mut checkpoint, true).await.unwrap();
+        feed.await.unwrap();
+        far.most.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_far_service_has_more_puts_at_once_unless_their_number_is_given() {
+        assert_eq!(at_once(None).await, 128);
+        assert_eq!(at_once(Some(7)).await, 7);
     }
 
     #[test]
