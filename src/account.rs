@@ -12,6 +12,7 @@ mod device;
 mod encryption;
 mod holdings;
 mod life;
+mod region;
 #[cfg(test)]
 mod tests;
 mod volumes;
@@ -20,6 +21,7 @@ pub use encryption::{Encryption, EncryptionError};
 pub use life::{Coming, Pace};
 pub use volumes::{Spot, VolumeError};
 
+use crate::account::region::Places;
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::memory::MemoryVault;
 use crate::shelf::{Shelf, ShelfWriter, Shelved, Vault, VaultWriter};
@@ -141,12 +143,16 @@ pub struct Account {
     shelves: Shelves,
     opened: UnixMillis,
     memory: Mutex<Memory>,
-    /// Which snapshot a client token started; read from the shelf when first asked for. The lock is held across
+    /// Which snapshots a client token started, one in each Region; read from the shelf when first asked for. The lock is held across
     /// a start: of two with one token, the second finds the first.
-    tokens: Mutex<Option<HashMap<String, SnapshotId>>>,
+    tokens: Mutex<Option<Tokens>>,
     /// What is held beside snapshots is changed by one at a time.
     edits: Mutex<()>,
+    /// Which Region snapshots belong to; read from the vault when first asked for, and again after each change.
+    places: Mutex<Option<Places>>,
 }
+
+type Tokens = HashMap<String, Vec<SnapshotId>>;
 
 impl Account {
     /// An account that opens at this time.
@@ -158,6 +164,7 @@ impl Account {
             memory: Mutex::default(),
             tokens: Mutex::new(None),
             edits: Mutex::default(),
+            places: Mutex::default(),
         }
     }
 
@@ -181,43 +188,9 @@ impl Account {
         })
     }
 
-    /// One snapshot as it is seen at this time.
-    pub fn find(&self, id: &SnapshotId, now: UnixMillis) -> Result<Option<Shelved>, Fault> {
-        self.shelf().find(id)?.map(|shelved| self.seen(shelved, now)).transpose()
-    }
-
-    /// Every snapshot as it is seen at this time, in order of start times.
-    pub fn list(&self, now: UnixMillis) -> Result<Vec<Shelved>, Fault> {
-        self.shelf().list()?.into_iter().map(|shelved| self.seen(shelved, now)).collect()
-    }
-
     /// When a snapshot was completed, where this process saw it happen.
     pub fn completed_at(&self, id: &SnapshotId) -> Option<UnixMillis> {
         self.memory().ended.get(id).copied()
-    }
-
-    /// Starts a snapshot with `make`, unless this client token has started one that is still there: then it is
-    /// that one.
-    pub fn start_once<E: From<Fault>>(
-        &self,
-        token: Option<&str>,
-        make: impl FnOnce(&dyn ShelfWriter) -> Result<Shelved, E>,
-    ) -> Result<Shelved, E> {
-        let writer = self.writer()?;
-        let Some(token) = token else { return make(writer) };
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let tokens = match &mut *tokens {
-            Some(known) => known,
-            unknown => unknown.insert(tokens_of(self.shelf())?),
-        };
-        if let Some(id) = tokens.get(token)
-            && let Some(first) = self.shelf().find(id)?
-        {
-            return Ok(first);
-        }
-        let made = make(writer)?;
-        tokens.insert(token.to_owned(), made.info.id.clone());
-        Ok(made)
     }
 
     /// Remembers that a block was written: the snapshot's timeout counts from here.
@@ -244,13 +217,11 @@ impl Account {
         ended
     }
 
-    /// Takes a snapshot off the shelf and forgets it.
-    pub fn delete(&self, id: &SnapshotId) -> Result<(), Fault> {
-        self.writer()?.delete(id)?;
+    /// Remembers nothing of a snapshot that is gone.
+    fn forget(&self, id: &SnapshotId) {
         let mut memory = self.memory();
         memory.last_write.remove(id);
         memory.ended.remove(id);
-        Ok(())
     }
 
     fn seen(&self, mut shelved: Shelved, now: UnixMillis) -> Result<Shelved, Fault> {
@@ -302,7 +273,12 @@ fn end(writer: &dyn ShelfWriter, id: &SnapshotId, claimed: &Claimed) -> Result<(
     writer.complete(id).map(|_| ())
 }
 
-fn tokens_of(shelf: &dyn Shelf) -> Result<HashMap<String, SnapshotId>, Fault> {
-    let started = shelf.list()?.into_iter();
-    Ok(started.filter_map(|shelved| Some((shelved.asked.client_token?, shelved.info.id))).collect())
+fn tokens_of(shelf: &dyn Shelf) -> Result<Tokens, Fault> {
+    let mut tokens = Tokens::new();
+    for shelved in shelf.list()? {
+        if let Some(token) = shelved.asked.client_token {
+            tokens.entry(token).or_default().push(shelved.info.id);
+        }
+    }
+    Ok(tokens)
 }

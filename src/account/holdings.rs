@@ -1,5 +1,6 @@
 //! What the account holds beside its snapshots, as it is seen at a time.
 
+use crate::account::region::Places;
 use crate::account::{Account, life};
 use crate::estate::{Held, Instance, InstanceState};
 use crate::fault::{Fault, Kind, Place};
@@ -10,7 +11,7 @@ use std::sync::PoisonError;
 impl Account {
     /// What there is in a Region, as it is seen at this time.
     pub fn held(&self, region: &str, now: UnixMillis) -> Result<Held, Fault> {
-        let Holdings { mut held, lives } = self.holdings(region)?;
+        let Holdings { mut held, lives, .. } = self.holdings(region)?;
         held.volumes = held
             .volumes
             .iter()
@@ -47,6 +48,7 @@ impl Account {
         let holdings = regions.entry(region.to_owned()).or_insert_with(|| fresh(region));
         let done = act(holdings)?;
         vault.save(&regions)?;
+        *self.places.lock().unwrap_or_else(PoisonError::into_inner) = Some(Places::of(&regions));
         Ok(done)
     }
 

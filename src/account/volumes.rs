@@ -77,7 +77,7 @@ impl Account {
         now: UnixMillis,
     ) -> Result<Volume, VolumeError> {
         let vault = self.vault()?;
-        let source = self.source(asked, now)?;
+        let source = self.source(region, asked, now)?;
         self.edit(region, |holdings| {
             self.purge(holdings, now)?;
             let same = |(_, life): &(&VolumeId, &Life)| {
@@ -201,7 +201,7 @@ impl Account {
 
     /// How far the data of the Region's volumes has come; those to which none comes are left out.
     pub fn coming(&self, region: &str, now: UnixMillis) -> Result<Vec<(VolumeId, Coming)>, Fault> {
-        let Holdings { held, lives } = self.holdings(region)?;
+        let Holdings { held, lives, .. } = self.holdings(region)?;
         let coming = held.volumes.iter().filter_map(|volume| {
             let coming = life::coming(volume, lives.get(&volume.id)?, &self.settings().pace, now)?;
             Some((volume.id.clone(), coming))
@@ -210,9 +210,14 @@ impl Account {
     }
 
     /// The snapshot that a volume is to be made of.
-    fn source(&self, asked: &NewVolume, now: UnixMillis) -> Result<Option<SnapshotInfo>, VolumeError> {
+    fn source(
+        &self,
+        region: &str,
+        asked: &NewVolume,
+        now: UnixMillis,
+    ) -> Result<Option<SnapshotInfo>, VolumeError> {
         let Some(id) = &asked.snapshot else { return Ok(None) };
-        let info = self.find(id, now)?.ok_or(VolumeError::NoSnapshot)?.info;
+        let info = self.find(region, id, now)?.ok_or(VolumeError::NoSnapshot)?.info;
         match info.state {
             SnapshotState::Completed => Ok(Some(info)),
             other => Err(VolumeError::Snapshot(other)),
@@ -269,7 +274,7 @@ impl Account {
     fn purge(&self, holdings: &mut Holdings, now: UnixMillis) -> Result<(), Fault> {
         // One that is not seen yet is not gone.
         let pace = Pace { unseen: Duration::ZERO, ..self.settings().pace.clone() };
-        let Holdings { held, lives } = holdings;
+        let Holdings { held, lives, .. } = holdings;
         let is_gone = |volume: &&Volume| {
             lives.get(&volume.id).is_some_and(|life| life::seen(volume, life, &pace, now).is_none())
         };

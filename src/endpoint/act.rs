@@ -57,11 +57,17 @@ pub(super) struct World {
 impl World {
     /// A snapshot whose blocks can be read: completed, seen to be, and for long enough. AWS answers 404 for all
     /// others.
-    fn readable(&self, id: &SnapshotId, now: UnixMillis) -> Result<Option<Shelved>, Refusal> {
-        let found = self.account.find(id, now)?;
+    fn readable(&self, call: &Call, id: &SnapshotId, now: UnixMillis) -> Result<Option<Shelved>, Refusal> {
+        let found = self.account.find(&call.region, id, now)?;
         let wait = i64::try_from(self.ready_after.as_millis()).unwrap_or(i64::MAX);
         let is_ready = self.account.completed_at(id).is_none_or(|ended| now >= ended.plus_millis(wait));
         Ok(found.filter(|shelved| is_ready && shelved.info.state == SnapshotState::Completed))
+    }
+
+    /// A snapshot, whatever its state, or EC2's word for its not being there.
+    fn snapshot(&self, call: &Call, id: &SnapshotId, now: UnixMillis) -> Result<Shelved, Refusal> {
+        let found = self.account.find(&call.region, id, now).map_err(|fault| wire::ec2::refusal(&fault))?;
+        found.ok_or_else(|| wire::ec2::no_snapshot(id))
     }
 
     /// What the account holds beside its snapshots in the Region asked, as it is seen now.

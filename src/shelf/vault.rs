@@ -3,9 +3,9 @@
 use crate::block::{BlockIndex, ByteSize};
 use crate::estate::{Held, NewVolume};
 use crate::fault::Fault;
-use crate::snapshot::{InstanceId, UnixMillis, VolumeId};
+use crate::snapshot::{InstanceId, SnapshotId, UnixMillis, VolumeId};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What is held, by the name of the Region.
@@ -18,6 +18,8 @@ pub struct Holdings {
     pub held: Held,
     /// What is on its way, of volumes that were made or moved here.
     pub lives: BTreeMap<VolumeId, Life>,
+    /// Snapshots that were started here, and so are in no other Region.
+    pub snapshots: BTreeSet<SnapshotId>,
 }
 
 impl Holdings {

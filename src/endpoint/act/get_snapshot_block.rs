@@ -21,7 +21,7 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
     };
     constraints.check()?;
 
-    world.readable(&id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?;
+    world.readable(call, &id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?;
     let invalid =
         || Refusal::validation("INVALID_BLOCK_TOKEN", format!("The block token {token} is invalid."));
     let opens = world.seal.open(Kind::Block, &[id.as_str()], token, now);
