@@ -8,9 +8,11 @@
 //! Promise: what was answered is durable. The work of a Complete is done before its answer; only the view of it
 //! lags. What is kept in memory alone is the time of the last write, which a restart counts anew.
 
+mod bin;
 mod device;
 mod encryption;
 mod holdings;
+mod keys;
 mod life;
 mod region;
 #[cfg(test)]
@@ -18,10 +20,12 @@ mod tests;
 mod volumes;
 
 pub use encryption::{Encryption, EncryptionError};
+pub use keys::{Defaults, KeyState};
 pub use life::{Coming, Pace};
 pub use volumes::{Spot, VolumeError};
 
 use crate::account::region::Places;
+use crate::estate::BinRule;
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::memory::MemoryVault;
 use crate::shelf::{Shelf, ShelfWriter, Shelved, Vault, VaultWriter};
@@ -71,6 +75,13 @@ impl Shelves {
         Self { vault: Arc::clone(&vault) as Arc<dyn Vault>, vault_writer: Some(vault), ..self }
     }
 
+    /// The Region that all its snapshots are in, where it is one.
+    pub fn region(&self) -> Option<String> {
+        let regions = self.vault.load().ok()?;
+        let mut used = regions.into_iter().filter(|(_, holdings)| !holdings.snapshots.is_empty());
+        used.next().map(|(name, _)| name).filter(|_| used.next().is_none())
+    }
+
     fn written(self, writer: Arc<dyn ShelfWriter>) -> Self {
         Self { writer: Some(writer), ..self }
     }
@@ -81,16 +92,21 @@ impl Shelves {
 pub struct Settings {
     /// Account number, 12 digits.
     pub owner_id: String,
-    /// Whether new snapshots are encrypted unless their start says otherwise (EBS encryption by default).
+    /// Whether what is new is encrypted unless it says otherwise (EBS encryption by default), in Regions that were
+    /// told nothing else.
     pub encrypts_by_default: bool,
-    /// ARN of the key for snapshots that are encrypted without naming one.
+    /// ARN of the key for what is encrypted without naming one; of another Region, the one of the same name there.
     pub default_key: String,
     /// How long after its answer a Complete shows: AWS took one to three seconds when recorded, here it is brief.
     pub complete_takes: Duration,
     /// How long volumes take for everything.
     pub pace: Pace,
-    /// Keys that cannot be used, by ARN; every other one can.
+    /// Keys that cannot be used, by ARN; every other one of the Region can.
     pub keys: BTreeMap<String, KeyState>,
+    /// What goes to the Recycle Bin when it is deleted, in every Region, beside the Region's own rules.
+    pub bin_rules: Vec<BinRule>,
+    /// Whether a Region takes only so much storage in volumes of one kind.
+    pub limits_storage: bool,
 }
 
 impl Default for Settings {
@@ -102,21 +118,10 @@ impl Default for Settings {
             complete_takes: Duration::from_millis(50),
             pace: Pace::default(),
             keys: BTreeMap::new(),
+            bin_rules: Vec::new(),
+            limits_storage: false,
         }
     }
-}
-
-/// Where a key of KMS stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyState {
-    /// It can be used.
-    Enabled,
-    /// Somebody has disabled it.
-    Disabled,
-    /// It will be deleted.
-    PendingDeletion,
-    /// The caller may not use it.
-    Denied,
 }
 
 /// What a Complete says was written. `None`: it does not say.

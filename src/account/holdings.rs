@@ -2,7 +2,7 @@
 
 use crate::account::region::Places;
 use crate::account::{Account, life};
-use crate::estate::{Held, Instance, InstanceState};
+use crate::estate::{Held, Instance, InstanceState, LockState};
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::{Holdings, VaultWriter};
 use crate::snapshot::{Tags, UnixMillis};
@@ -20,6 +20,13 @@ impl Account {
                 None => Some(volume.clone()),
             })
             .collect();
+        let lies_there = |leaves: Option<UnixMillis>| leaves.is_none_or(|leaves| now < leaves);
+        held.binned_snapshots.retain(|binned| lies_there(binned.leaves));
+        held.binned_volumes.retain(|binned| lies_there(binned.leaves));
+        held.binned_images.retain(|binned| lies_there(binned.leaves));
+        for lock in held.locks.iter_mut().filter(|lock| !lies_there(lock.expires)) {
+            lock.state = LockState::Expired;
+        }
         for attachment in held.volumes.iter().flat_map(|volume| &volume.attachments) {
             let at = held.instances.iter_mut().find(|one| Some(&one.id) == attachment.instance.as_ref());
             at.into_iter().for_each(|instance| instance.devices.push(attachment.device.clone()));

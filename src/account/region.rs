@@ -7,13 +7,15 @@ use crate::account::{Account, tokens_of};
 use crate::fault::{Fault, Kind};
 use crate::shelf::{Regions, ShelfWriter, Shelved};
 use crate::snapshot::{SnapshotId, UnixMillis};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::PoisonError;
 
-/// The Regions of snapshots, as far as noted.
+/// The Regions of snapshots, as far as noted, and which of them nobody sees.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     homes: HashMap<SnapshotId, String>,
+    /// Those that lie in a Recycle Bin.
+    binned: HashSet<SnapshotId>,
 }
 
 impl Places {
@@ -21,12 +23,13 @@ impl Places {
         let homes = regions.iter().flat_map(|(region, holdings)| {
             holdings.snapshots.iter().map(move |id| (id.clone(), region.clone()))
         });
-        Self { homes: homes.collect() }
+        let bins = regions.values().flat_map(|holdings| &holdings.held.binned_snapshots);
+        Self { homes: homes.collect(), binned: bins.map(|binned| binned.id.clone()).collect() }
     }
 
     /// Whether somebody who asks in this Region sees it.
     fn shows(&self, region: &str, id: &SnapshotId) -> bool {
-        self.homes.get(id).is_none_or(|home| home == region)
+        self.homes.get(id).is_none_or(|home| home == region) && !self.binned.contains(id)
     }
 }
 
@@ -84,16 +87,6 @@ impl Account {
             Ok(())
         })?;
         Ok(made)
-    }
-
-    /// Takes a snapshot off the shelf and forgets it.
-    pub fn delete(&self, region: &str, id: &SnapshotId) -> Result<(), Fault> {
-        self.writer()?.delete(id)?;
-        self.forget(id);
-        self.edit(region, |holdings| {
-            holdings.snapshots.remove(id);
-            Ok(())
-        })
     }
 
     fn shows(&self, region: &str, id: &SnapshotId) -> Result<bool, Fault> {

@@ -43,7 +43,7 @@ fn a_token_starts_anew_once_its_snapshot_is_deleted() {
     let account = account();
     let first = start(&account, Some("token-1"));
     assert_eq!(start(&account, Some("token-1")), first);
-    account.delete(HERE, &first).unwrap();
+    account.delete(HERE, &first, NOW).unwrap();
     assert_ne!(start(&account, Some("token-1")), first);
 }
 

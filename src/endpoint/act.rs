@@ -20,14 +20,23 @@ mod describe_snapshots;
 mod describe_volume_status;
 mod describe_volumes;
 mod detach_volume;
+mod disable_ebs_encryption_by_default;
+mod enable_ebs_encryption_by_default;
 mod get_caller_identity;
+mod get_ebs_default_kms_key_id;
+mod get_ebs_encryption_by_default;
 mod get_snapshot_block;
 mod list_changed_blocks;
 mod list_images_in_recycle_bin;
 mod list_snapshot_blocks;
 mod list_snapshots_in_recycle_bin;
+mod list_volumes_in_recycle_bin;
+mod modify_ebs_default_kms_key_id;
 mod page;
 mod put_snapshot_block;
+mod reset_ebs_default_kms_key_id;
+mod restore_snapshot_from_recycle_bin;
+mod restore_volume_from_recycle_bin;
 mod start_snapshot;
 mod tags;
 mod volume;
@@ -117,8 +126,17 @@ pub(super) const EC2: &[Action] = &[
     action("DescribeVolumeStatus", describe_volume_status::act),
     action("DescribeVolumes", describe_volumes::act),
     change("DetachVolume", detach_volume::act),
+    change("DisableEbsEncryptionByDefault", disable_ebs_encryption_by_default::act),
+    change("EnableEbsEncryptionByDefault", enable_ebs_encryption_by_default::act),
+    action("GetEbsDefaultKmsKeyId", get_ebs_default_kms_key_id::act),
+    action("GetEbsEncryptionByDefault", get_ebs_encryption_by_default::act),
     action("ListImagesInRecycleBin", list_images_in_recycle_bin::act),
     action("ListSnapshotsInRecycleBin", list_snapshots_in_recycle_bin::act),
+    action("ListVolumesInRecycleBin", list_volumes_in_recycle_bin::act),
+    change("ModifyEbsDefaultKmsKeyId", modify_ebs_default_kms_key_id::act),
+    change("ResetEbsDefaultKmsKeyId", reset_ebs_default_kms_key_id::act),
+    change("RestoreSnapshotFromRecycleBin", restore_snapshot_from_recycle_bin::act),
+    change("RestoreVolumeFromRecycleBin", restore_volume_from_recycle_bin::act),
 ];
 
 /// Actions of STS.

@@ -1,5 +1,6 @@
 //! The whole service without its socket, over a shelf in memory and a clock that is moved by hand.
 
+mod bin;
 mod describe;
 mod lists;
 mod random;

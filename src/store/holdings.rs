@@ -5,9 +5,9 @@
 
 use crate::block::GiB;
 use crate::estate::{
-    Attachment, AttachmentState, BinnedImage, BinnedSnapshot, FastRestore, FastRestoreState, Held, Image,
-    ImageState, Instance, InstanceState, Lock, LockState, NewVolume, Shares, Tiering, TieringState, Volume,
-    VolumeKind, VolumeState,
+    Attachment, AttachmentState, BinKind, BinRule, BinnedImage, BinnedSnapshot, BinnedVolume,
+    EncryptionDefaults, FastRestore, FastRestoreState, Held, Image, ImageState, Instance, InstanceState,
+    Lock, LockState, NewVolume, RuleTag, Shares, Tiering, TieringState, Volume, VolumeKind, VolumeState,
 };
 use crate::shelf::{Fate, Holdings, Life, Regions};
 use crate::snapshot::{ImageId, InstanceId, SnapshotId, StorageTier, Tags, UnixMillis, VolumeId};
@@ -73,7 +73,7 @@ macro_rules! words {
     )* };
 }
 
-words!(AttachmentState FastRestoreState ImageState InstanceState LockState TieringState VolumeKind VolumeState);
+words!(AttachmentState BinKind FastRestoreState ImageState InstanceState LockState TieringState VolumeKind VolumeState);
 
 /// By their names.
 macro_rules! ids {
@@ -97,7 +97,7 @@ ids!(ImageId InstanceId SnapshotId VolumeId);
 /// Field by field.
 macro_rules! forms {
     ($($type:ident as $text:ident { $($(#[$meta:meta])* $field:ident: $of:ty,)+ })*) => { $(
-        #[derive(Serialize, Deserialize)]
+        #[derive(Default, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         struct $text {
             $($(#[$meta])* $field: <$of as Formed>::Text,)+
@@ -123,6 +123,8 @@ forms! {
         lives: BTreeMap<VolumeId, Life>,
         #[serde(default)]
         snapshots: BTreeSet<SnapshotId>,
+        #[serde(default)]
+        kept: Vec<Volume>,
     }
     Held as HeldText {
         images: Vec<Image>,
@@ -134,6 +136,35 @@ forms! {
         tierings: Vec<Tiering>,
         binned_snapshots: Vec<BinnedSnapshot>,
         binned_images: Vec<BinnedImage>,
+        #[serde(default)]
+        binned_volumes: Vec<BinnedVolume>,
+        #[serde(default)]
+        bin_rules: Vec<BinRule>,
+        #[serde(default)]
+        encryption: EncryptionDefaults,
+    }
+    BinnedVolume as BinnedVolumeText {
+        id: VolumeId,
+        kind: VolumeKind,
+        size: GiB,
+        zone: String,
+        snapshot: Option<SnapshotId>,
+        entered: Option<UnixMillis>,
+        leaves: Option<UnixMillis>,
+    }
+    BinRule as BinRuleText {
+        of: BinKind,
+        days: u32,
+        tags: Vec<RuleTag>,
+        excluded: Vec<RuleTag>,
+    }
+    RuleTag as RuleTagText {
+        key: String,
+        value: Option<String>,
+    }
+    EncryptionDefaults as EncryptionDefaultsText {
+        by_default: Option<bool>,
+        key: Option<String>,
     }
     Image as ImageText {
         id: ImageId,
@@ -401,8 +432,12 @@ pub(crate) mod tests {
             fate: Some(Fate::Sticks),
         };
         let held = Held { volumes: vec![volume], ..held(&ids) };
-        let full =
-            Holdings { held, lives: BTreeMap::from([(id, life)]), snapshots: ids.into_iter().collect() };
+        let full = Holdings {
+            held,
+            lives: BTreeMap::from([(id, life)]),
+            snapshots: ids.into_iter().collect(),
+            kept: Vec::new(),
+        };
         Regions::from([("us-east-1".into(), full), ("eu-west-1".into(), Holdings::default())])
     }
 

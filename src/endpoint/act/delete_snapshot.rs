@@ -18,6 +18,6 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
         return Err(bad("IncorrectState", format!("The snapshot {id} is locked")));
     }
     dry_run(call)?;
-    world.account.delete(&call.region, &id).map_err(|fault| refusal(&fault))?;
+    world.account.delete(&call.region, &id, now).map_err(|fault| refusal(&fault))?;
     Ok(reply(call, "DeleteSnapshot", |xml| xml.text("return", "true")))
 }

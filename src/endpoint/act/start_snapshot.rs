@@ -147,7 +147,8 @@ fn grant(world: &World, call: &Call, asked: &NewSnapshot, now: UnixMillis) -> Re
         return Err(Refusal::validation("INVALID_VOLUME_SIZE", message));
     }
     let key = asked.kms_key_id.as_deref();
-    let encryption = Encryption::decide(settings, parent.as_ref(), asked.encrypted, key).map_err(
+    let defaults = world.account.defaults(&call.region)?;
+    let encryption = Encryption::decide(&defaults, parent.as_ref(), asked.encrypted, key).map_err(
         |error: EncryptionError| Refusal::validation("INVALID_PARAMETER_VALUE", error.to_string()),
     )?;
     let kms_key_id = encryption.key();
