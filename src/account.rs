@@ -8,18 +8,24 @@
 //! Promise: what was answered is durable. The work of a Complete is done before its answer; only the view of it
 //! lags. What is kept in memory alone is the time of the last write, which a restart counts anew.
 
+mod bin;
 mod device;
 mod encryption;
 mod holdings;
+mod keys;
 mod life;
+mod region;
 #[cfg(test)]
 mod tests;
 mod volumes;
 
 pub use encryption::{Encryption, EncryptionError};
+pub use keys::{Defaults, KeyState};
 pub use life::{Coming, Pace};
 pub use volumes::{Spot, VolumeError};
 
+use crate::account::region::Places;
+use crate::estate::BinRule;
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::memory::MemoryVault;
 use crate::shelf::{Shelf, ShelfWriter, Shelved, Vault, VaultWriter};
@@ -69,6 +75,13 @@ impl Shelves {
         Self { vault: Arc::clone(&vault) as Arc<dyn Vault>, vault_writer: Some(vault), ..self }
     }
 
+    /// The Region that all its snapshots are in, where it is one.
+    pub fn region(&self) -> Option<String> {
+        let regions = self.vault.load().ok()?;
+        let mut used = regions.into_iter().filter(|(_, holdings)| !holdings.snapshots.is_empty());
+        used.next().map(|(name, _)| name).filter(|_| used.next().is_none())
+    }
+
     fn written(self, writer: Arc<dyn ShelfWriter>) -> Self {
         Self { writer: Some(writer), ..self }
     }
@@ -79,16 +92,21 @@ impl Shelves {
 pub struct Settings {
     /// Account number, 12 digits.
     pub owner_id: String,
-    /// Whether new snapshots are encrypted unless their start says otherwise (EBS encryption by default).
+    /// Whether what is new is encrypted unless it says otherwise (EBS encryption by default), in Regions that were
+    /// told nothing else.
     pub encrypts_by_default: bool,
-    /// ARN of the key for snapshots that are encrypted without naming one.
+    /// ARN of the key for what is encrypted without naming one; of another Region, the one of the same name there.
     pub default_key: String,
     /// How long after its answer a Complete shows: AWS took one to three seconds when recorded, here it is brief.
     pub complete_takes: Duration,
     /// How long volumes take for everything.
     pub pace: Pace,
-    /// Keys that cannot be used, by ARN; every other one can.
+    /// Keys that cannot be used, by ARN; every other one of the Region can.
     pub keys: BTreeMap<String, KeyState>,
+    /// What goes to the Recycle Bin when it is deleted, in every Region, beside the Region's own rules.
+    pub bin_rules: Vec<BinRule>,
+    /// Whether a Region takes only so much storage in volumes of one kind.
+    pub limits_storage: bool,
 }
 
 impl Default for Settings {
@@ -100,21 +118,10 @@ impl Default for Settings {
             complete_takes: Duration::from_millis(50),
             pace: Pace::default(),
             keys: BTreeMap::new(),
+            bin_rules: Vec::new(),
+            limits_storage: false,
         }
     }
-}
-
-/// Where a key of KMS stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyState {
-    /// It can be used.
-    Enabled,
-    /// Somebody has disabled it.
-    Disabled,
-    /// It will be deleted.
-    PendingDeletion,
-    /// The caller may not use it.
-    Denied,
 }
 
 /// What a Complete says was written. `None`: it does not say.
@@ -141,12 +148,16 @@ pub struct Account {
     shelves: Shelves,
     opened: UnixMillis,
     memory: Mutex<Memory>,
-    /// Which snapshot a client token started; read from the shelf when first asked for. The lock is held across
+    /// Which snapshots a client token started, one in each Region; read from the shelf when first asked for. The lock is held across
     /// a start: of two with one token, the second finds the first.
-    tokens: Mutex<Option<HashMap<String, SnapshotId>>>,
+    tokens: Mutex<Option<Tokens>>,
     /// What is held beside snapshots is changed by one at a time.
     edits: Mutex<()>,
+    /// Which Region snapshots belong to; read from the vault when first asked for, and again after each change.
+    places: Mutex<Option<Places>>,
 }
+
+type Tokens = HashMap<String, Vec<SnapshotId>>;
 
 impl Account {
     /// An account that opens at this time.
@@ -158,6 +169,7 @@ impl Account {
             memory: Mutex::default(),
             tokens: Mutex::new(None),
             edits: Mutex::default(),
+            places: Mutex::default(),
         }
     }
 
@@ -181,43 +193,9 @@ impl Account {
         })
     }
 
-    /// One snapshot as it is seen at this time.
-    pub fn find(&self, id: &SnapshotId, now: UnixMillis) -> Result<Option<Shelved>, Fault> {
-        self.shelf().find(id)?.map(|shelved| self.seen(shelved, now)).transpose()
-    }
-
-    /// Every snapshot as it is seen at this time, in order of start times.
-    pub fn list(&self, now: UnixMillis) -> Result<Vec<Shelved>, Fault> {
-        self.shelf().list()?.into_iter().map(|shelved| self.seen(shelved, now)).collect()
-    }
-
     /// When a snapshot was completed, where this process saw it happen.
     pub fn completed_at(&self, id: &SnapshotId) -> Option<UnixMillis> {
         self.memory().ended.get(id).copied()
-    }
-
-    /// Starts a snapshot with `make`, unless this client token has started one that is still there: then it is
-    /// that one.
-    pub fn start_once<E: From<Fault>>(
-        &self,
-        token: Option<&str>,
-        make: impl FnOnce(&dyn ShelfWriter) -> Result<Shelved, E>,
-    ) -> Result<Shelved, E> {
-        let writer = self.writer()?;
-        let Some(token) = token else { return make(writer) };
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let tokens = match &mut *tokens {
-            Some(known) => known,
-            unknown => unknown.insert(tokens_of(self.shelf())?),
-        };
-        if let Some(id) = tokens.get(token)
-            && let Some(first) = self.shelf().find(id)?
-        {
-            return Ok(first);
-        }
-        let made = make(writer)?;
-        tokens.insert(token.to_owned(), made.info.id.clone());
-        Ok(made)
     }
 
     /// Remembers that a block was written: the snapshot's timeout counts from here.
@@ -244,13 +222,11 @@ impl Account {
         ended
     }
 
-    /// Takes a snapshot off the shelf and forgets it.
-    pub fn delete(&self, id: &SnapshotId) -> Result<(), Fault> {
-        self.writer()?.delete(id)?;
+    /// Remembers nothing of a snapshot that is gone.
+    fn forget(&self, id: &SnapshotId) {
         let mut memory = self.memory();
         memory.last_write.remove(id);
         memory.ended.remove(id);
-        Ok(())
     }
 
     fn seen(&self, mut shelved: Shelved, now: UnixMillis) -> Result<Shelved, Fault> {
@@ -302,7 +278,12 @@ fn end(writer: &dyn ShelfWriter, id: &SnapshotId, claimed: &Claimed) -> Result<(
     writer.complete(id).map(|_| ())
 }
 
-fn tokens_of(shelf: &dyn Shelf) -> Result<HashMap<String, SnapshotId>, Fault> {
-    let started = shelf.list()?.into_iter();
-    Ok(started.filter_map(|shelved| Some((shelved.asked.client_token?, shelved.info.id))).collect())
+fn tokens_of(shelf: &dyn Shelf) -> Result<Tokens, Fault> {
+    let mut tokens = Tokens::new();
+    for shelved in shelf.list()? {
+        if let Some(token) = shelved.asked.client_token {
+            tokens.entry(token).or_default().push(shelved.info.id);
+        }
+    }
+    Ok(tokens)
 }

@@ -14,6 +14,7 @@ mod demo;
 mod diff;
 mod exit;
 mod export;
+mod iam_policy;
 mod import;
 mod list;
 mod log;
@@ -68,6 +69,7 @@ enum Command {
     Manifest(manifest::Args),
     Verify(Box<verify::Args>),
     Store(store::Args),
+    IamPolicy(iam_policy::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -95,6 +97,7 @@ impl Command {
             Self::Manifest(args) => manifest::run(args, cx).await,
             Self::Verify(args) => verify::run(*args, cx).await,
             Self::Store(args) => store::run(args, cx).await,
+            Self::IamPolicy(args) => iam_policy::run(args, cx),
             Self::Completions(args) => completions::run(args, cx),
             Self::Man(args) => man::run(args, cx),
         }

@@ -27,7 +27,7 @@ mod tests;
 mod token;
 mod wire;
 
-pub use crate::account::{Settings, Shelves};
+pub use crate::account::{KeyState, Pace, Settings, Shelves};
 pub use counts::Counts;
 pub use fault::{Plan, PlanError};
 pub use listen::{Running, start};

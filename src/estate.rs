@@ -4,6 +4,7 @@
 //! Values only. Words that AWS may add to (states, types) are kept as they came, so that a newer service is no
 //! error; a fact that AWS did not tell is `None`, never a default.
 
+mod bin;
 mod hold;
 mod image;
 mod instance;
@@ -11,10 +12,9 @@ mod manage;
 mod volume;
 mod word;
 
-pub use hold::{
-    BinnedSnapshot, FastRestore, FastRestoreState, Lock, LockState, Shares, Tiering, TieringState,
-};
-pub use image::{BinnedImage, Image, ImageState};
+pub use bin::{BinKind, BinRule, BinnedImage, BinnedSnapshot, BinnedVolume, RuleTag, kept_for};
+pub use hold::{FastRestore, FastRestoreState, Lock, LockState, Shares, Tiering, TieringState};
+pub use image::{Image, ImageState};
 pub use instance::{Instance, InstanceState};
 pub use manage::{Manager, image_of};
 pub use volume::{Attachment, AttachmentState, Initialization, NewVolume, Volume, VolumeKind, VolumeState};
@@ -42,8 +42,23 @@ pub struct Held {
     pub tierings: Vec<Tiering>,
     /// Snapshots in the Recycle Bin.
     pub binned_snapshots: Vec<BinnedSnapshot>,
+    /// Volumes in the Recycle Bin.
+    pub binned_volumes: Vec<BinnedVolume>,
     /// Images in the Recycle Bin.
     pub binned_images: Vec<BinnedImage>,
+    /// What goes to the Recycle Bin when it is deleted. EC2 does not tell: the Recycle Bin is a service of its own.
+    pub bin_rules: Vec<BinRule>,
+    /// How volumes and snapshots are encrypted where nothing is asked for.
+    pub encryption: EncryptionDefaults,
+}
+
+/// A Region's defaults for encryption (EC2 API reference, GetEbsEncryptionByDefault, GetEbsDefaultKmsKeyId).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EncryptionDefaults {
+    /// Whether everything new is encrypted; `None` where nobody has said: as the account has it.
+    pub by_default: Option<bool>,
+    /// The key for what is encrypted without naming one; `None`: AWS's own.
+    pub key: Option<String>,
 }
 
 /// Something that has tags.

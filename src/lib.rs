@@ -10,7 +10,7 @@
 //! 3  pipeline store synthetic account endpoint  engine, local data, local server, AWS clients, devices
 //!    ebs ec2 device manifest
 //! 2  source shelf control aws disk             the traits, memory versions, conformance suites; reaching AWS
-//! 1  delta cost sample estate fault monitor    pure functions; what an account holds; what goes wrong; clock
+//! 1  delta cost sample estate iam fault monitor pure functions; what an account holds; what goes wrong; clock
 //! 0  block snapshot                            the vocabulary: no I/O, no async, no serde
 //! ```
 
@@ -31,6 +31,7 @@ pub mod estate;
 pub mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod iam;
 pub mod manifest;
 pub mod monitor;
 pub mod ops;

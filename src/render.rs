@@ -11,6 +11,7 @@ mod diff;
 mod escape;
 mod export;
 mod format;
+mod iam;
 mod import;
 mod json;
 mod list;

@@ -4,7 +4,7 @@
 //! live: a key given while `Encrypted` is left out encrypts, and a key given with `Encrypted=false` has its own
 //! message.
 
-use crate::account::Settings;
+use crate::account::Defaults;
 use crate::snapshot::SnapshotInfo;
 
 /// What the account makes of a start's wishes.
@@ -24,7 +24,7 @@ pub struct EncryptionError(&'static str);
 impl Encryption {
     /// Decides for a start with this parent. `encrypted` and `key` are what the request says.
     pub fn decide(
-        settings: &Settings,
+        defaults: &Defaults,
         parent: Option<&SnapshotInfo>,
         encrypted: Option<bool>,
         key: Option<&str>,
@@ -33,13 +33,13 @@ impl Encryption {
             return Err(EncryptionError("Encrypt cannot be false when KmsKeyArn is specified"));
         }
         if let Some(parent) = parent {
-            return Self::inherited(settings, parent, encrypted, key);
+            return Self::inherited(defaults, parent, encrypted, key);
         }
         match (encrypted, key) {
             (_, Some(key)) => Ok(Self::Key(key.to_owned())),
-            (Some(true), None) => Ok(Self::Key(settings.default_key.clone())),
-            (None, None) if settings.encrypts_by_default => Ok(Self::Key(settings.default_key.clone())),
-            (Some(false), None) if settings.encrypts_by_default => {
+            (Some(true), None) => Ok(Self::Key(defaults.key.clone())),
+            (None, None) if defaults.encrypts => Ok(Self::Key(defaults.key.clone())),
+            (Some(false), None) if defaults.encrypts => {
                 Err(EncryptionError("Encrypted cannot be false when encryption by default is enabled"))
             }
             (Some(false) | None, None) => Ok(Self::None),
@@ -48,7 +48,7 @@ impl Encryption {
 
     /// Decides for a volume made of this snapshot, or of none (EBS user guide, "ebs-encryption"; recorded live).
     pub fn of_volume(
-        settings: &Settings,
+        defaults: &Defaults,
         source: Option<&SnapshotInfo>,
         encrypted: Option<bool>,
         key: Option<&str>,
@@ -60,15 +60,15 @@ impl Encryption {
         if source.is_some() && encrypted == Some(false) {
             return Err(EncryptionError("Encrypted cannot be false for an encrypted snapshot"));
         }
-        let inherited = source.map(|source| source.kms_key_id.as_ref().unwrap_or(&settings.default_key));
+        let inherited = source.map(|source| source.kms_key_id.as_ref().unwrap_or(&defaults.key));
         // An account that encrypts by default does so whatever is asked.
-        let wanted = encrypted == Some(true) || settings.encrypts_by_default || source.is_some();
-        let key = key.or(inherited.map(String::as_str)).unwrap_or(&settings.default_key);
+        let wanted = encrypted == Some(true) || defaults.encrypts || source.is_some();
+        let key = key.or(inherited.map(String::as_str)).unwrap_or(&defaults.key);
         Ok(if wanted { Self::Key(key.to_owned()) } else { Self::None })
     }
 
     fn inherited(
-        settings: &Settings,
+        defaults: &Defaults,
         parent: &SnapshotInfo,
         encrypted: Option<bool>,
         key: Option<&str>,
@@ -79,10 +79,10 @@ impl Encryption {
             ));
         }
         if parent.encrypted {
-            let key = parent.kms_key_id.clone().unwrap_or_else(|| settings.default_key.clone());
+            let key = parent.kms_key_id.clone().unwrap_or_else(|| defaults.key.clone());
             return Ok(Self::Key(key));
         }
-        if settings.encrypts_by_default {
+        if defaults.encrypts {
             return Err(EncryptionError(
                 "The parent snapshot is not encrypted, and encryption by default is enabled",
             ));
@@ -163,13 +163,9 @@ mod tests {
             // Recorded live, where the guide reads as a refusal.
             ("-", false, OMITTED, true, Ok(Some(GIVEN))),
         ] {
-            let settings = Settings {
-                encrypts_by_default: by_default,
-                default_key: "default".into(),
-                ..Settings::default()
-            };
+            let defaults = Defaults { encrypts: by_default, key: "default".into() };
             let parent = (upon != "-").then(|| parent(upon == "encrypted"));
-            let decided = Encryption::decide(&settings, parent.as_ref(), encrypted, key.then_some(GIVEN));
+            let decided = Encryption::decide(&defaults, parent.as_ref(), encrypted, key.then_some(GIVEN));
             let decided = decided.map(Encryption::key).map_err(|_| ());
             let case = format!("{upon}, default {by_default}, Encrypted {encrypted:?}, key {key}");
             assert_eq!(decided.as_ref().map(Option::as_deref), expected.as_ref().copied(), "{case}");

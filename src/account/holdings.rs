@@ -1,7 +1,8 @@
 //! What the account holds beside its snapshots, as it is seen at a time.
 
+use crate::account::region::Places;
 use crate::account::{Account, life};
-use crate::estate::{Held, Instance, InstanceState};
+use crate::estate::{Held, Instance, InstanceState, LockState};
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::{Holdings, VaultWriter};
 use crate::snapshot::{Tags, UnixMillis};
@@ -10,7 +11,7 @@ use std::sync::PoisonError;
 impl Account {
     /// What there is in a Region, as it is seen at this time.
     pub fn held(&self, region: &str, now: UnixMillis) -> Result<Held, Fault> {
-        let Holdings { mut held, lives } = self.holdings(region)?;
+        let Holdings { mut held, lives, .. } = self.holdings(region)?;
         held.volumes = held
             .volumes
             .iter()
@@ -19,6 +20,13 @@ impl Account {
                 None => Some(volume.clone()),
             })
             .collect();
+        let lies_there = |leaves: Option<UnixMillis>| leaves.is_none_or(|leaves| now < leaves);
+        held.binned_snapshots.retain(|binned| lies_there(binned.leaves));
+        held.binned_volumes.retain(|binned| lies_there(binned.leaves));
+        held.binned_images.retain(|binned| lies_there(binned.leaves));
+        for lock in held.locks.iter_mut().filter(|lock| !lies_there(lock.expires)) {
+            lock.state = LockState::Expired;
+        }
         for attachment in held.volumes.iter().flat_map(|volume| &volume.attachments) {
             let at = held.instances.iter_mut().find(|one| Some(&one.id) == attachment.instance.as_ref());
             at.into_iter().for_each(|instance| instance.devices.push(attachment.device.clone()));
@@ -47,6 +55,7 @@ impl Account {
         let holdings = regions.entry(region.to_owned()).or_insert_with(|| fresh(region));
         let done = act(holdings)?;
         vault.save(&regions)?;
+        *self.places.lock().unwrap_or_else(PoisonError::into_inner) = Some(Places::of(&regions));
         Ok(done)
     }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::shelf::conformance::grant;
 use crate::shelf::memory::MemoryShelf;
 
+const HERE: &str = "us-east-1";
 const NOW: UnixMillis = UnixMillis(1_790_068_104_246);
 
 fn account() -> Account {
@@ -11,12 +12,12 @@ fn account() -> Account {
 }
 
 fn start(account: &Account, token: Option<&str>) -> SnapshotId {
-    let made = account.start_once::<Fault>(token, |writer| writer.start(&grant(None)));
+    let made = account.start_once::<Fault>(HERE, token, |writer| writer.start(&grant(None)));
     made.unwrap().info.id
 }
 
 fn state(account: &Account, id: &SnapshotId, now: UnixMillis) -> SnapshotState {
-    account.find(id, now).unwrap().unwrap().info.state
+    account.find(HERE, id, now).unwrap().unwrap().info.state
 }
 
 #[test]
@@ -29,7 +30,11 @@ fn of_two_completes_the_first_counts() {
     let later = NOW.plus_millis(100);
     assert_eq!(state(&account, &id, NOW), SnapshotState::Pending);
     assert_eq!(state(&account, &id, later), SnapshotState::Completed);
-    assert_eq!(account.list(NOW).unwrap()[0].info.full_size, None, "a list sees what a look at one sees");
+    assert_eq!(
+        account.list(HERE, NOW).unwrap()[0].info.full_size,
+        None,
+        "a list sees what a look at one sees"
+    );
     assert_eq!(account.completed_at(&id), Some(NOW.plus_millis(50)));
 }
 
@@ -38,7 +43,7 @@ fn a_token_starts_anew_once_its_snapshot_is_deleted() {
     let account = account();
     let first = start(&account, Some("token-1"));
     assert_eq!(start(&account, Some("token-1")), first);
-    account.delete(&first).unwrap();
+    account.delete(HERE, &first, NOW).unwrap();
     assert_ne!(start(&account, Some("token-1")), first);
 }
 

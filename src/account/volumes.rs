@@ -5,7 +5,7 @@
 
 use crate::account::device::contents;
 use crate::account::life::{self, Coming};
-use crate::account::{Account, Encryption, EncryptionError, KeyState, Pace};
+use crate::account::{Account, Encryption, EncryptionError, Pace};
 use crate::block::{Geometry, GiB};
 use crate::estate::{Attachment, AttachmentState, Instance, NewVolume, Volume, VolumeKind, VolumeState};
 use crate::fault::Fault;
@@ -16,6 +16,12 @@ use std::time::Duration;
 /// Volumes that an instance takes: 28 attachments of a Nitro instance, without its network interface (EC2 user guide,
 /// "volume_limits").
 const MOST_ATTACHMENTS: usize = 27;
+
+/// GiB that a Region takes in volumes of one kind, of an account that never asked for more (EBS user guide,
+/// "ebs-resource-quotas").
+fn most_storage(kind: &VolumeKind) -> u64 {
+    if *kind == VolumeKind::Io2 { 20 * 1024 } else { 50 * 1024 }
+}
 
 /// Why a volume is not as was asked.
 #[derive(Debug)]
@@ -46,6 +52,8 @@ pub enum VolumeError {
     Device,
     /// The instance takes no more volumes.
     Limit,
+    /// The Region takes no more storage of this kind.
+    Storage,
     /// The volume is attached, but not there.
     NotThere,
     /// It could not be done.
@@ -77,8 +85,9 @@ impl Account {
         now: UnixMillis,
     ) -> Result<Volume, VolumeError> {
         let vault = self.vault()?;
-        let source = self.source(asked, now)?;
+        let source = self.source(region, asked, now)?;
         self.edit(region, |holdings| {
+            self.empty_bin(holdings, now)?;
             self.purge(holdings, now)?;
             let same = |(_, life): &(&VolumeId, &Life)| {
                 life.asked.as_ref().is_some_and(|first| first.client_token == asked.client_token)
@@ -91,7 +100,12 @@ impl Account {
                 let first = holdings.held.volumes.iter().find(|volume| volume.id == *id);
                 return first.map(as_made).ok_or(VolumeError::NoVolume);
             }
-            let (volume, usable) = self.granted(asked, source.as_ref(), now)?;
+            let (volume, usable) = self.granted(region, holdings, asked, source.as_ref(), now)?;
+            let alike = holdings.held.volumes.iter().filter(|one| one.kind == volume.kind);
+            let stored: u64 = alike.chain([&volume]).map(|one| u64::from(one.size.get())).sum();
+            if self.settings().limits_storage && stored > most_storage(&volume.kind) {
+                return Err(VolumeError::Storage);
+            }
             let blocks = source.as_ref().and_then(|info| info.full_size).map_or(0, |size| size.bytes() >> 19);
             let mut contents = contents(self.shelf(), &volume, source.as_ref());
             vault.make_device(&volume.id, Geometry::ebs(volume.size).size(), &mut *contents)?;
@@ -175,7 +189,7 @@ impl Account {
         })
     }
 
-    /// Deletes a volume that is attached nowhere.
+    /// Deletes a volume that is attached nowhere; where a rule keeps it, into the Recycle Bin.
     pub fn delete_volume(
         &self,
         region: &str,
@@ -184,24 +198,25 @@ impl Account {
         now: UnixMillis,
     ) -> Result<(), VolumeError> {
         let vault = self.vault()?;
-        self.edit(region, |holdings| {
+        let is_kept = self.edit(region, |holdings| {
+            self.empty_bin(holdings, now)?;
             let seen = self.looked(holdings, id, now)?;
-            match seen.state {
+            match &seen.state {
                 VolumeState::Available | VolumeState::Error => {}
                 VolumeState::InUse => return Err(VolumeError::InUse),
-                other => return Err(VolumeError::State(other)),
+                other => return Err(VolumeError::State(other.clone())),
             }
             let life = holdings.lives.entry(id.clone()).or_default();
             (life.deleted, life.fate) = (Some(now), fate);
             rest(holdings, id, VolumeState::Available, Vec::new());
-            Ok(())
+            Ok(self.keep(holdings, &seen, now))
         })?;
-        Ok(vault.remove_device(id)?)
+        if is_kept { Ok(()) } else { Ok(vault.remove_device(id)?) }
     }
 
     /// How far the data of the Region's volumes has come; those to which none comes are left out.
     pub fn coming(&self, region: &str, now: UnixMillis) -> Result<Vec<(VolumeId, Coming)>, Fault> {
-        let Holdings { held, lives } = self.holdings(region)?;
+        let Holdings { held, lives, .. } = self.holdings(region)?;
         let coming = held.volumes.iter().filter_map(|volume| {
             let coming = life::coming(volume, lives.get(&volume.id)?, &self.settings().pace, now)?;
             Some((volume.id.clone(), coming))
@@ -210,9 +225,14 @@ impl Account {
     }
 
     /// The snapshot that a volume is to be made of.
-    fn source(&self, asked: &NewVolume, now: UnixMillis) -> Result<Option<SnapshotInfo>, VolumeError> {
+    fn source(
+        &self,
+        region: &str,
+        asked: &NewVolume,
+        now: UnixMillis,
+    ) -> Result<Option<SnapshotInfo>, VolumeError> {
         let Some(id) = &asked.snapshot else { return Ok(None) };
-        let info = self.find(id, now)?.ok_or(VolumeError::NoSnapshot)?.info;
+        let info = self.find(region, id, now)?.ok_or(VolumeError::NoSnapshot)?.info;
         match info.state {
             SnapshotState::Completed => Ok(Some(info)),
             other => Err(VolumeError::Snapshot(other)),
@@ -222,13 +242,15 @@ impl Account {
     /// The volume that the account makes of what was asked, and whether its key can be used.
     fn granted(
         &self,
+        region: &str,
+        holdings: &Holdings,
         asked: &NewVolume,
         source: Option<&SnapshotInfo>,
         now: UnixMillis,
     ) -> Result<(Volume, bool), VolumeError> {
-        let settings = self.settings();
-        let key = asked.kms_key_id.as_deref();
-        let encryption = Encryption::of_volume(settings, source, asked.encrypted, key);
+        let defaults = self.defaults_of(region, &holdings.held.encryption);
+        let key = asked.kms_key_id.as_ref().map(|name| self.key_arn(region, name));
+        let encryption = Encryption::of_volume(&defaults, source, asked.encrypted, key.as_deref());
         let kms_key_id = encryption.map_err(VolumeError::Encryption)?.key();
         // One that is too small is made as large as the snapshot, as recorded.
         let least = source.map(|info| info.volume_size);
@@ -236,7 +258,7 @@ impl Account {
         let usable = [kms_key_id.as_ref(), source.and_then(|info| info.kms_key_id.as_ref())]
             .into_iter()
             .flatten()
-            .all(|key| settings.keys.get(key).is_none_or(|state| *state == KeyState::Enabled));
+            .all(|key| self.can_use(region, key));
         let id = format!("vol-0{:016x}", fastrand::u64(..));
         let (iops, throughput) = rates(asked, size);
         let volume = Volume {
@@ -269,15 +291,18 @@ impl Account {
     fn purge(&self, holdings: &mut Holdings, now: UnixMillis) -> Result<(), Fault> {
         // One that is not seen yet is not gone.
         let pace = Pace { unseen: Duration::ZERO, ..self.settings().pace.clone() };
-        let Holdings { held, lives } = holdings;
         let is_gone = |volume: &&Volume| {
-            lives.get(&volume.id).is_some_and(|life| life::seen(volume, life, &pace, now).is_none())
+            let life = holdings.lives.get(&volume.id);
+            life.is_some_and(|life| life::seen(volume, life, &pace, now).is_none())
         };
-        let gone: Vec<_> = held.volumes.iter().filter(is_gone).map(|volume| volume.id.clone()).collect();
-        held.volumes.retain(|volume| !gone.contains(&volume.id));
+        let gone: Vec<_> =
+            holdings.held.volumes.iter().filter(is_gone).map(|volume| volume.id.clone()).collect();
+        holdings.held.volumes.retain(|volume| !gone.contains(&volume.id));
         for id in gone {
-            lives.remove(&id);
-            self.vault()?.remove_device(&id)?;
+            holdings.lives.remove(&id);
+            if !holdings.is_kept(&id) {
+                self.vault()?.remove_device(&id)?;
+            }
         }
         Ok(())
     }

@@ -120,6 +120,8 @@ async fn local(dir: &Path, region: Option<&str>, access: Access) -> Result<(Sess
         Access::Read => Shelves::shown_from(Arc::new(Store::open(dir)?)),
         Access::Write => Shelves::kept_in(Arc::new(StoreWriter::open_or_create(dir, &who("import"))?)),
     };
+    // Whoever has put snapshots into one Region only, through an endpoint, need not name it.
+    let region = region.map(str::to_owned).or_else(|| shelves.region());
     let key = endpoint::random_access_key()?;
     let config = endpoint::Config { access_key: Some(key.clone()), ..endpoint::Config::default() };
     let running = endpoint::start(config, shelves).await?;
@@ -127,7 +129,7 @@ async fn local(dir: &Path, region: Option<&str>, access: Access) -> Result<(Sess
         url: running.url(),
         access_key_id: key.clone(),
         secret_access_key: key,
-        region: region.unwrap_or("us-east-1").to_owned(),
+        region: region.unwrap_or_else(|| "us-east-1".to_owned()),
     };
     Ok((Session::local(keys, Deadlines::default())?, running))
 }

@@ -6,7 +6,8 @@ use crate::cli::exit::Exit;
 use crate::cli::log::NOTE;
 use crate::cli::open::who;
 use crate::cli::output::to_stdout;
-use crate::endpoint::{self, Plan, Shelves};
+use crate::endpoint::{self, KeyState, Plan, Shelves};
+use crate::estate::{BinKind, BinRule};
 use crate::fault::{Fault, Kind, Place};
 use crate::store::StoreWriter;
 use clap::ValueEnum;
@@ -44,6 +45,14 @@ pub(crate) struct Args {
     /// Let go wrong what FILE says: a rule a line, as in "GetSnapshotBlock block=17 nth=1-2 error=500"
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+
+    /// Keep what is deleted in the Recycle Bin for so many days; KIND is snapshot, volume or image
+    #[arg(long, value_name = "KIND=DAYS", value_parser = rule)]
+    bin: Vec<BinRule>,
+
+    /// A KMS key that cannot be used; WHY is disabled, pending-deletion or denied
+    #[arg(long, value_name = "ARN=WHY", value_parser = key)]
+    key: Vec<(String, KeyState)>,
 }
 
 /// Whose request quotas are kept.
@@ -67,6 +76,32 @@ impl From<Quotas> for endpoint::Quotas {
 fn address(text: &str) -> Result<SocketAddr, String> {
     let numeric = text.replacen("localhost:", "127.0.0.1:", 1);
     numeric.parse().map_err(|_| "expected an address and a port, as in 127.0.0.1:4599".to_owned())
+}
+
+fn rule(text: &str) -> Result<BinRule, String> {
+    let refused = "expected snapshot, volume or image, and days from 1 to 3650, as in volume=7";
+    let (kind, days) = text.split_once('=').ok_or(refused)?;
+    let kind = match kind {
+        "snapshot" => BinKind::Snapshot,
+        "volume" => BinKind::Volume,
+        "image" => BinKind::Image,
+        _ => return Err(refused.to_owned()),
+    };
+    let days = days.parse().ok().filter(|days| (1..=3650).contains(days)).ok_or(refused)?;
+    Ok(BinRule::all(kind, days))
+}
+
+fn key(text: &str) -> Result<(String, KeyState), String> {
+    let refused =
+        "expected a key's ARN and disabled, pending-deletion or denied, as in arn:aws:kms:..=disabled";
+    let (arn, why) = text.rsplit_once('=').filter(|(arn, _)| arn.starts_with("arn:")).ok_or(refused)?;
+    let state = match why {
+        "disabled" => KeyState::Disabled,
+        "pending-deletion" => KeyState::PendingDeletion,
+        "denied" => KeyState::Denied,
+        _ => return Err(refused.to_owned()),
+    };
+    Ok((arn.to_owned(), state))
 }
 
 /// The plan in a file.
@@ -97,6 +132,11 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         latency: Duration::from_millis(args.latency),
         ready_after: Duration::from_secs(args.ready_after),
         faults,
+        account: endpoint::Settings {
+            bin_rules: args.bin,
+            keys: args.key.into_iter().collect(),
+            ..endpoint::Settings::default()
+        },
         ..endpoint::Config::default()
     };
     let running = endpoint::start(config, Shelves::kept_in(Arc::new(store))).await?;

@@ -49,6 +49,16 @@ macro_rules! takes_globals {
     )*};
 }
 
+#[test]
+fn every_command_says_what_it_needs_of_aws() {
+    let known: Vec<_> = crate::iam::TASKS.iter().flat_map(crate::iam::Task::names).collect();
+    for command in command().get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help") {
+        let is_local = crate::iam::LOCAL.contains(&command);
+        let is_task = known.iter().any(|name| name.split(' ').next() == Some(command));
+        assert!(is_local != is_task, "{command}: put it into one of the two tables of iam");
+    }
+}
+
 takes_globals! {
     demo_takes_global_options_before_and_after: "demo" "--keep" "dir";
     serve_takes_global_options_before_and_after: "serve" "--listen" "127.0.0.1:0";
@@ -64,6 +74,7 @@ takes_globals! {
     manifest_takes_global_options_before_and_after: "manifest" "snap-01" "-o" "m";
     verify_takes_global_options_before_and_after: "verify" "snap-01" "/dev/sdz";
     store_check_takes_global_options_before_and_after: "store" "check" "/store";
+    iam_policy_takes_global_options_before_and_after: "iam-policy" "--for" "list";
     completions_takes_global_options_before_and_after: "completions" "bash";
     man_takes_global_options_before_and_after: "man" "diff";
 }

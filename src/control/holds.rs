@@ -2,7 +2,7 @@
 //!
 //! Each answers for the whole Region at once: there are few locks and many snapshots.
 
-use crate::estate::{BinnedImage, BinnedSnapshot, FastRestore, Lock, Shares, Tiering};
+use crate::estate::{BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, Lock, Shares, Tiering};
 use crate::fault::Fault;
 use crate::snapshot::SnapshotId;
 use futures_util::future::BoxFuture;
@@ -36,6 +36,9 @@ pub trait Tiers: fmt::Debug + Send + Sync {
 pub trait Bin: fmt::Debug + Send + Sync {
     /// Snapshots in it, in order of their ids.
     fn binned_snapshots(&self) -> BoxFuture<'_, Result<Vec<BinnedSnapshot>, Fault>>;
+
+    /// Volumes in it, in order of their ids.
+    fn binned_volumes(&self) -> BoxFuture<'_, Result<Vec<BinnedVolume>, Fault>>;
 
     /// Images in it, in order of their ids.
     fn binned_images(&self) -> BoxFuture<'_, Result<Vec<BinnedImage>, Fault>>;

@@ -3,8 +3,8 @@
 mod beside;
 
 pub(super) use beside::{
-    attachment, binned_image, binned_snapshot, created, fast_restore, image, initialization, instance, lock,
-    shares, tiering, volume,
+    attachment, binned_image, binned_snapshot, binned_volume, created, fast_restore, image, initialization,
+    instance, lock, shares, tiering, volume,
 };
 
 use crate::block::{ByteSize, GiB};

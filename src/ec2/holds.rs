@@ -2,7 +2,7 @@
 
 use crate::control::{Bin, FastRestores, Locks, Sharing, Tiers};
 use crate::ec2::{Ec2, PAGE, convert, walked};
-use crate::estate::{BinnedImage, BinnedSnapshot, FastRestore, Lock, Shares, Tiering};
+use crate::estate::{BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, Lock, Shares, Tiering};
 use crate::fault::{Fault, Place};
 use crate::snapshot::SnapshotId;
 use aws_sdk_ec2::types::SnapshotAttributeName;
@@ -85,6 +85,21 @@ impl Bin for Ec2 {
                 }
             };
             sorted(walked(ask).await?, convert::binned_snapshot, |binned| binned.id.clone())
+        }
+        .boxed()
+    }
+
+    fn binned_volumes(&self) -> BoxFuture<'_, Result<Vec<BinnedVolume>, Fault>> {
+        async move {
+            let ask = |token| {
+                let request = self.client.list_volumes_in_recycle_bin();
+                let request = request.max_results(PAGE).set_next_token(token);
+                async {
+                    let reply = self.answered(&Place::Service, request.send()).await?;
+                    Ok((reply.volumes, reply.next_token))
+                }
+            };
+            sorted(walked(ask).await?, convert::binned_volume, |binned| binned.id.clone())
         }
         .boxed()
     }

@@ -20,14 +20,23 @@ mod describe_snapshots;
 mod describe_volume_status;
 mod describe_volumes;
 mod detach_volume;
+mod disable_ebs_encryption_by_default;
+mod enable_ebs_encryption_by_default;
 mod get_caller_identity;
+mod get_ebs_default_kms_key_id;
+mod get_ebs_encryption_by_default;
 mod get_snapshot_block;
 mod list_changed_blocks;
 mod list_images_in_recycle_bin;
 mod list_snapshot_blocks;
 mod list_snapshots_in_recycle_bin;
+mod list_volumes_in_recycle_bin;
+mod modify_ebs_default_kms_key_id;
 mod page;
 mod put_snapshot_block;
+mod reset_ebs_default_kms_key_id;
+mod restore_snapshot_from_recycle_bin;
+mod restore_volume_from_recycle_bin;
 mod start_snapshot;
 mod tags;
 mod volume;
@@ -57,11 +66,17 @@ pub(super) struct World {
 impl World {
     /// A snapshot whose blocks can be read: completed, seen to be, and for long enough. AWS answers 404 for all
     /// others.
-    fn readable(&self, id: &SnapshotId, now: UnixMillis) -> Result<Option<Shelved>, Refusal> {
-        let found = self.account.find(id, now)?;
+    fn readable(&self, call: &Call, id: &SnapshotId, now: UnixMillis) -> Result<Option<Shelved>, Refusal> {
+        let found = self.account.find(&call.region, id, now)?;
         let wait = i64::try_from(self.ready_after.as_millis()).unwrap_or(i64::MAX);
         let is_ready = self.account.completed_at(id).is_none_or(|ended| now >= ended.plus_millis(wait));
         Ok(found.filter(|shelved| is_ready && shelved.info.state == SnapshotState::Completed))
+    }
+
+    /// A snapshot, whatever its state, or EC2's word for its not being there.
+    fn snapshot(&self, call: &Call, id: &SnapshotId, now: UnixMillis) -> Result<Shelved, Refusal> {
+        let found = self.account.find(&call.region, id, now).map_err(|fault| wire::ec2::refusal(&fault))?;
+        found.ok_or_else(|| wire::ec2::no_snapshot(id))
     }
 
     /// What the account holds beside its snapshots in the Region asked, as it is seen now.
@@ -111,8 +126,17 @@ pub(super) const EC2: &[Action] = &[
     action("DescribeVolumeStatus", describe_volume_status::act),
     action("DescribeVolumes", describe_volumes::act),
     change("DetachVolume", detach_volume::act),
+    change("DisableEbsEncryptionByDefault", disable_ebs_encryption_by_default::act),
+    change("EnableEbsEncryptionByDefault", enable_ebs_encryption_by_default::act),
+    action("GetEbsDefaultKmsKeyId", get_ebs_default_kms_key_id::act),
+    action("GetEbsEncryptionByDefault", get_ebs_encryption_by_default::act),
     action("ListImagesInRecycleBin", list_images_in_recycle_bin::act),
     action("ListSnapshotsInRecycleBin", list_snapshots_in_recycle_bin::act),
+    action("ListVolumesInRecycleBin", list_volumes_in_recycle_bin::act),
+    change("ModifyEbsDefaultKmsKeyId", modify_ebs_default_kms_key_id::act),
+    change("ResetEbsDefaultKmsKeyId", reset_ebs_default_kms_key_id::act),
+    change("RestoreSnapshotFromRecycleBin", restore_snapshot_from_recycle_bin::act),
+    change("RestoreVolumeFromRecycleBin", restore_volume_from_recycle_bin::act),
 ];
 
 /// Actions of STS.

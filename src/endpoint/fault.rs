@@ -5,6 +5,7 @@
 //! which fault. Some faults refuse a request before anything is done, some change a successful answer, some are a
 //! matter of how it is sent ([`Course`]).
 
+mod code;
 mod plan;
 
 pub use plan::{Plan, PlanError};
@@ -12,6 +13,7 @@ pub use plan::{Plan, PlanError};
 use crate::block::{BlockIndex, BlockSize, Digest};
 use crate::endpoint::act::{self, World};
 use crate::endpoint::body::Course;
+use crate::endpoint::fault::code::Code;
 use crate::endpoint::quota::throttled;
 use crate::endpoint::token;
 use crate::endpoint::wire::{Call, Dialect, Refusal, Reply, ec2};
@@ -33,6 +35,8 @@ pub(super) enum Effect {
     Denied,
     TokenExpired,
     CredentialsExpired,
+    /// Refused with this code of EC2's.
+    Refused(&'static Code),
     /// The connection is reset, and nothing was done.
     Reset,
     /// It is done, and the connection is reset instead of an answer.
@@ -65,6 +69,7 @@ impl Effect {
         match self {
             Self::Throttled(Scope::Snapshot) => is_ebs,
             Self::NotFound => !is_sts,
+            Self::Refused(code) => code.suits(operation),
             Self::TokenExpired => {
                 ["ListSnapshotBlocks", "ListChangedBlocks", "GetSnapshotBlock"].contains(&operation)
             }
@@ -99,6 +104,7 @@ impl Effect {
             Self::Denied => words.denied(),
             Self::TokenExpired => words.token_expired(),
             Self::CredentialsExpired => words.credentials_expired(),
+            Self::Refused(code) => code.refusal(),
             _ => return Ok(()),
         })
     }

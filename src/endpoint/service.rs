@@ -9,7 +9,7 @@ use crate::endpoint::fault::Faults;
 use crate::endpoint::quota::Meter;
 use crate::endpoint::token::Seal;
 use crate::endpoint::wire::{self, Call, Dialect, Refusal, Reply};
-use crate::endpoint::{Config, Shelves};
+use crate::endpoint::{Config, Quotas, Settings, Shelves};
 use crate::monitor::Clock;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -39,7 +39,9 @@ pub(super) struct Answered {
 
 impl Service {
     pub(super) fn new(config: Config, shelves: Shelves) -> Self {
-        let account = Account::new(config.account, shelves, config.clock.now());
+        let limits_storage = config.account.limits_storage || config.quotas != Quotas::None;
+        let settings = Settings { limits_storage, ..config.account };
+        let account = Account::new(settings, shelves, config.clock.now());
         let seal = Seal::new(&account.shelf().secret());
         let (ready_after, pending_limit) = (config.ready_after, config.quotas.pending());
         Self {

@@ -1,8 +1,10 @@
 //! The whole service without its socket, over a shelf in memory and a clock that is moved by hand.
 
+mod bin;
 mod describe;
 mod lists;
 mod random;
+mod regions;
 mod starts;
 mod switches;
 mod tokens;
@@ -24,11 +26,16 @@ use serde_json::{Value, json};
 /// 2026-09-22 09:08:24.246 UTC, so that times look like those recorded.
 const NOW: UnixMillis = UnixMillis(1_790_068_104_246);
 
+/// Where requests are sent to unless they go elsewhere.
+const HOME: &str = "us-east-1";
+
 struct Bench {
     shelf: Arc<MemoryShelf>,
     vault: Arc<MemoryVault>,
     clock: Arc<ManualClock>,
     service: Service,
+    /// Where requests are sent to.
+    region: std::sync::Mutex<&'static str>,
 }
 
 #[derive(Debug)]
@@ -86,12 +93,17 @@ impl Bench {
         let vault = Arc::new(MemoryVault::default());
         let shelves = Shelves::writable(Arc::clone(&shelf) as Arc<dyn ShelfWriter>);
         let service = Service::new(config, shelves.keeping(Arc::clone(&vault) as Arc<dyn VaultWriter>));
-        Self { shelf, vault, clock, service }
+        Self { shelf, vault, clock, service, region: HOME.into() }
     }
 
     /// Another process over the same shelf.
     fn restarted(&self) -> Self {
         Self::over(Arc::clone(&self.shelf), Arc::clone(&self.clock), Settings::default())
+    }
+
+    /// Sends what follows to another Region.
+    fn go_to(&self, region: &'static str) {
+        *self.region.lock().unwrap() = region;
     }
 
     fn advance(&self, seconds: u64) {
@@ -100,8 +112,9 @@ impl Bench {
 
     fn send(&self, service: &str, request: http::request::Builder, body: impl Into<Bytes>) -> Answer {
         let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential=AKTEST/20260101/us-east-1/{service}/aws4_request, \
+            "AWS4-HMAC-SHA256 Credential=AKTEST/20260101/{}/{service}/aws4_request, \
              SignedHeaders=host;x-amz-date, Signature={:064}",
+            self.region.lock().unwrap(),
             0
         );
         let request = request.header("authorization", authorization).body(()).unwrap();

@@ -1,7 +1,7 @@
-//! What holds a snapshot, or makes it cost more: locks, shares, fast restores, tiers, the Recycle Bin.
+//! What holds a snapshot, or makes it cost more: locks, shares, fast restores, tiers.
 
 use crate::estate::word::words;
-use crate::snapshot::{SnapshotId, StorageTier, UnixMillis, VolumeId};
+use crate::snapshot::{SnapshotId, StorageTier, UnixMillis};
 
 words! {
     /// How a snapshot is locked (EC2 model, `LockState`).
@@ -127,19 +127,4 @@ pub struct Tiering {
     pub archived: Option<UnixMillis>,
     /// When a temporary restore ends.
     pub lent_until: Option<UnixMillis>,
-}
-
-/// A snapshot in the Recycle Bin: billed as before until it leaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BinnedSnapshot {
-    /// Its name.
-    pub id: SnapshotId,
-    /// The volume it was taken of.
-    pub volume_id: Option<VolumeId>,
-    /// Free text.
-    pub description: String,
-    /// When it was deleted.
-    pub entered: Option<UnixMillis>,
-    /// When it will be gone for good, and no longer billed.
-    pub leaves: Option<UnixMillis>,
 }

@@ -52,16 +52,3 @@ impl Image {
         self.deprecated_from.is_some_and(|from| from <= now)
     }
 }
-
-/// An image in the Recycle Bin. AWS does not tell which snapshots it needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BinnedImage {
-    /// Its name for machines.
-    pub id: ImageId,
-    /// Its name for people.
-    pub name: String,
-    /// When it was deregistered.
-    pub entered: Option<UnixMillis>,
-    /// When it will be gone for good.
-    pub leaves: Option<UnixMillis>,
-}

@@ -1,11 +1,11 @@
 //! Where a simulated account keeps what it holds beside its snapshots, and the bytes of its volumes.
 
 use crate::block::{BlockIndex, ByteSize};
-use crate::estate::{Held, NewVolume};
+use crate::estate::{Held, NewVolume, Volume};
 use crate::fault::Fault;
-use crate::snapshot::{InstanceId, UnixMillis, VolumeId};
+use crate::snapshot::{InstanceId, SnapshotId, UnixMillis, VolumeId};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What is held, by the name of the Region.
@@ -18,12 +18,21 @@ pub struct Holdings {
     pub held: Held,
     /// What is on its way, of volumes that were made or moved here.
     pub lives: BTreeMap<VolumeId, Life>,
+    /// Snapshots that were started here, and so are in no other Region.
+    pub snapshots: BTreeSet<SnapshotId>,
+    /// Volumes in the Recycle Bin, as they were: their devices are kept.
+    pub kept: Vec<Volume>,
 }
 
 impl Holdings {
-    /// Whether a volume's end was asked for: its device is gone, or may go.
+    /// Whether a volume's end was asked for, and nothing keeps it: its device is gone, or may go.
     pub fn is_deleted(&self, id: &VolumeId) -> bool {
-        self.lives.get(id).is_some_and(|life| life.deleted.is_some())
+        !self.is_kept(id) && self.lives.get(id).is_some_and(|life| life.deleted.is_some())
+    }
+
+    /// Whether a volume lies in the Recycle Bin.
+    pub fn is_kept(&self, id: &VolumeId) -> bool {
+        self.kept.iter().any(|volume| volume.id == *id)
     }
 
     /// The instance that finds a volume's device.

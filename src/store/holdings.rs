@@ -1,19 +1,19 @@
 //! The file of what an account holds beside its snapshots: JSON with its checksum on the last line, as records are.
 //!
 //! Each type has a form in text. A field that this build does not know makes the file unreadable: writing it again
-//! would lose the field.
+//! would lose the field. One that came after the first stores may be missing.
 
 use crate::block::GiB;
 use crate::estate::{
-    Attachment, AttachmentState, BinnedImage, BinnedSnapshot, FastRestore, FastRestoreState, Held, Image,
-    ImageState, Instance, InstanceState, Lock, LockState, NewVolume, Shares, Tiering, TieringState, Volume,
-    VolumeKind, VolumeState,
+    Attachment, AttachmentState, BinKind, BinRule, BinnedImage, BinnedSnapshot, BinnedVolume,
+    EncryptionDefaults, FastRestore, FastRestoreState, Held, Image, ImageState, Instance, InstanceState,
+    Lock, LockState, NewVolume, RuleTag, Shares, Tiering, TieringState, Volume, VolumeKind, VolumeState,
 };
 use crate::shelf::{Fate, Holdings, Life, Regions};
 use crate::snapshot::{ImageId, InstanceId, SnapshotId, StorageTier, Tags, UnixMillis, VolumeId};
 use crate::store::record::{checked, summed};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -73,7 +73,7 @@ macro_rules! words {
     )* };
 }
 
-words!(AttachmentState FastRestoreState ImageState InstanceState LockState TieringState VolumeKind VolumeState);
+words!(AttachmentState BinKind FastRestoreState ImageState InstanceState LockState TieringState VolumeKind VolumeState);
 
 /// By their names.
 macro_rules! ids {
@@ -96,11 +96,11 @@ ids!(ImageId InstanceId SnapshotId VolumeId);
 
 /// Field by field.
 macro_rules! forms {
-    ($($type:ident as $text:ident { $($field:ident: $of:ty,)+ })*) => { $(
-        #[derive(Serialize, Deserialize)]
+    ($($type:ident as $text:ident { $($(#[$meta:meta])* $field:ident: $of:ty,)+ })*) => { $(
+        #[derive(Default, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         struct $text {
-            $($field: <$of as Formed>::Text,)+
+            $($(#[$meta])* $field: <$of as Formed>::Text,)+
         }
 
         impl Formed for $type {
@@ -121,6 +121,10 @@ forms! {
     Holdings as HoldingsText {
         held: Held,
         lives: BTreeMap<VolumeId, Life>,
+        #[serde(default)]
+        snapshots: BTreeSet<SnapshotId>,
+        #[serde(default)]
+        kept: Vec<Volume>,
     }
     Held as HeldText {
         images: Vec<Image>,
@@ -132,6 +136,35 @@ forms! {
         tierings: Vec<Tiering>,
         binned_snapshots: Vec<BinnedSnapshot>,
         binned_images: Vec<BinnedImage>,
+        #[serde(default)]
+        binned_volumes: Vec<BinnedVolume>,
+        #[serde(default)]
+        bin_rules: Vec<BinRule>,
+        #[serde(default)]
+        encryption: EncryptionDefaults,
+    }
+    BinnedVolume as BinnedVolumeText {
+        id: VolumeId,
+        kind: VolumeKind,
+        size: GiB,
+        zone: String,
+        snapshot: Option<SnapshotId>,
+        entered: Option<UnixMillis>,
+        leaves: Option<UnixMillis>,
+    }
+    BinRule as BinRuleText {
+        of: BinKind,
+        days: u32,
+        tags: Vec<RuleTag>,
+        excluded: Vec<RuleTag>,
+    }
+    RuleTag as RuleTagText {
+        key: String,
+        value: Option<String>,
+    }
+    EncryptionDefaults as EncryptionDefaultsText {
+        by_default: Option<bool>,
+        key: Option<String>,
     }
     Image as ImageText {
         id: ImageId,
@@ -296,6 +329,18 @@ impl<T: Formed> Formed for Option<T> {
     }
 }
 
+impl<T: Formed + Ord> Formed for BTreeSet<T> {
+    type Text = Vec<T::Text>;
+
+    fn text(&self) -> Self::Text {
+        self.iter().map(Formed::text).collect()
+    }
+
+    fn read(text: Self::Text) -> Result<Self, String> {
+        text.into_iter().map(Formed::read).collect()
+    }
+}
+
 impl<T: Formed> Formed for Vec<T> {
     type Text = Vec<T::Text>;
 
@@ -387,7 +432,12 @@ pub(crate) mod tests {
             fate: Some(Fate::Sticks),
         };
         let held = Held { volumes: vec![volume], ..held(&ids) };
-        let full = Holdings { held, lives: BTreeMap::from([(id, life)]) };
+        let full = Holdings {
+            held,
+            lives: BTreeMap::from([(id, life)]),
+            snapshots: ids.into_iter().collect(),
+            kept: Vec::new(),
+        };
         Regions::from([("us-east-1".into(), full), ("eu-west-1".into(), Holdings::default())])
     }
 

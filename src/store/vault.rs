@@ -159,8 +159,8 @@ impl StoreWriter {
 /// Where every device belongs that the account has.
 fn spots(regions: &Regions) -> Spots {
     let volumes = regions.values().flat_map(|holdings: &Holdings| {
-        let kept = holdings.held.volumes.iter().filter(|volume| !holdings.is_deleted(&volume.id));
-        kept.map(|volume| (volume.id.clone(), holdings.plugged(&volume.id).cloned()))
+        let there = holdings.held.volumes.iter().filter(|volume| !holdings.is_deleted(&volume.id));
+        there.chain(&holdings.kept).map(|volume| (volume.id.clone(), holdings.plugged(&volume.id).cloned()))
     });
     volumes.collect()
 }

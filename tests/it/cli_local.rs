@@ -274,3 +274,17 @@ fn list_shows_both_in_one_lineage() {
     let outcome = two.run(&["list", "--state", "pending"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "no snapshots\n"));
 }
+
+#[test]
+fn a_snapshot_is_found_in_its_region_which_need_not_be_named_while_there_is_one_only() {
+    let here = Here::new();
+    image(&here.path("a.img"), &[(0, 1)]);
+    let there = imported(&here, &["a.img", "--region", "eu-west-1"]);
+    let show = |id: &str, more: &[&str]| here.run(&[&["show", id, "--local", "store"], more].concat());
+    show(&there, &["--region", "us-east-1"]).refused(2, &[&there, "does not exist"]);
+    assert_eq!(show(&there, &[]).code, 0, "it is the only Region");
+    let here_too = imported(&here, &["a.img", "--region", "us-east-1"]);
+    assert_eq!(show(&here_too, &[]).code, 0);
+    show(&there, &[]).refused(2, &[&there, "does not exist"]);
+    assert_eq!(show(&there, &["--region", "eu-west-1"]).code, 0);
+}

@@ -88,11 +88,26 @@ fn a_fault_plan_is_read_before_anything_is_made() {
 }
 
 #[test]
+fn what_the_account_is_told_is_read_before_anything_is_made() {
+    let here = Here::new();
+    for (switch, bad) in
+        [("--bin", "volume=0"), ("--bin", "disk=7"), ("--key", "mine=disabled"), ("--key", "arn:x=off")]
+    {
+        let outcome = here.run(&["serve", "--local", "store", switch, bad]);
+        assert_eq!(outcome.code, 2, "{outcome:?}");
+        assert!(outcome.stderr.contains(bad) && outcome.stderr.contains("expected"), "{outcome:?}");
+    }
+    assert!(!here.path("store").exists());
+}
+
+#[test]
 fn the_switches_are_heard() {
     let here = Here::new();
     std::fs::write(here.path("plan"), "ListSnapshotBlocks denied").unwrap();
     let switches = ["--faults", "plan", "--quotas", "aws", "--latency", "5", "--ready-after", "60"];
-    let served = serve(&here, &[["--local", "store"].as_slice(), &switches].concat());
+    let account =
+        ["--bin", "snapshot=7", "--bin", "volume=1", "--key", "arn:aws:kms:us-east-1:1:key/1=disabled"];
+    let served = serve(&here, &[["--local", "store"].as_slice(), &switches, &account].concat());
     let remote = ["show", "snap-01", "--endpoint-url", &served.url, "--region", "us-east-1"];
     let output = here
         .command(&remote)

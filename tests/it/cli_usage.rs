@@ -20,6 +20,7 @@ const COMMANDS: &[&str] = &[
     "manifest",
     "verify",
     "store check",
+    "iam-policy",
     "completions",
     "man",
 ];

@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("delta", 1),
     ("estate", 1),
     ("fault", 1),
+    ("iam", 1),
     ("monitor", 1),
     ("sample", 1),
     ("aws", 2),

@@ -18,6 +18,7 @@ mod endpoint;
 mod endpoint_store;
 mod floors;
 mod formats;
+mod iam;
 mod lab;
 mod main_job;
 #[cfg(feature = "ec2")]

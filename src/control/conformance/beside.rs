@@ -1,11 +1,12 @@
 //! Images, instances, holds and tags, on an account that holds what [`held`] says.
 
+use crate::block::GiB;
 use crate::control::{
     Holds, ImageQuery, Images, InstanceQuery, Instances, SnapshotQuery, Snapshots, Tagging,
 };
 use crate::estate::{
-    BinnedImage, BinnedSnapshot, FastRestore, FastRestoreState, Held, Image, ImageState, Instance,
-    InstanceState, Lock, LockState, Resource, Shares, Tiering, TieringState,
+    BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, FastRestoreState, Held, Image, ImageState,
+    Instance, InstanceState, Lock, LockState, Resource, Shares, Tiering, TieringState, VolumeKind,
 };
 use crate::fault::Kind;
 use crate::snapshot::{ImageId, SnapshotId, StorageTier, Tags, UnixMillis};
@@ -54,7 +55,7 @@ pub fn held(ids: &[SnapshotId]) -> Held {
             instance(3, "us-east-1a", InstanceState::Terminated),
         ],
         locks: vec![
-            Lock { snapshot: ids[0].clone(), state: LockState::Governance, expires: at(900) },
+            Lock { snapshot: ids[0].clone(), state: LockState::Governance, expires: at(900_000_000) },
             Lock { snapshot: ids[1].clone(), state: LockState::Expired, expires: at(0) },
         ],
         fast_restores: ["us-east-1a", "us-east-1b"]
@@ -82,13 +83,22 @@ pub fn held(ids: &[SnapshotId]) -> Held {
             volume_id: Some("vol-0abc".parse().unwrap_or_else(|_| unreachable!("hexadecimal digits"))),
             description: "deleted by mistake".to_owned(),
             entered: at(10),
-            leaves: at(700_000),
+            leaves: at(700_000_000),
         }],
         binned_images: vec![BinnedImage {
             id: image_id(9),
             name: "old".to_owned(),
             entered: at(20),
-            leaves: at(800_000),
+            leaves: at(800_000_000),
+        }],
+        binned_volumes: vec![BinnedVolume {
+            id: "vol-0b1b".parse().unwrap_or_else(|_| unreachable!("hexadecimal digits")),
+            kind: VolumeKind::Gp3,
+            size: GiB::try_from(7).unwrap_or_else(|_| unreachable!("a size that volumes have")),
+            zone: "us-east-1b".to_owned(),
+            snapshot: Some(ids[2].clone()),
+            entered: at(30),
+            leaves: at(900_000_000),
         }],
         ..Held::default()
     }
@@ -141,6 +151,7 @@ pub async fn holds(account: &dyn Holds, held: &Held, ids: &[SnapshotId]) {
     tierings.retain(|tiering| tiering.last.is_some());
     assert_eq!(tierings, held.tierings);
     assert_eq!(account.binned_snapshots().await.expect("the bin"), held.binned_snapshots);
+    assert_eq!(account.binned_volumes().await.expect("the bin"), held.binned_volumes);
     assert_eq!(account.binned_images().await.expect("the bin"), held.binned_images);
 }
 

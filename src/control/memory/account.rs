@@ -5,7 +5,8 @@ use crate::control::{
     Bin, FastRestores, ImageQuery, Images, InstanceQuery, Instances, Locks, Sharing, Tagging, Tiers,
 };
 use crate::estate::{
-    BinnedImage, BinnedSnapshot, FastRestore, Held, Image, Instance, Lock, Resource, Shares, Tiering,
+    BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, Held, Image, Instance, Lock, Resource, Shares,
+    Tiering,
 };
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::{SnapshotId, Tags};
@@ -133,6 +134,10 @@ impl Tiers for MemoryAccount {
 impl Bin for MemoryAccount {
     fn binned_snapshots(&self) -> BoxFuture<'_, Result<Vec<BinnedSnapshot>, Fault>> {
         self.told("ListSnapshotsInRecycleBin", |held| held.binned_snapshots.clone())
+    }
+
+    fn binned_volumes(&self) -> BoxFuture<'_, Result<Vec<BinnedVolume>, Fault>> {
+        self.told("ListVolumesInRecycleBin", |held| held.binned_volumes.clone())
     }
 
     fn binned_images(&self) -> BoxFuture<'_, Result<Vec<BinnedImage>, Fault>> {

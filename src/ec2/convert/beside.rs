@@ -3,8 +3,8 @@
 use crate::block::GiB;
 use crate::ec2::convert::{millis, tags, told};
 use crate::estate::{
-    Attachment, BinnedImage, BinnedSnapshot, FastRestore, Image, Initialization, Instance, Lock, Shares,
-    Tiering, Volume,
+    Attachment, BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, Image, Initialization, Instance,
+    Lock, Shares, Tiering, Volume,
 };
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::{StorageTier, UnixMillis, VolumeId};
@@ -13,7 +13,7 @@ use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_ec2::types::{
     self, CreateVolumePermission, DescribeFastSnapshotRestoreSuccessItem, ImageRecycleBinInfo,
     LockedSnapshotsInfo, PermissionGroup, SnapshotRecycleBinInfo, SnapshotTierStatus, VolumeAttachment,
-    VolumeAttachmentState, VolumeStatusItem,
+    VolumeAttachmentState, VolumeRecycleBinInfo, VolumeStatusItem,
 };
 use std::fmt::Display;
 use std::str::FromStr;
@@ -195,6 +195,22 @@ pub(in crate::ec2) fn binned_snapshot(binned: SnapshotRecycleBinInfo) -> Result<
         id: named(binned.snapshot_id)?,
         volume_id: told(binned.volume_id).and_then(|id| id.parse().ok()).filter(VolumeId::is_real),
         description: binned.description.unwrap_or_default(),
+        entered: binned.recycle_bin_enter_time.as_ref().map(millis),
+        leaves: binned.recycle_bin_exit_time.as_ref().map(millis),
+    })
+}
+
+/// A volume in the Recycle Bin.
+pub(in crate::ec2) fn binned_volume(binned: VolumeRecycleBinInfo) -> Result<BinnedVolume, Fault> {
+    let id: VolumeId = named(binned.volume_id)?;
+    let size = GiB::try_from(i64::from(binned.size.unwrap_or_default()));
+    Ok(BinnedVolume {
+        size: size
+            .map_err(|error| Fault::new(Kind::Corrupt, Place::Volume(id.clone()), error.to_string()))?,
+        id,
+        kind: binned.volume_type.as_ref().map_or("", types::VolumeType::as_str).into(),
+        zone: binned.availability_zone.unwrap_or_default(),
+        snapshot: told(binned.snapshot_id).map(|id| named(Some(id))).transpose()?,
         entered: binned.recycle_bin_enter_time.as_ref().map(millis),
         leaves: binned.recycle_bin_exit_time.as_ref().map(millis),
     })

@@ -17,13 +17,13 @@ struct Body {
 pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, Refusal> {
     let (id, claimed) = parse(call)?;
     world.account.writer()?;
-    let snapshot = world.account.find(&id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?;
+    let snapshot = world.account.find(&call.region, &id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?;
     // Repeated, with the same count or another, it tells how the first one ended.
     let is_open = snapshot.info.state == SnapshotState::Pending && world.account.completed_at(&id).is_none();
     if is_open {
         world.account.complete(&id, &claimed, now)?;
     }
-    let seen = world.account.find(&id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?;
+    let seen = world.account.find(&call.region, &id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?;
     // A first answer is `pending` also where completion takes no time at all.
     let state = if is_open { SnapshotState::Pending } else { seen.info.state };
     Ok(reply(StatusCode::ACCEPTED, &Body { status: state.as_str() }))

@@ -1,7 +1,7 @@
 //! EC2 DescribeSnapshotAttribute: who may make volumes of a snapshot.
 
 use crate::endpoint::act::World;
-use crate::endpoint::wire::ec2::{bad, dry_run, no_snapshot, refusal, reply, required, snapshot_id};
+use crate::endpoint::wire::ec2::{bad, dry_run, reply, required, snapshot_id};
 use crate::endpoint::wire::{Call, Refusal, Reply};
 use crate::snapshot::UnixMillis;
 
@@ -11,7 +11,7 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
     if !["createVolumePermission", "productCodes"].contains(&attribute) {
         return Err(bad("InvalidParameterValue", format!("The attribute '{attribute}' is invalid")));
     }
-    world.account.find(&id, now).map_err(|fault| refusal(&fault))?.ok_or_else(|| no_snapshot(&id))?;
+    world.snapshot(call, &id, now)?;
     dry_run(call)?;
     let shares = world.held(call, now)?.shares.remove(&id).unwrap_or_default();
     Ok(reply(call, "DescribeSnapshotAttribute", |xml| {

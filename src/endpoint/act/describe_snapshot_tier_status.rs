@@ -16,7 +16,7 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
     let filters = Filters::parse(call, FIELDS)?;
     dry_run(call)?;
     let tierings = world.held(call, now)?.tierings;
-    let mut snapshots = world.account.list(now).map_err(|fault| refusal(&fault))?;
+    let mut snapshots = world.account.list(&call.region, now).map_err(|fault| refusal(&fault))?;
     snapshots.sort_by_key(|shelved| number(shelved.info.id.as_str()));
     let snapshots = snapshots.into_iter().map(|shelved| {
         let moved = tierings.iter().find(|tiering| tiering.snapshot == shelved.info.id);

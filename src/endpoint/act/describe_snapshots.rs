@@ -2,7 +2,7 @@
 
 use crate::endpoint::act::World;
 use crate::endpoint::act::page::Paging;
-use crate::endpoint::wire::ec2::{self, Xml, dry_run, no_snapshot, numbered, refusal, reply};
+use crate::endpoint::wire::ec2::{self, Xml, dry_run, numbered, refusal, reply};
 use crate::endpoint::wire::filter::Filters;
 use crate::endpoint::wire::{Call, Refusal, Reply};
 use crate::shelf::Shelved;
@@ -33,13 +33,9 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
     dry_run(call)?;
 
     let mut snapshots = if ids.is_empty() {
-        world.account.list(now).map_err(|fault| refusal(&fault))?
+        world.account.list(&call.region, now).map_err(|fault| refusal(&fault))?
     } else {
-        let found = ids.iter().map(|id| {
-            let found = world.account.find(id, now).map_err(|fault| refusal(&fault))?;
-            found.ok_or_else(|| no_snapshot(id))
-        });
-        found.collect::<Result<Vec<_>, _>>()?
+        ids.iter().map(|id| world.snapshot(call, id, now)).collect::<Result<Vec<_>, _>>()?
     };
     snapshots.retain(|shelved| {
         owned(world, call, &shelved.info)

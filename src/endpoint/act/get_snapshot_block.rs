@@ -21,7 +21,13 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
     };
     constraints.check()?;
 
-    world.readable(&id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?;
+    let info = world.readable(call, &id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?.info;
+    if info.kms_key_id.is_some_and(|key| !world.account.can_use(&call.region, &key)) {
+        // Not 403, as recorded live.
+        let reason = Some("DEPENDENCY_RESOURCE_NOT_FOUND");
+        let (status, code) = (StatusCode::NOT_FOUND, "ResourceNotFoundException");
+        return Err(Refusal::service(status, code, reason, "KMS key not found"));
+    }
     let invalid =
         || Refusal::validation("INVALID_BLOCK_TOKEN", format!("The block token {token} is invalid."));
     let opens = world.seal.open(Kind::Block, &[id.as_str()], token, now);

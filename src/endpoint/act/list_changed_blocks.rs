@@ -54,7 +54,7 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
         Refusal::validation("INVALID_SNAPSHOT_ID", "First snapshot should not be empty or null")
     })?;
 
-    let volume_size = related(world, &first, &second, now)?;
+    let volume_size = related(world, call, (&first, &second), now)?;
     let from = paging.from(world, Kind::ChangedPage, &[first.as_str(), second.as_str()], now)?;
     let (pairs, next) = window(world, &first, &second, from, paging.limit())?;
     let changed: Vec<_> = pairs.into_iter().filter(|(_, pair)| pair.first != pair.second).collect();
@@ -86,8 +86,13 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
 }
 
 /// Both can be read and share a lineage: then the size of the second one's volume.
-fn related(world: &World, first: &SnapshotId, second: &SnapshotId, now: UnixMillis) -> Result<u32, Refusal> {
-    let (Some(a), Some(b)) = (world.readable(first, now)?, world.readable(second, now)?) else {
+fn related(
+    world: &World,
+    call: &Call,
+    (first, second): (&SnapshotId, &SnapshotId),
+    now: UnixMillis,
+) -> Result<u32, Refusal> {
+    let (Some(a), Some(b)) = (world.readable(call, first, now)?, world.readable(call, second, now)?) else {
         return Err(Refusal::not_found(format!("The snapshot '{first}' or '{second}' does not exist.")));
     };
     if first != second && (a.info.lineage.is_none() || a.info.lineage != b.info.lineage) {

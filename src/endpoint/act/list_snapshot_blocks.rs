@@ -76,7 +76,7 @@ pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, 
     let Some(id) = id else { return Err(constraints.refusal()) };
     constraints.check()?;
 
-    let snapshot = world.readable(&id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?;
+    let snapshot = world.readable(call, &id, now)?.ok_or_else(|| Refusal::no_snapshot(&id))?;
     let from = paging.from(world, Kind::SnapshotPage, &[id.as_str()], now)?;
     // One more than is shown tells whether there is a next page.
     let mut entries = world.account.shelf().window(&id, from, paging.limit() + 1)?;

@@ -67,7 +67,8 @@ impl<'a> Asked<'a> {
 pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, Refusal> {
     let asked = Asked::parse(call)?;
     let writer = world.account.writer()?;
-    let snapshot = world.account.find(&asked.id, now)?.ok_or_else(|| Refusal::no_snapshot(&asked.id))?;
+    let snapshot =
+        world.account.find(&call.region, &asked.id, now)?.ok_or_else(|| Refusal::no_snapshot(&asked.id))?;
     is_open(world, &snapshot)?;
     if call.body.len() < BlockSize::EBS.buffer_len() {
         // Whatever the headers say, as recorded.

@@ -59,8 +59,8 @@ struct Tag<'a> {
 pub(super) fn act(world: &World, now: UnixMillis, call: &Call) -> Result<Reply, Refusal> {
     let asked = parse(call)?;
     let token = asked.client_token.as_deref();
-    let started = world.account.start_once(token, |writer| {
-        let grant = grant(world, &asked, now)?;
+    let started = world.account.start_once(&call.region, token, |writer| {
+        let grant = grant(world, call, &asked, now)?;
         Ok::<_, Refusal>(writer.start(&grant)?)
     })?;
     if started.asked != asked {
@@ -125,17 +125,17 @@ fn is_key_arn(text: &str) -> bool {
         && account.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn grant(world: &World, asked: &NewSnapshot, now: UnixMillis) -> Result<Grant, Refusal> {
+fn grant(world: &World, call: &Call, asked: &NewSnapshot, now: UnixMillis) -> Result<Grant, Refusal> {
     if let Some(limit) = world.pending_limit {
         let is_pending = |shelved: &&Shelved| shelved.info.state == SnapshotState::Pending;
-        if world.account.list(now)?.iter().filter(is_pending).count() >= limit {
+        if world.account.list(&call.region, now)?.iter().filter(is_pending).count() >= limit {
             let message = format!("You have reached the limit of {limit} pending snapshots.");
             let status = StatusCode::BAD_REQUEST;
             return Err(Refusal::service(status, "ConcurrentLimitExceededException", None, message));
         }
     }
     let settings = world.account.settings();
-    let parent = asked.parent.as_ref().map(|id| parent(world, id, now)).transpose()?;
+    let parent = asked.parent.as_ref().map(|id| parent(world, call, id, now)).transpose()?;
     if let Some(parent) = &parent
         && asked.volume_size < parent.volume_size
     {
@@ -147,7 +147,8 @@ fn grant(world: &World, asked: &NewSnapshot, now: UnixMillis) -> Result<Grant, R
         return Err(Refusal::validation("INVALID_VOLUME_SIZE", message));
     }
     let key = asked.kms_key_id.as_deref();
-    let encryption = Encryption::decide(settings, parent.as_ref(), asked.encrypted, key).map_err(
+    let defaults = world.account.defaults(&call.region)?;
+    let encryption = Encryption::decide(&defaults, parent.as_ref(), asked.encrypted, key).map_err(
         |error: EncryptionError| Refusal::validation("INVALID_PARAMETER_VALUE", error.to_string()),
     )?;
     let kms_key_id = encryption.key();
@@ -160,8 +161,11 @@ fn grant(world: &World, asked: &NewSnapshot, now: UnixMillis) -> Result<Grant, R
     })
 }
 
-fn parent(world: &World, id: &SnapshotId, now: UnixMillis) -> Result<SnapshotInfo, Refusal> {
-    let found = world.account.find(id, now)?.filter(|shelved| shelved.info.state != SnapshotState::Error);
+fn parent(world: &World, call: &Call, id: &SnapshotId, now: UnixMillis) -> Result<SnapshotInfo, Refusal> {
+    let found = world
+        .account
+        .find(&call.region, id, now)?
+        .filter(|shelved| shelved.info.state != SnapshotState::Error);
     let info = found.ok_or_else(|| Refusal::no_snapshot(id))?.info;
     if info.state != SnapshotState::Completed {
         let message = format!("Source snapshot ({id}) is not complete.");

@@ -31,8 +31,7 @@ fn resource(text: &str) -> Result<Resource, Refusal> {
 /// The tags of something, or EC2's word for its not being there.
 pub(super) fn tags_of(world: &World, call: &Call, now: UnixMillis, of: &Resource) -> Result<Tags, Refusal> {
     if let Resource::Snapshot(id) = of {
-        let found = world.account.shelf().find(id).map_err(|fault| refusal(&fault))?;
-        return found.map(|shelved| shelved.info.tags).ok_or_else(|| no_snapshot(id));
+        return Ok(world.snapshot(call, id, now)?.info.tags);
     }
     let mut held = world.held(call, now)?;
     within(&mut held, of).map(|tags| tags.clone()).ok_or_else(|| match of {

@@ -40,6 +40,9 @@ pub(super) fn refused(error: &VolumeError, volume: &str, instance: &str) -> Refu
         VolumeError::Limit => {
             bad("AttachmentLimitExceeded", format!("Instance '{instance}' has no room for another volume"))
         }
+        VolumeError::Storage => {
+            bad("VolumeLimitExceeded", "You have exceeded your maximum volume limit for this volume type")
+        }
         VolumeError::NotThere => {
             bad("InvalidAttachment.NotFound", format!("The volume '{volume}' is not attached there"))
         }

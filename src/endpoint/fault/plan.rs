@@ -2,6 +2,7 @@
 
 use crate::endpoint::act;
 use crate::endpoint::fault::Effect;
+use crate::endpoint::fault::code::Code;
 use crate::fault::Scope;
 use crate::shelf::Fate;
 use crate::snapshot::SnapshotId;
@@ -75,6 +76,11 @@ const EFFECTS: [(&str, Effect); 21] = [
     ("ends=gone", Effect::Ends(Fate::Vanishes)),
     ("ends=never", Effect::Ends(Fate::Sticks)),
 ];
+
+/// Every effect that is one word, and that word.
+fn words() -> impl Iterator<Item = (&'static str, Effect)> {
+    EFFECTS.into_iter().chain(Code::effects())
+}
 
 const CONDITIONS: &str = "block=N, block=N-M, nth=N, nth=N-M, nth=N-, share=0.01, seed=N, snapshot=snap-..";
 
@@ -221,7 +227,7 @@ impl Word<'_> {
                 0..=LONGEST_PAUSE => Some(Effect::Slow(Duration::from_millis(self.number(millis)?))),
                 _ => return Err(self.wrong(format!("slow= takes at most {LONGEST_PAUSE} milliseconds"))),
             },
-            None => EFFECTS.iter().find(|(word, _)| *word == self.text).map(|(_, effect)| *effect),
+            None => words().find(|(word, _)| *word == self.text).map(|(_, effect)| effect),
         };
         let Some(effect) = effect else {
             let allowed = effects(operation);
@@ -278,7 +284,7 @@ impl Word<'_> {
 /// The effects that an operation can meet, for a message.
 fn effects(operation: Option<&str>) -> String {
     let suits = |effect: &Effect| operation.is_none_or(|operation| effect.suits(operation));
-    let words = EFFECTS.iter().filter(|(_, effect)| suits(effect)).map(|(word, _)| *word);
+    let words = words().filter(|(_, effect)| suits(effect)).map(|(word, _)| word);
     words.chain(["slow=MS"]).collect::<Vec<_>>().join(", ")
 }
 

@@ -156,6 +156,80 @@ fn a_volume_whose_key_cannot_be_used_is_gone() {
 }
 
 #[test]
+fn a_key_that_is_not_there_makes_no_volume_and_one_that_is_off_reads_nothing() {
+    let bench = Bench::with(slow());
+    let elsewhere = "arn:aws:kms:eu-west-1:123456789012:key/x";
+    for (key, expected) in [
+        ("alias/nobody", "InvalidVolume.NotFound"),
+        (elsewhere, "InvalidVolume.NotFound"),
+        ("alias/aws/ebs", "available"),
+        ("0badcafe-0000-4000-8000-000000000007", "available"),
+    ] {
+        let made = bench.create(&format!("Size=1&Encrypted=true&KmsKeyId={key}"));
+        assert!(of(&made, "kmsKeyId").unwrap().starts_with("arn:aws:kms:"), "{}", made.text());
+        bench.advance(10);
+        assert_eq!(bench.volume_state(&of(&made, "volumeId").unwrap()), expected, "{key}");
+    }
+
+    let key = "arn:aws:kms:us-east-1:123456789012:key/x";
+    let started = bench.start(&json!({"VolumeSize": 1, "Encrypted": true, "KmsKeyArn": key}));
+    let id = started.json()["SnapshotId"].as_str().unwrap().to_owned();
+    bench.put(&id, 3, &vec![7; 524_288].into());
+    bench.complete(&id, 1, &[]);
+    bench.advance(1);
+    let page = bench.get(&format!("/snapshots/{id}/blocks")).json();
+    let block =
+        format!("/snapshots/{id}/blocks/3?blockToken={}", page["Blocks"][0]["BlockToken"].as_str().unwrap());
+    assert_eq!(bench.get(&block).status, 200);
+    let keys = BTreeMap::from([(key.to_owned(), KeyState::Denied)]);
+    let denied = Bench::over(bench.shelf, bench.clock, Settings { keys, ..Settings::default() });
+    denied.get(&block).refused(404, "ResourceNotFoundException", "DEPENDENCY_RESOURCE_NOT_FOUND");
+}
+
+#[test]
+fn a_region_encrypts_by_default_once_it_is_told_to() {
+    let bench = Bench::with(slow());
+    let snapshot = bench.completed(None, [1]);
+    let encrypted = |bench: &Bench| {
+        let zone = bench.region.lock().unwrap().to_string();
+        let made = bench.ec2(&format!("Action=CreateVolume&AvailabilityZone={zone}a&Size=1"));
+        (of(&made, "encrypted").unwrap(), of(&made, "kmsKeyId"))
+    };
+    assert_eq!(encrypted(&bench), ("false".into(), None));
+    bench.ec2("Action=EnableEbsEncryptionByDefault");
+    let told = bench.ec2("Action=GetEbsEncryptionByDefault");
+    assert_eq!(of(&told, "ebsEncryptionByDefault").as_deref(), Some("true"));
+    let managed = of(&bench.ec2("Action=GetEbsDefaultKmsKeyId"), "kmsKeyId");
+    assert_eq!(encrypted(&bench), ("true".into(), managed.clone()));
+    let from_plain = bench.create(&format!("SnapshotId={snapshot}&Encrypted=false"));
+    assert_eq!(of(&from_plain, "encrypted").as_deref(), Some("true"), "whatever is asked");
+    let started = bench.start(&json!({"VolumeSize": 1})).json();
+    assert_eq!(started["KmsKeyArn"].as_str(), managed.as_deref());
+
+    bench.ec2("Action=ModifyEbsDefaultKmsKeyId&KmsKeyId=mine");
+    assert_eq!(encrypted(&bench).1.as_deref(), Some("arn:aws:kms:us-east-1:123456789012:key/mine"));
+    assert_eq!(of(&bench.ec2("Action=ResetEbsDefaultKmsKeyId"), "kmsKeyId"), managed);
+
+    bench.go_to("eu-west-1");
+    assert_eq!(encrypted(&bench), ("false".into(), None), "each Region is told by itself");
+    bench.go_to(HOME);
+    bench.ec2("Action=DisableEbsEncryptionByDefault");
+    assert_eq!(encrypted(&bench), ("false".into(), None));
+}
+
+#[test]
+fn an_account_with_quotas_has_so_much_storage() {
+    let bench = Bench::switched(Config { quotas: Quotas::Aws, account: slow(), ..Config::default() });
+    let full = |kind: &str| bench.create(&format!("Size=16384&VolumeType={kind}&Iops=3000"));
+    for _ in 0..3 {
+        assert_eq!(full("gp3").status, 200);
+    }
+    assert_eq!(code(&full("gp3")), (400, "VolumeLimitExceeded".into()), "it would be 64 TiB of 50");
+    assert_eq!(full("io2").status, 200, "each kind has its own");
+    assert_eq!(code(&full("io2")), (400, "VolumeLimitExceeded".into()), "32 TiB of 20");
+}
+
+#[test]
 fn what_ec2_refuses_is_refused_with_its_codes() {
     let bench = Bench::new();
     let pending = bench.started(None);
@@ -266,11 +340,12 @@ fn a_new_volume_may_be_unseen_for_a_while() {
 
 #[test]
 fn what_goes_wrong_by_plan_goes_wrong_after_the_answer() {
-    let faults = "CreateVolume nth=1 ends=error\nCreateVolume nth=2 ends=gone\nAttachVolume ends=never\n\
+    let faults = "CreateVolume nth=4 error=VolumeLimitExceeded\nCreateVolume nth=1 ends=error\nCreateVolume nth=2 ends=gone\nAttachVolume ends=never\n\
                   DeleteVolume nth=1 throttle=account\nDetachVolume nth=1 lost";
     let bench =
         Bench::switched(Config { account: slow(), faults: faults.parse().unwrap(), ..Config::default() });
     let [failed, gone, sound] = [(); 3].map(|()| bench.volume("Size=1"));
+    assert_eq!(code(&bench.create("Size=1")), (400, "VolumeLimitExceeded".into()));
     assert_eq!(bench.volume_state(&failed), "error");
     assert_eq!(bench.volume_state(&gone), "InvalidVolume.NotFound");
     bench.attach(&sound, &here());

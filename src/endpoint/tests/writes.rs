@@ -205,7 +205,7 @@ fn a_shelf_that_is_only_read_denies_every_write() {
     let config = Config { clock: Arc::clone(&bench.clock) as Arc<dyn Clock>, ..Config::default() };
     let service = Service::new(config, Shelves::read_only(Arc::clone(&bench.shelf) as Arc<_>));
     let (shelf, clock) = (Arc::clone(&bench.shelf), Arc::clone(&bench.clock));
-    let reader = Bench { shelf, vault: Arc::default(), clock, service };
+    let reader = Bench { shelf, vault: Arc::default(), clock, service, region: HOME.into() };
     assert_eq!(reader.get(&format!("/snapshots/{id}/blocks")).status, 200);
     for denied in [
         reader.start(&json!({"VolumeSize": 1})),

@@ -1,0 +1,17 @@
+//! EC2 EnableEbsEncryptionByDefault: from now on what is new in the Region is encrypted unasked.
+
+use crate::endpoint::act::World;
+use crate::endpoint::wire::ec2::{dry_run, refusal, reply};
+use crate::endpoint::wire::{Call, Refusal, Reply};
+use crate::fault::Fault;
+use crate::snapshot::UnixMillis;
+
+pub(super) fn act(world: &World, _: UnixMillis, call: &Call) -> Result<Reply, Refusal> {
+    dry_run(call)?;
+    let turned = world.account.edit::<_, Fault>(&call.region, |holdings| {
+        holdings.held.encryption.by_default = Some(true);
+        Ok(())
+    });
+    turned.map_err(|fault| refusal(&fault))?;
+    Ok(reply(call, "EnableEbsEncryptionByDefault", |xml| xml.flag("ebsEncryptionByDefault", true)))
+}

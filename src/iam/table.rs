@@ -1,0 +1,97 @@
+//! Every command and what it needs. A new command is a line here, and a row in the test that runs it.
+
+use crate::iam::{Need, On, Only, Task};
+
+const ON_SNAPSHOTS: &[On] = &[On::Snapshots];
+const ON_ANYTHING: &[On] = &[On::Anything];
+const ON_KEYS: &[On] = &[On::Keys];
+
+const fn ebs(action: &'static str) -> Need {
+    Need::of(action, ON_SNAPSHOTS)
+}
+
+const fn asked(action: &'static str) -> Need {
+    Need::of(action, ON_ANYTHING)
+}
+
+const fn key(action: &'static str, why: &'static str) -> Need {
+    Need::of(action, ON_KEYS).unseen(why)
+}
+
+const LIST: &[Need] = &[ebs("ebs:ListSnapshotBlocks")];
+const CHANGED: &[Need] = &[ebs("ebs:ListChangedBlocks")];
+const READ: &[Need] = &[ebs("ebs:ListSnapshotBlocks"), ebs("ebs:GetSnapshotBlock")];
+const WRITE: &[Need] = &[ebs("ebs:StartSnapshot"), ebs("ebs:PutSnapshotBlock"), ebs("ebs:CompleteSnapshot")];
+const TAG_SNAPSHOTS: &[Need] = &[Need::of("ec2:CreateTags", ON_SNAPSHOTS).unseen(
+    "StartSnapshot checks it where the snapshot is made with tags (EBS user guide, ebsapi-permissions)",
+)];
+
+/// What snapshots are; where it is denied, commands other than these three go on without it: `list`, `cost`, and
+/// whatever takes `--tag`.
+const SNAPSHOTS: &[Need] = &[asked("ec2:DescribeSnapshots")];
+const VOLUMES: &[Need] = &[asked("ec2:DescribeVolumes")];
+const BIN: &[Need] = &[asked("ec2:ListSnapshotsInRecycleBin")];
+
+/// What stands against deleting snapshots. What is denied is reported as unknown.
+const HOLDS: &[Need] = &[
+    asked("ec2:DescribeFastSnapshotRestores"),
+    asked("ec2:DescribeImages"),
+    asked("ec2:DescribeLockedSnapshots"),
+    asked("ec2:DescribeSnapshotTierStatus"),
+    asked("ec2:ListImagesInRecycleBin"),
+];
+const SHARES: &[Need] = &[asked("ec2:DescribeSnapshotAttribute")];
+
+/// Reading blocks decrypts them (EBS user guide, "ebsapi-faq").
+const DECRYPT: &[Need] = &[key("kms:Decrypt", "GetSnapshotBlock decrypts blocks in the caller's name")];
+
+/// What EBS does with a key in the caller's name when something encrypted is made (EBS user guide,
+/// "ebsapi-permissions").
+const ENCRYPT: &[Need] = &[
+    key("kms:Decrypt", "EBS reads the data key of what is encrypted"),
+    key("kms:DescribeKey", "EBS looks whether the key can be used"),
+    key("kms:Encrypt", "EBS keeps data keys encrypted"),
+    key("kms:GenerateDataKey", "EBS makes a data key for a new snapshot"),
+    key("kms:GenerateDataKeyWithoutPlaintext", "EBS makes a data key for a new snapshot or volume"),
+    key("kms:ReEncrypt*", "EBS moves data from one key to another"),
+    key("kms:CreateGrant", "EBS lets itself use the key later").only(Only::ForAws),
+];
+
+const fn task(name: &'static str, needs: &'static [&'static [Need]], of_keys: &'static [Need]) -> Task {
+    Task { name, like: &[], needs, of_keys }
+}
+
+/// Commands that ask AWS for something.
+pub const TASKS: &[Task] = &[
+    task("list", &[SNAPSHOTS], &[]),
+    task("show", &[LIST, SNAPSHOTS], &[]),
+    task("blocks", &[LIST, SNAPSHOTS], &[]),
+    // Which of two is not there, a listing of each tells.
+    task("diff", &[LIST, CHANGED, SNAPSHOTS], &[]),
+    task("diff --content", &[READ, CHANGED, SNAPSHOTS], DECRYPT),
+    task("export", &[READ, SNAPSHOTS], DECRYPT),
+    task("export --since", &[READ, CHANGED, SNAPSHOTS], DECRYPT),
+    task("import", &[LIST, WRITE, SNAPSHOTS], ENCRYPT),
+    task("import --tag", &[LIST, WRITE, SNAPSHOTS, TAG_SNAPSHOTS], ENCRYPT),
+    task("import --parent", &[READ, WRITE, SNAPSHOTS, TAG_SNAPSHOTS], ENCRYPT),
+    task("manifest", &[READ, SNAPSHOTS], DECRYPT),
+    task("manifest --base", &[READ, CHANGED, SNAPSHOTS], DECRYPT),
+    task("verify", &[READ, SNAPSHOTS, VOLUMES], DECRYPT),
+    task("verify --delta-from", &[READ, CHANGED, SNAPSHOTS], DECRYPT),
+    Task {
+        name: "cost",
+        like: &["cost archive-advice", "cost compare", "cost reconcile"],
+        needs: &[LIST, CHANGED, SNAPSHOTS, VOLUMES, BIN],
+        of_keys: &[],
+    },
+    Task {
+        name: "cost --delete",
+        like: &["cost --archive", "cost --keep", "cost --max-gap", "cost --save", "cost retention"],
+        needs: &[LIST, CHANGED, SNAPSHOTS, VOLUMES, BIN, HOLDS, SHARES],
+        of_keys: &[],
+    },
+    task("cost orphans", &[LIST, CHANGED, SNAPSHOTS, VOLUMES, BIN, HOLDS], &[]),
+];
+
+/// Commands that ask AWS for nothing.
+pub const LOCAL: &[&str] = &["completions", "demo", "iam-policy", "man", "serve", "store"];
