@@ -11,11 +11,13 @@
 mod credentials;
 mod endpoint;
 mod failure;
+mod identity;
 pub mod quota;
 mod refusal;
 
 pub use credentials::Generation;
 pub use failure::{broken_body, classify};
+pub use identity::{Identity, STORE};
 
 use crate::fault::{Fault, Kind, Place};
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
@@ -100,6 +102,7 @@ struct Inner {
     config: SdkConfig,
     region: String,
     endpoint: Override,
+    identity: Identity,
     deadlines: Deadlines,
     credentials: Arc<Renewable>,
 }
@@ -172,7 +175,8 @@ impl Session {
             .credentials_provider(SharedCredentialsProvider::new(current.clone()))
             .identity_cache(current)
             .build();
-        Ok(Self(Arc::new(Inner { config, region, endpoint, deadlines, credentials })))
+        let identity = endpoint.url().map_or_else(|| Identity::aws(&region), Identity::named);
+        Ok(Self(Arc::new(Inner { config, region, endpoint, identity, deadlines, credentials })))
     }
 
     /// The Region requests go to.
@@ -183,6 +187,11 @@ impl Session {
     /// Whether EBS requests go to AWS itself. Its quotas and prices apply only there.
     pub fn is_aws(&self) -> bool {
         self.0.endpoint.is_aws()
+    }
+
+    /// Whose answers this session gets.
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
     }
 
     /// How long one request may take.

@@ -17,6 +17,7 @@ use crate::aws::{Session, classify};
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::Tag as OurTag;
 use aws_sdk_ec2::Client;
+use aws_sdk_ec2::config::Builder;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::Filter;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -41,7 +42,13 @@ pub struct Ec2 {
 impl Ec2 {
     /// With the session's Region, credentials and connections.
     pub fn new(session: &Session) -> Self {
-        Self { client: Client::new(session.config()), session: session.clone() }
+        let config = Builder::from(session.config());
+        // Whose snapshots they are is told here first: nothing is listed before it is known what there is.
+        let config = match session.is_aws() {
+            true => config,
+            false => config.interceptor(session.identity().clone()),
+        };
+        Self { client: Client::from_conf(config.build()), session: session.clone() }
     }
 
     /// The answer to one request, within the session's deadline.

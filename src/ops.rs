@@ -21,7 +21,7 @@ mod scan;
 
 pub use crate::pipeline::Engine;
 
-use crate::aws::Session;
+use crate::aws::{Identity, Session};
 use crate::control::{Holds, Images, Instances, Snapshots, Tagging, Volumes};
 use crate::cost::Usd;
 use crate::ebs::Ebs;
@@ -35,6 +35,8 @@ pub struct Services {
     /// Names the account in checkpoints: `local:/var/lib/ice`, `us-east-1`, `http://127.0.0.1:4599`. The same
     /// place has the same label in the next run.
     pub label: String,
+    /// Names the snapshots themselves: what is kept of them is found again however they are reached.
+    pub identity: Identity,
     /// Reads blocks.
     pub blocks: Arc<dyn BlockService>,
     /// Writes snapshots.
@@ -81,7 +83,8 @@ impl Services {
         let ebs = Arc::new(Ebs::new(session));
         let max_usd = session.is_aws().then_some(max_usd);
         let (snapshots, control) = control(session);
-        Self { label, blocks: ebs.clone(), writer: ebs, snapshots, control, max_usd }
+        let identity = session.identity().clone();
+        Self { label, identity, blocks: ebs.clone(), writer: ebs, snapshots, control, max_usd }
     }
 }
 

@@ -8,6 +8,7 @@
 //! tally. Memory in flight follows a byte budget, whatever the volume's size. Nothing here knows AWS.
 
 mod attempt;
+mod block_map;
 mod changes;
 mod check;
 mod checkpoint;
@@ -25,15 +26,17 @@ mod walk;
 mod write;
 
 pub(crate) use attempt::{Ask, Tries, interrupted};
-pub use changes::changes;
+pub use block_map::{block_map, blocks_left};
+pub use changes::{changes, changes_left};
 #[cfg(any(test, fuzzing))]
 pub(crate) use checkpoint::fuzz_checkpoint;
 pub use checkpoint::{Checkpoint, Earlier, Found, Mark, Slot};
 pub use engine::{Engine, Renew, Renewal};
 pub use journaled::Journaled;
-pub use kept::{Kept, Listing};
-pub use read::{Read, Which, block_map, read};
+pub use kept::{Kept, Listing, Part};
+pub use read::{Read, Which, read};
 pub use settings::{Patience, Settings};
+pub use shards::Left;
 pub use stop::Stop;
 pub use tally::{Action, Requests, Tally};
 pub(crate) use walk::Walk;

@@ -26,7 +26,13 @@ const AWS_DOMAINS: [&str; 13] = [
 
 /// The endpoint that configuration puts in the place of AWS's own for EBS, if any.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Override(Option<String>);
+pub(super) struct Override(Option<Elsewhere>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Elsewhere {
+    url: String,
+    host: String,
+}
 
 impl Override {
     /// As the EBS client will find it: said in code, else for EBS, else for all services.
@@ -41,11 +47,21 @@ impl Override {
             .filter(|_| !config.get_origin("endpoint_url").is_client_config())
             .and_then(|services| services.load_config(key.ok()?));
         let url = of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned));
-        url.map(|url| check(&url)).transpose().map(Self)
+        let elsewhere = url.map(|url| Ok(Elsewhere { host: check(&url)?, url }));
+        elsewhere.transpose().map(Self)
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.0.as_ref().map(|elsewhere| elsewhere.host.as_str())
+    }
+
+    /// Where it is, if it is not AWS.
+    pub(super) fn url(&self) -> Option<&str> {
+        self.0.as_ref().filter(|_| !self.is_aws()).map(|elsewhere| elsewhere.url.as_str())
     }
 
     pub(super) fn is_aws(&self) -> bool {
-        self.0.as_deref().is_none_or(|host| {
+        self.host().is_none_or(|host| {
             let host = host.trim_end_matches('.').to_ascii_lowercase();
             AWS_DOMAINS.iter().any(|domain| {
                 host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -54,7 +70,7 @@ impl Override {
     }
 
     pub(super) fn is_loopback(&self) -> bool {
-        self.0.as_deref().is_some_and(|host| {
+        self.host().is_some_and(|host| {
             let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
             host == "localhost" || address.is_ok_and(|address| address.is_loopback())
         })
@@ -74,6 +90,10 @@ pub(super) fn check(url: &str) -> Result<String, Fault> {
 mod tests {
     use super::*;
 
+    fn over(url: &str) -> Override {
+        Override(Some(Elsewhere { url: url.to_owned(), host: check(url).unwrap() }))
+    }
+
     #[test]
     fn only_amazons_domains_are_aws() {
         for (url, aws) in [
@@ -87,7 +107,7 @@ mod tests {
             ("https://amazonaws.com.example.org", false),
             ("http://localhost.localstack.cloud:4566", false),
         ] {
-            assert_eq!(Override(Some(check(url).unwrap())).is_aws(), aws, "{url}");
+            assert_eq!(over(url).is_aws(), aws, "{url}");
         }
         assert!(Override(None).is_aws());
     }
@@ -100,7 +120,7 @@ mod tests {
             ("http://localhost:1", true),
             ("http://10.0.0.1", false),
         ] {
-            assert_eq!(Override(Some(check(url).unwrap())).is_loopback(), here, "{url}");
+            assert_eq!(over(url).is_loopback(), here, "{url}");
         }
     }
 

@@ -5,16 +5,17 @@
 //! changed since stays. A rename is one step, as
 //! it is in every journal; a file in a directory that was forgotten is gone.
 
+mod file;
 mod sparse;
 
-use crate::disk::{Access, Disk, Facts, Handle, Lock, Node as Kind, Opening, directory};
+use crate::disk::{Access, Disk, Handle, Lock, Node as Kind, Opening, directory};
 use fastrand::Rng;
+use file::{MemoryFile, Unlock};
 use sparse::Sparse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Node {
@@ -388,7 +389,7 @@ impl Disk for MemoryDisk {
             return Ok(Lock::By(holder.clone()));
         }
         state.locks.insert(name.clone(), who.to_owned());
-        Ok(Lock::Held(Box::new(Unlock(self.clone(), name))))
+        Ok(Lock::Held(Box::new(Unlock::of(self.clone(), name))))
     }
 
     fn boot(&self) -> Option<String> {
@@ -400,102 +401,7 @@ impl Disk for MemoryDisk {
             Opening::Make if self.node(path)?.is_none() => self.changing()?.made(path)?,
             _ => self.powered()?.number(path)?,
         };
-        Ok(Box::new(MemoryFile { disk: self.clone(), number, lock: Mutex::default() }))
-    }
-}
-
-#[derive(Debug)]
-struct Unlock(MemoryDisk, Locked);
-
-impl Drop for Unlock {
-    fn drop(&mut self) {
-        self.0.state().locks.remove(&self.1);
-    }
-}
-
-/// An open file. It is there as long as it is open, whatever its name means by now.
-#[derive(Debug)]
-struct MemoryFile {
-    disk: MemoryDisk,
-    number: usize,
-    lock: Mutex<Option<Unlock>>,
-}
-
-impl MemoryFile {
-    fn put(&self, len: usize, put: impl FnOnce(&mut Sparse, usize)) -> io::Result<()> {
-        let mut state = self.disk.powered()?;
-        let has_power = state.spend();
-        state.put(self.number, len, has_power, put)
-    }
-
-    fn bytes(&self) -> io::Result<Sparse> {
-        Ok(self.disk.powered()?.contents[self.number].now.clone())
-    }
-}
-
-impl Handle for MemoryFile {
-    fn facts(&self) -> io::Result<Facts> {
-        let state = self.disk.powered()?;
-        let contents = &state.contents[self.number];
-        let number = self.number as u64;
-        Ok(Facts {
-            node: Kind::File,
-            len: contents.now.len(),
-            id: (0, number),
-            device: 0,
-            born: Some(Duration::from_nanos(number)),
-            modified: Duration::from_nanos(contents.modified),
-        })
-    }
-
-    fn expect(&self, _: u64, _: u64) {}
-
-    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        match self.bytes()?.read_at(bytes, offset) {
-            true => Ok(()),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-    }
-
-    fn next_data(&self, from: u64) -> io::Result<Option<u64>> {
-        Ok(self.bytes()?.next_data(from))
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.put(bytes.len(), |file, len| file.write_at(&bytes[..len], offset))
-    }
-
-    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
-        let whole = usize::try_from(len).unwrap_or(usize::MAX);
-        self.put(whole, |file, part| file.zero(offset, part as u64))
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.put(1, |file, part| {
-            if part == 1 {
-                file.set_len(len);
-            }
-        })
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.changing()?;
-        if !state.is_lying {
-            state.contents[self.number].harden();
-        }
-        Ok(())
-    }
-
-    fn try_lock(&self) -> io::Result<bool> {
-        let mut state = self.disk.powered()?;
-        let name = Locked::File(self.number);
-        if state.locks.contains_key(&name) {
-            return Ok(false);
-        }
-        state.locks.insert(name.clone(), String::new());
-        drop(state);
-        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(Unlock(self.disk.clone(), name));
-        Ok(true)
+        Ok(Box::new(MemoryFile::open(self.clone(), number)))
     }
 }
 

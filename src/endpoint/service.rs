@@ -1,6 +1,8 @@
 //! One request, from its bytes to its answer.
 
 use crate::account::Account;
+use crate::aws;
+use crate::block::Digest;
 use crate::endpoint::act::{self, World};
 use crate::endpoint::auth::{self, Side};
 use crate::endpoint::body::Course;
@@ -18,11 +20,14 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use std::fmt;
 use std::sync::Arc;
 
+/// Names the store in every answer, so that what a client keeps of it is not taken for another's.
+const STORE: HeaderName = HeaderName::from_static(aws::STORE);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// What answers requests, whatever brought them.
 pub(super) struct Service {
     world: World,
+    store: HeaderValue,
     clock: Arc<dyn Clock>,
     access_key: Option<String>,
     counter: Counter,
@@ -42,10 +47,12 @@ impl Service {
         let limits_storage = config.account.limits_storage || config.quotas != Quotas::None;
         let settings = Settings { limits_storage, ..config.account };
         let account = Account::new(settings, shelves, config.clock.now());
-        let seal = Seal::new(&account.shelf().secret());
+        let secret = account.shelf().secret();
+        let (seal, store) = (Seal::new(&secret), store_name(&secret));
         let (ready_after, pending_limit) = (config.ready_after, config.quotas.pending());
         Self {
             world: World { account, seal, ready_after, pending_limit },
+            store,
             clock: config.clock,
             access_key: config.access_key,
             counter: Counter::default(),
@@ -69,7 +76,9 @@ impl Service {
         let mut course = Course::Whole;
         let reply = self.act(head, body, dialect, &request_id, &mut course);
         let reply = reply.unwrap_or_else(|refusal| refusal.print(dialect, &request_id));
-        Answered { response: write(reply, &request_id), course }
+        let mut response = write(reply, &request_id);
+        response.headers_mut().insert(STORE, self.store.clone());
+        Answered { response, course }
     }
 
     /// The order in which a request is looked at. What limits or disturbs requests comes after it is known who
@@ -153,6 +162,12 @@ fn write(reply: Reply, request_id: &str) -> Response<Bytes> {
         headers.insert(REQUEST_ID, id);
     }
     response
+}
+
+/// A name for a collection that tells nothing of its secret: a digest of it, cut.
+fn store_name(secret: &[u8; 32]) -> HeaderValue {
+    let digest = Digest::of(&[b"icecore store ".as_slice(), secret].concat()).to_string();
+    HeaderValue::from_str(&digest[..32]).unwrap_or_else(|_| unreachable!("hexadecimal digits"))
 }
 
 /// A name for one answer, in the form of a UUID: not a secret, only unlikely to repeat.

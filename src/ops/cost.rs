@@ -8,7 +8,9 @@ pub mod compare;
 mod estimate;
 mod facts;
 mod gather;
+mod lister;
 mod measured;
+mod ration;
 pub mod reconcile;
 mod what_if;
 

@@ -116,6 +116,7 @@ mod tests {
         let memory = Arc::new(MemoryService::new(100));
         Services {
             label: "memory".into(),
+            identity: crate::aws::Identity::named("memory"),
             blocks: memory.clone(),
             writer: memory,
             snapshots: None,

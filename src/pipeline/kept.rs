@@ -1,15 +1,18 @@
 //! Listings kept at rest: snapshots never change, so what was listed once need not be listed again.
 //!
-//! One file for each listing, below `listings` in the state directory. Its layout, integers little-endian:
+//! One file for each listing, below `listings` in the state directory: `.blocks` when it is complete, `.part` while
+//! a run that was stopped has left something to list. Its layout, integers little-endian:
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 8 | `icekept` and the version, 1 |
+//! | 8 | `icekept` and the version, 2 |
 //! | 4 | `n`, length of the identity |
 //! | n | the identity: whose listing this is, a line each |
-//! | 1 | 0: the two snapshots share no lineage; 1: sets follow |
+//! | 1 | 0: the two snapshots share no lineage; 1: sets follow; 2: sets and what is left |
 //! | 8 + a | length and blocks that the (second) snapshot has: of a comparison, those that differ |
 //! | 8 + b | length and blocks that only the first has |
+//! | 4 | of a part: how many pieces are left |
+//! | 8 each | where a piece begins and ends; the end is 0xffffffff where it goes on to the end of the listing |
 //! | 4 | CRC-32 of all of the above |
 //!
 //! Sets are Roaring bitmaps in their portable format; no token is kept. The name is a digest of the identity, which
@@ -18,11 +21,14 @@
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, Digest};
 use crate::fault::Fault;
+use crate::pipeline::shards::Left;
 use roaring::RoaringBitmap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8; 8] = b"icekept\x01";
+const MAGIC: &[u8; 8] = b"icekept\x02";
+/// The end of a piece that has none.
+const OPEN: u32 = u32::MAX;
 
 /// What a listing told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +42,24 @@ pub enum Listing {
         /// Blocks that only the first has.
         lacks: BlockSet,
     },
+}
+
+/// What a listing told so far, and what is left of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// As in a [`Listing`].
+    pub has: BlockSet,
+    /// As in a [`Listing`].
+    pub lacks: BlockSet,
+    /// What has not been listed.
+    pub left: Left,
+}
+
+impl Part {
+    /// Of a listing that has not begun.
+    pub fn nothing() -> Self {
+        Self { has: BlockSet::new(), lacks: BlockSet::new(), left: Left::all() }
+    }
 }
 
 /// Listings below a directory.
@@ -52,58 +76,98 @@ impl Kept {
 
     /// What was kept under this identity; `None` where nothing was, or not whole.
     pub fn get(&self, identity: &str) -> Option<Listing> {
-        decode(&std::fs::read(self.path(identity)).ok()?, identity)
+        match decode(&std::fs::read(self.path(identity, WHOLE)).ok()?, identity)? {
+            Stored::Whole(listing) => Some(listing),
+            Stored::Part(_) => None,
+        }
     }
 
-    /// Whether something is kept under this identity; it may still not be whole.
+    /// What a run that was stopped has listed under this identity.
+    pub fn part(&self, identity: &str) -> Option<Part> {
+        match decode(&std::fs::read(self.path(identity, PART)).ok()?, identity)? {
+            Stored::Whole(_) => None,
+            Stored::Part(part) => Some(part),
+        }
+    }
+
+    /// Whether a whole listing is kept under this identity; it may still not be readable.
     pub fn has(&self, identity: &str) -> bool {
-        self.path(identity).is_file()
+        self.path(identity, WHOLE).is_file()
     }
 
     /// Keeps a listing, in place of what is there.
     pub fn put(&self, identity: &str, listing: &Listing) -> Result<(), Fault> {
-        let path = self.path(identity);
+        let encoded = match listing {
+            Listing::Unrelated => encode(identity, 0, &[], None),
+            Listing::Blocks { has, lacks } => encode(identity, 1, &[has, lacks], None),
+        };
+        self.write(&self.path(identity, WHOLE), encoded)?;
+        // Nobody looks for it any more: where this fails, a file lies about.
+        let _ = std::fs::remove_file(self.path(identity, PART));
+        Ok(())
+    }
+
+    /// Keeps what was listed so far, for the next run to go on from.
+    pub fn put_part(&self, identity: &str, part: &Part) -> Result<(), Fault> {
+        let encoded = encode(identity, 2, &[&part.has, &part.lacks], Some(&part.left));
+        self.write(&self.path(identity, PART), encoded)
+    }
+
+    fn write(&self, path: &Path, encoded: std::io::Result<Vec<u8>>) -> Result<(), Fault> {
         let written = || -> std::io::Result<()> {
             std::fs::create_dir_all(&self.dir)?;
             // Two runs may keep the same listing: each writes a file of its own.
             let temporary = path.with_extension(format!("{}.new", std::process::id()));
-            std::fs::File::create(&temporary)?.write_all(&encode(identity, listing)?)?;
-            std::fs::rename(&temporary, &path)
+            std::fs::File::create(&temporary)?.write_all(&encoded?)?;
+            std::fs::rename(&temporary, path)
         };
-        written().map_err(|error| Fault::local(&path, "keep a listing", error))
+        written().map_err(|error| Fault::local(path, "keep a listing", error))
     }
 
-    fn path(&self, identity: &str) -> PathBuf {
+    fn path(&self, identity: &str, extension: &str) -> PathBuf {
         let digest = Digest::of(identity.as_bytes()).to_string();
-        self.dir.join(format!("{}.blocks", &digest[..32]))
+        self.dir.join(format!("{}.{extension}", &digest[..32]))
     }
 }
 
-fn encode(identity: &str, listing: &Listing) -> std::io::Result<Vec<u8>> {
+/// Names of files, after the dot.
+const WHOLE: &str = "blocks";
+const PART: &str = "part";
+
+/// What a file holds.
+#[derive(Debug, PartialEq, Eq)]
+enum Stored {
+    Whole(Listing),
+    Part(Part),
+}
+
+fn encode(identity: &str, kind: u8, sets: &[&BlockSet], left: Option<&Left>) -> std::io::Result<Vec<u8>> {
     let mut bytes = MAGIC.to_vec();
-    let length = u32::try_from(identity.len()).map_err(|_| std::io::ErrorKind::InvalidInput)?;
-    bytes.extend(length.to_le_bytes());
+    let length = |n: usize| u32::try_from(n).map_err(|_| std::io::ErrorKind::InvalidInput);
+    bytes.extend(length(identity.len())?.to_le_bytes());
     bytes.extend(identity.as_bytes());
-    match listing {
-        Listing::Unrelated => bytes.push(0),
-        Listing::Blocks { has, lacks } => {
-            bytes.push(1);
-            for set in [has, lacks] {
-                let mut bitmap: RoaringBitmap = RoaringBitmap::new();
-                for run in set.ranges() {
-                    bitmap.insert_range(run.start().get()..run.end());
-                }
-                bitmap.optimize();
-                bytes.extend((bitmap.serialized_size() as u64).to_le_bytes());
-                bitmap.serialize_into(&mut bytes)?;
-            }
+    bytes.push(kind);
+    for set in sets {
+        let mut bitmap: RoaringBitmap = RoaringBitmap::new();
+        for run in set.ranges() {
+            bitmap.insert_range(run.start().get()..run.end());
+        }
+        bitmap.optimize();
+        bytes.extend((bitmap.serialized_size() as u64).to_le_bytes());
+        bitmap.serialize_into(&mut bytes)?;
+    }
+    if let Some(Left(pieces)) = left {
+        bytes.extend(length(pieces.len())?.to_le_bytes());
+        for (start, end) in pieces {
+            bytes.extend(start.get().to_le_bytes());
+            bytes.extend(end.unwrap_or(OPEN).to_le_bytes());
         }
     }
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
     Ok(bytes)
 }
 
-fn decode(bytes: &[u8], identity: &str) -> Option<Listing> {
+fn decode(bytes: &[u8], identity: &str) -> Option<Stored> {
     let (bytes, crc) = bytes.split_last_chunk::<4>()?;
     if crc32fast::hash(bytes) != u32::from_le_bytes(*crc) {
         return None;
@@ -115,7 +179,7 @@ fn decode(bytes: &[u8], identity: &str) -> Option<Listing> {
         return None;
     }
     if *kind == 0 {
-        return rest.is_empty().then_some(Listing::Unrelated);
+        return rest.is_empty().then_some(Stored::Whole(Listing::Unrelated));
     }
     let mut set = || {
         let (length, after) = rest.split_first_chunk::<8>()?;
@@ -123,7 +187,26 @@ fn decode(bytes: &[u8], identity: &str) -> Option<Listing> {
         rest = after;
         blocks(&RoaringBitmap::deserialize_from(own).ok()?)
     };
-    Some(Listing::Blocks { has: set()?, lacks: set()? })
+    let (has, lacks) = (set()?, set()?);
+    match kind {
+        1 => rest.is_empty().then_some(Stored::Whole(Listing::Blocks { has, lacks })),
+        2 => Some(Stored::Part(Part { has, lacks, left: left(rest)? })),
+        _ => None,
+    }
+}
+
+fn left(bytes: &[u8]) -> Option<Left> {
+    let (n, bytes) = bytes.split_first_chunk::<4>()?;
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    let numbers: Vec<u32> = numbers.iter().map(|number| u32::from_le_bytes(*number)).collect();
+    if !rest.is_empty() || numbers.len() != u32::from_le_bytes(*n) as usize * 2 {
+        return None;
+    }
+    let piece = |piece: &[u32]| {
+        let start = BlockIndex::try_from(i64::from(piece[0])).ok()?;
+        Some((start, Some(piece[1]).filter(|end| *end != OPEN)))
+    };
+    numbers.chunks_exact(2).map(piece).collect::<Option<_>>().map(Left)
 }
 
 fn blocks(bitmap: &RoaringBitmap) -> Option<BlockSet> {
@@ -163,14 +246,33 @@ mod tests {
             assert_eq!((kept.get(&identity), kept.has(&identity)), (None, false));
             kept.put(&identity, listing).unwrap();
             assert_eq!((kept.get(&identity).as_ref(), kept.has(&identity)), (Some(listing), true));
-            assert!(std::fs::metadata(kept.path(&identity)).unwrap().len() < 1_000, "runs are kept as runs");
+            assert!(
+                std::fs::metadata(kept.path(&identity, WHOLE)).unwrap().len() < 1_000,
+                "runs are kept as runs"
+            );
         }
         assert_eq!(kept.get("place\n7"), None);
     }
 
+    fn part() -> Part {
+        let left = Left(vec![(BlockIndex::new(701), Some(800)), (BlockIndex::new(900), None)]);
+        Part { has: set(&[0, 1, 2, 700, 65_535, 65_536]), lacks: set(&[9]), left }
+    }
+
+    #[test]
+    fn a_part_is_no_listing_and_goes_when_the_whole_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = Kept::below(dir.path());
+        kept.put_part("one", &part()).unwrap();
+        assert_eq!((kept.get("one"), kept.has("one"), kept.part("one")), (None, false, Some(part())));
+        kept.put("one", &listings()[1]).unwrap();
+        assert_eq!((kept.part("one"), kept.get("one").as_ref()), (None, Some(&listings()[1])));
+    }
+
     #[test]
     fn a_file_torn_or_bent_anywhere_is_none() {
-        let whole = encode("one", &listings()[1]).unwrap();
+        let Part { has, lacks, left } = part();
+        let whole = encode("one", 2, &[&has, &lacks], Some(&left)).unwrap();
         assert!(decode(&whole, "one").is_some() && decode(&whole, "two").is_none());
         for length in 0..whole.len() {
             assert_eq!(decode(&whole[..length], "one"), None, "torn at {length}");

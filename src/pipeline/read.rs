@@ -16,7 +16,6 @@ use crate::monitor::Event;
 use crate::pipeline::attempt::{Ask, Tries, interrupted};
 use crate::pipeline::check::{BATCH, block_of, check};
 use crate::pipeline::flow::Flow;
-use crate::pipeline::shards::{Cutting, walk_in_shards};
 use crate::pipeline::walk::Walk;
 use crate::pipeline::{Action, Engine};
 use crate::source::{BlockSink, BlockSource, Cursor, Fetched, Listed};
@@ -85,26 +84,6 @@ pub async fn read(
             reader.run().await
         }
     }
-}
-
-/// Every allocated block of a source, without fetching any.
-pub async fn block_map(engine: &Engine, source: &dyn BlockSource) -> Result<BlockSet, Fault> {
-    let walk = Walk::over(engine, source, BlockIndex::ZERO);
-    let mut blocks = BlockSet::new();
-    let n_blocks = Some(source.geometry().n_blocks());
-    walk_in_shards(
-        walk,
-        n_blocks,
-        Cutting::USUAL,
-        |cursor| source.list(cursor),
-        |page: Vec<Listed>| {
-            let size = BlockSize::EBS.of(page.len() as u64);
-            engine.monitor.on(Event::Done { blocks: page.len() as u64, size });
-            blocks.extend(page.iter().map(|listed| listed.index));
-        },
-    )
-    .await?;
-    Ok(blocks)
 }
 
 async fn list(

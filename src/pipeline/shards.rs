@@ -9,7 +9,7 @@
 //! walk from front to back, where the page before it reaches over it, so there is one for fifty pages at most.
 
 use crate::block::{BlockIndex, Geometry, GiB};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::pipeline::walk::{Entry, Walk};
 use crate::source::{Cursor, Page};
 use futures_util::future::BoxFuture;
@@ -32,18 +32,54 @@ impl Cutting {
     pub(crate) const USUAL: Self = Self { most: 8, full: 5_000, pages_a_cut: 50 };
 }
 
+/// What is left of a listing: pieces by where they begin and end, the last of them open at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left(pub(super) Vec<(BlockIndex, Option<u32>)>);
+
+impl Left {
+    /// All of it.
+    pub fn all() -> Self {
+        Self(vec![(BlockIndex::ZERO, None)])
+    }
+
+    /// Whether nothing is left.
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where the next walk begins.
+    pub(crate) fn start(&self) -> BlockIndex {
+        self.0.first().map_or(BlockIndex::ZERO, |(at, _)| *at)
+    }
+}
+
 /// Walks a listing to its end and hands over its pages as they come. `n_blocks` is where it ends, as far as that
 /// is known; what lies beyond is found all the same. Gives the volume's size, as far as the pages tell it.
 pub(crate) async fn walk_in_shards<'s, T: Entry>(
+    walk: Walk<'_>,
+    n_blocks: Option<u32>,
+    cutting: Cutting,
+    list: impl Fn(Cursor) -> BoxFuture<'s, Result<Page<T>, Fault>> + Sync,
+    take: impl FnMut(Vec<T>),
+) -> Result<Option<GiB>, Fault> {
+    let mut left = Left(walk.position().map(|at| (at, None)).into_iter().collect());
+    walk_what_is_left(walk, &mut left, n_blocks, cutting, list, take).await
+}
+
+/// The same for what is left of a listing, of which the walk is at the first piece. When this fails, or is dropped,
+/// `left` is what has not been handed over.
+pub(crate) async fn walk_what_is_left<'s, T: Entry>(
     mut walk: Walk<'_>,
+    left: &mut Left,
     n_blocks: Option<u32>,
     cutting: Cutting,
     list: impl Fn(Cursor) -> BoxFuture<'s, Result<Page<T>, Fault>> + Sync,
     mut take: impl FnMut(Vec<T>),
 ) -> Result<Option<GiB>, Fault> {
-    let mut pieces = Pieces { cutting, all: vec![Piece::all_from(walk.position())], pages: 0, cuts: 0 };
+    let mut pieces = Pieces::of(left, cutting);
     let first = walk.page(&list).await?;
     take(pieces.passed(0, &walk, first));
+    *left = pieces.left();
     let mut volume_size = walk.volume_size();
     let end = n_blocks.or_else(|| volume_size.map(|size| Geometry::ebs(size).n_blocks()));
     let engine = walk.engine();
@@ -52,19 +88,33 @@ pub(crate) async fn walk_in_shards<'s, T: Entry>(
     if pieces.all[0].at.is_some() {
         asking.push(step(0, walk, &list));
     }
+    for (piece, from) in pieces.others() {
+        asking.push(step(piece, Walk::seen(engine, place.clone(), from), &list));
+    }
+    let mut failed = None;
     loop {
         while asking.len() < cutting.most
+            && failed.is_none()
             && let Some((piece, from)) = end.and_then(|end| pieces.cut(end))
         {
             asking.push(step(piece, Walk::seen(engine, place.clone(), from), &list));
         }
-        let Some((at, walk, page)) = asking.next().await else { return Ok(volume_size) };
+        let Some((at, walk, page)) = asking.next().await else { break };
         volume_size = walk.volume_size().or(volume_size);
-        take(pieces.passed(at, &walk, page?));
-        if pieces.all[at].at.is_some() {
+        match page {
+            Ok(page) => {
+                take(pieces.passed(at, &walk, page));
+                *left = pieces.left();
+            }
+            // Pages that were sent before it was stopped are paid for: they are waited for.
+            Err(fault) if fault.kind == Kind::Suspended => failed = Some(fault),
+            Err(fault) => return Err(fault),
+        }
+        if failed.is_none() && pieces.all[at].at.is_some() {
             asking.push(step(at, walk, &list));
         }
     }
+    failed.map_or(Ok(volume_size), Err)
 }
 
 /// One page of the piece at this place.
@@ -90,10 +140,6 @@ struct Piece {
 }
 
 impl Piece {
-    fn all_from(at: Option<BlockIndex>) -> Self {
-        Self { at, end: None, reach: 0, entries: 0 }
-    }
-
     /// Indexes left, if it ends no later than `volume`.
     fn left(&self, volume: u32) -> u32 {
         let end = self.end.unwrap_or(volume).min(volume);
@@ -110,6 +156,26 @@ struct Pieces {
 }
 
 impl Pieces {
+    fn of(left: &Left, cutting: Cutting) -> Self {
+        let piece = |(at, end): &(BlockIndex, _)| Piece { at: Some(*at), end: *end, reach: 0, entries: 0 };
+        let mut all: Vec<Piece> = left.0.iter().map(piece).collect();
+        if all.is_empty() {
+            all.push(Piece { at: None, end: None, reach: 0, entries: 0 });
+        }
+        Self { cutting, all, pages: 0, cuts: 0 }
+    }
+
+    fn left(&self) -> Left {
+        let mut left: Vec<_> = self.all.iter().filter_map(|piece| Some((piece.at?, piece.end))).collect();
+        left.sort_unstable();
+        Left(left)
+    }
+
+    /// Pieces but the first, and where they begin.
+    fn others(&self) -> Vec<(usize, BlockIndex)> {
+        self.all.iter().enumerate().skip(1).filter_map(|(at, piece)| Some((at, piece.at?))).collect()
+    }
+
     /// Notes a page of a piece; gives the entries that are the piece's own.
     fn passed<T: Entry>(&mut self, piece: usize, walk: &Walk<'_>, page: Option<Vec<T>>) -> Vec<T> {
         self.pages += 1;

@@ -150,8 +150,8 @@ async fn changes_over_pages_with_an_empty_one_between_are_counted_one_by_one() {
     let report = measure(&options(), &services, &engine).await.unwrap().report(None, None);
     assert_eq!(figures(&report, &second), Some((40_000, 15_001, 15_001)));
     assert_eq!(figures(&report, &first), Some((40_000, 40_000, 15_001)));
-    // One opens the first, four list it, four list the changes, one of them empty.
-    assert_eq!(report.spent.requests.list, 9);
+    // Four pages list the first, four the changes, one of them empty.
+    assert_eq!(report.spent.requests.list, 8);
 }
 
 #[tokio::test]
@@ -263,4 +263,64 @@ async fn a_run_that_is_stopped_goes_on_where_it_was() {
     let at_once = Some(std::time::Duration::ZERO);
     let end = bill(&lab, &Options { deadline: at_once, keeps_listings: false, ..options() }).await;
     assert_eq!(end.totals.unknown, 7);
+}
+
+/// Two listings that are each larger than what one run may ask for: a block map and a comparison.
+#[tokio::test]
+async fn a_listing_larger_than_a_run_may_ask_for_is_finished_by_later_runs() {
+    let shelf = Arc::new(MemoryShelf::new());
+    let first = written(shelf.as_ref(), 64, None, 0..70_000);
+    let second = written(shelf.as_ref(), 64, Some(&first), 5..60_005);
+    let infos = shelf.list().unwrap().into_iter().map(|shelved| shelved.info);
+    let snapshots = Some(Arc::new(MemorySnapshots::new(infos)) as _);
+    let endpoint = start(Config::default(), Shelves::writable(shelf.clone())).await.unwrap();
+    let services = Services { snapshots, ..services_at(&endpoint.url()) };
+    let dir = tempfile::tempdir().unwrap();
+    let (mut asked, mut listed) = (0, 0);
+    let report = loop {
+        let settings = Settings::open(dir.path().to_owned());
+        let engine = Engine::new(settings, Arc::new(Recorder::default()), Stop::new());
+        let options = Options { max_requests: Some(3), ..options() };
+        let report = measure(&options, &services, &engine).await.unwrap().report(None, None);
+        assert!(report.spent.requests.list <= 3, "{:?}", report.spent);
+        asked += report.spent.requests.list;
+        listed += 1;
+        assert!(listed < 20, "it gets on");
+        if report.is_complete() {
+            break report;
+        }
+    };
+    assert_eq!(figures(&report, &first), Some((70_000, 70_000, 60_000)));
+    assert_eq!(figures(&report, &second), Some((70_000, 60_000, 60_000)));
+    assert_eq!(asked, endpoint.counts().total(), "each request is counted, and none that was not sent");
+    // Seven pages of the one and seven of the other; a block map that goes on is opened anew each time.
+    assert!((14..=20).contains(&asked), "{asked}");
+    let left: Vec<_> = std::fs::read_dir(dir.path().join("listings")).unwrap().collect();
+    assert_eq!(left.len(), 2, "nothing but the two whole listings is kept: {left:?}");
+}
+
+/// The address is nothing: the store says what it is.
+#[cfg(feature = "ec2")]
+#[tokio::test(flavor = "multi_thread")]
+async fn listings_are_kept_by_the_store_and_not_by_its_address() {
+    let lab = Lab::new().await;
+    let first = lab.import(&crate::lab::generation(0), None).await.snapshot_id;
+    let asked = |services: Services| {
+        let engine = lab.engine();
+        async move { measure(&options(), &services, &engine).await.unwrap().report(None, None) }
+    };
+    let report = asked(lab.services.clone()).await;
+    let name = lab.services.identity.name();
+    assert!(name.starts_with("store ") && !name.contains("127.0.0.1"), "{name}");
+    assert!(report.spent.requests.list > 0 && figures(&report, &first).is_some());
+
+    let (_endpoint, elsewhere) = lab.beside(Config::default(), icecore::aws::Deadlines::default()).await;
+    let again = asked(elsewhere.clone()).await;
+    assert_eq!((again.spent.requests.list, again.spent.kept), (0, 1), "the same store at another port");
+    assert_eq!(elsewhere.identity.name(), name);
+
+    let other = Lab::new().await;
+    let _ = other.import(&crate::lab::generation(0), None).await;
+    let _ = asked(other.services.clone()).await;
+    assert_ne!(other.services.identity.name(), name);
 }

@@ -87,6 +87,7 @@ impl World {
 fn services(memory: &Arc<MemoryService>, label: &str) -> Services {
     Services {
         label: label.to_owned(),
+        identity: icecore::aws::Identity::named(label),
         blocks: memory.clone(),
         writer: memory.clone(),
         snapshots: None,

@@ -3,7 +3,7 @@
 use crate::block::BlockSize;
 use crate::cost::{Against, Estimate, Kinship, Usd};
 use crate::fault::Fault;
-use crate::ops::cost::gather::identity;
+use crate::ops::cost::lister::{identity, place};
 use crate::ops::cost::{Facts, Options};
 use crate::ops::{Engine, Services};
 use crate::pipeline::Kept;
@@ -41,7 +41,7 @@ pub async fn estimate(
 fn of(facts: &Facts, options: &Options, services: &Services, engine: &Engine) -> EstimateReport {
     let kinship = Kinship::of(&facts.kin(), &[]);
     let kept_listings = options.keeps_listings.then(|| Kept::below(&engine.settings.state_dir));
-    let place = format!("{}\n{}", services.label, options.prices.region);
+    let place = place(options, services);
     let (mut snapshots, mut listings, mut kept, mut requests) = (0, 0, 0, 0);
     for (at, info) in facts.snapshots.iter().enumerate() {
         let Some(against) = kinship.against(at) else { continue };
@@ -104,6 +104,7 @@ mod tests {
         let memory = Arc::new(MemoryService::new(100));
         let services = Services {
             label: "memory".into(),
+            identity: crate::aws::Identity::named("memory"),
             blocks: memory.clone(),
             writer: memory,
             snapshots: None,

@@ -75,9 +75,14 @@ fn walked<T: Entry + Send + 'static>(
             found.extend(page);
         },
     );
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.unwrap().block_on(walking).unwrap();
+    to_its_end(walking).unwrap();
     (found, engine.requests().list)
+}
+
+/// Runs it in time of its own.
+fn to_its_end<T>(walking: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.unwrap().block_on(walking)
 }
 
 fn in_one_piece() -> Cutting {
@@ -163,6 +168,38 @@ proptest! {
     }
 
     #[test]
+    fn a_listing_that_is_stopped_again_and_again_loses_nothing_and_repeats_nothing(
+        indexes in btree_set(0..2048_u32, 0..400),
+        page in 1..40_usize,
+        allowed in 1..12_usize,
+        cutting in cutting(),
+    ) {
+        let service = MemoryService::new(page);
+        let id = service.add(gib(), None, blocks(&indexes));
+        let list = lister(&service, &id);
+        let (mut left, mut found, mut stops) = (Left::all(), Vec::new(), 0);
+        while !left.is_none() {
+            let calls = AtomicUsize::new(0);
+            let rationed = |cursor| match calls.fetch_add(1, Ordering::Relaxed) < allowed {
+                true => list(cursor),
+                false => ready(Err(Fault::new(Kind::Suspended, crate::fault::Place::Service, "stop"))).boxed(),
+            };
+            let engine = Engine::for_tests();
+            let walk = Walk::new(&engine, crate::fault::Place::Service, left.start());
+            let take = |page: Vec<Listed>| found.extend(page.iter().map(|listed| listed.index.get()));
+            let walking = walk_what_is_left(walk, &mut left, Some(2048), cutting, rationed, take);
+            let ended = to_its_end(walking);
+            prop_assert_eq!(ended.is_ok(), left.is_none());
+            stops += 1;
+        }
+        let fewest = indexes.len().div_ceil(page);
+        // Pieces that end before their end cost a page each, now as without stops.
+        prop_assert!(stops <= (2 * fewest).div_ceil(allowed) + 2, "{} stops of {} pages", stops, fewest);
+        found.sort_unstable();
+        prop_assert_eq!(found, indexes.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
     fn pieces_cost_two_percent_more_at_most(
         indexes in btree_set(0..2048_u32, 200..1800),
         page in 1..8_usize,
@@ -210,6 +247,23 @@ async fn pages_and_seconds(n_blocks: u32, per_second: Option<u32>) -> (u64, f64)
     walk_in_shards(walk, Some(n_blocks), cutting, list, take).await.unwrap();
     assert_eq!(blocks, n_blocks as usize);
     (engine.requests().list, start.elapsed().as_secs_f64())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_walk_that_is_dropped_has_said_what_is_left() {
+    let (n_blocks, page, engine) = (400, 4, Engine::for_tests());
+    let cutting = Cutting { most: 5, full: 1, pages_a_cut: 10 };
+    let (mut left, mut found) = (Left::all(), Vec::new());
+    while !left.is_none() {
+        let walk = Walk::new(&engine, crate::fault::Place::Service, left.start());
+        let take = |page: Vec<Listed>| found.extend(page.iter().map(|listed| listed.index.get()));
+        let list = slow(n_blocks, page);
+        let walking = walk_what_is_left(walk, &mut left, Some(n_blocks), cutting, list, take);
+        // Two pages for the first piece, one more is lost on its way.
+        let _ = tokio::time::timeout(Duration::from_millis(250), walking).await;
+    }
+    found.sort_unstable();
+    assert_eq!(found, (0..n_blocks).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]

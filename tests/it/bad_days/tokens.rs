@@ -160,6 +160,7 @@ async fn changes_are_walked_on_when_their_page_token_has_expired() {
     let options = diff::Options { snapshots: served.ids.to_vec(), content: false };
     let services = |blocks| Services {
         label: "test".into(),
+        identity: icecore::aws::Identity::named("test"),
         blocks,
         writer: Arc::new(served.ebs.clone()),
         snapshots: None,
