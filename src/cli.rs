@@ -12,6 +12,7 @@ mod context;
 mod cost;
 mod demo;
 mod diff;
+mod evidence;
 mod exit;
 mod export;
 mod iam_policy;
@@ -68,6 +69,7 @@ enum Command {
     Export(export::Args),
     Manifest(manifest::Args),
     Verify(Box<verify::Args>),
+    Evidence(evidence::Args),
     Store(store::Args),
     IamPolicy(iam_policy::Args),
     Completions(completions::Args),
@@ -96,6 +98,7 @@ impl Command {
             Self::Export(args) => export::run(args, cx).await,
             Self::Manifest(args) => manifest::run(args, cx).await,
             Self::Verify(args) => verify::run(*args, cx).await,
+            Self::Evidence(args) => evidence::run(args, cx).await,
             Self::Store(args) => store::run(args, cx).await,
             Self::IamPolicy(args) => iam_policy::run(args, cx),
             Self::Completions(args) => completions::run(args, cx),

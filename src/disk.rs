@@ -92,6 +92,8 @@ pub struct Facts {
     pub id: (u64, u64),
     /// Of a device, its number; machines number devices anew when they start.
     pub device: u64,
+    /// Whether nobody but its owner may read it or write to it.
+    pub is_private: bool,
     /// When it was made, since 1970; `None` where the file system keeps no such time.
     pub born: Option<Duration>,
     /// When its bytes last changed, since 1970. Of a device it says nothing.
@@ -118,10 +120,10 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Writes at an offset; makes the file where there is none.
     fn write_at(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Moves a file, atomically replacing what has the name.
+    /// Moves a file, atomically replacing what has the name; or a directory with all that is in it, to a new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Moves a file to a name that nothing has; `AlreadyExists` where something does.
+    /// Moves a file or a directory to a name that nothing has; `AlreadyExists` where something does.
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
@@ -178,7 +180,7 @@ pub trait Handle: fmt::Debug + Send + Sync {
     fn try_lock(&self) -> io::Result<bool>;
 }
 
-impl dyn Disk {
+impl dyn Disk + '_ {
     /// Makes a directory and those above it, durably.
     pub fn make_dirs(&self, dir: &Path) -> io::Result<()> {
         let missing = |dir: &&Path| !dir.as_os_str().is_empty() && !matches!(self.node(dir), Ok(Some(_)));
@@ -204,6 +206,21 @@ impl dyn Disk {
         placed.and_then(|()| self.sync(directory(path)))
     }
 
+    /// Makes a new file, whole and for good or not at all; `AlreadyExists` where its name is taken. Several may try the
+    /// same name at once.
+    pub fn place_new(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+        let mut draft = path.file_name().unwrap_or_default().to_owned();
+        draft.push(format!(".{}.new", unique()));
+        let draft = path.with_file_name(draft);
+        let written = self.write(&draft, bytes, access).and_then(|()| self.sync(&draft));
+        let placed = written.and_then(|()| self.rename_new(&draft, path));
+        if placed.is_err() {
+            // Best effort: nobody takes a draft for the file.
+            let _ = self.remove(&draft);
+        }
+        placed.and_then(|()| self.sync(directory(path)))
+    }
+
     /// Removes a file for good; it is well if it has gone.
     pub fn remove_durably(&self, path: &Path) -> io::Result<()> {
         match self.remove(path) {
@@ -211,6 +228,11 @@ impl dyn Disk {
             removed => removed.and_then(|()| self.sync(directory(path))),
         }
     }
+}
+
+/// A word that nobody else uses, for the names of drafts.
+pub fn unique() -> String {
+    format!("{:016x}", fastrand::u64(..))
 }
 
 /// The directory that a name is in.

@@ -8,7 +8,7 @@
 //! 6  render                                    reports as text, json, cbt, ..
 //! 4  ops                                       one file per operation: options -> report
 //! 3  pipeline store synthetic account endpoint  engine, local data, local server, AWS clients, devices
-//!    ebs ec2 device manifest
+//!    ebs ec2 device manifest evidence
 //! 2  source shelf control aws disk             the traits, memory versions, conformance suites; reaching AWS
 //! 1  delta cost sample estate iam fault monitor pure functions; what an account holds; what goes wrong; clock
 //! 0  block snapshot                            the vocabulary: no I/O, no async, no serde
@@ -28,6 +28,7 @@ pub mod ebs;
 pub mod ec2;
 pub mod endpoint;
 pub mod estate;
+pub mod evidence;
 pub mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

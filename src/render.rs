@@ -9,6 +9,7 @@ pub mod cost;
 mod demo;
 mod diff;
 mod escape;
+mod evidence;
 mod export;
 mod format;
 mod iam;
@@ -25,6 +26,7 @@ mod table;
 mod verify;
 
 pub use escape::escaped;
+pub use evidence::NewKey;
 pub use format::{Format, FormatError};
 pub use numbers::{blocks, count, parse_time, span};
 

@@ -1,7 +1,8 @@
 //! What kept a command from its result, as one line for a person.
 
 use crate::cli::exit::{Exit, Signal};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
+use crate::ops::verify::Exception;
 use std::fmt;
 
 /// Why there is no result.
@@ -23,6 +24,14 @@ impl Complaint {
                 tracing::debug!(target: "icecore", "because: {error}");
                 below = error.source();
             }
+        }
+    }
+
+    /// The same, for the report of a run that could not begin.
+    pub(crate) fn to_exception(&self) -> Exception {
+        match self {
+            Self::Usage(what) => Exception { kind: Kind::Unsuitable, what: what.clone() },
+            Self::Fault(fault) => Exception::from(fault),
         }
     }
 
@@ -57,7 +66,7 @@ impl From<Fault> for Complaint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{Kind, Place};
+    use crate::fault::Place;
 
     #[test]
     fn a_complaint_is_one_line_of_place_sentence_and_advice() {

@@ -74,8 +74,12 @@ pub(crate) fn label(global: &Global, session: &Session) -> String {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "what clap does not read: XDG, and whom the SDK asks")]
-fn variable(name: &str) -> Option<OsString> {
+/// A variable of the environment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what clap does not read: XDG, whom the SDK asks, who runs this"
+)]
+pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 

@@ -73,6 +73,7 @@ takes_globals! {
     export_takes_global_options_before_and_after: "export" "snap-01" "disk.img";
     manifest_takes_global_options_before_and_after: "manifest" "snap-01" "-o" "m";
     verify_takes_global_options_before_and_after: "verify" "snap-01" "/dev/sdz";
+    evidence_verify_takes_global_options_before_and_after: "evidence" "verify" "dir";
     store_check_takes_global_options_before_and_after: "store" "check" "/store";
     iam_policy_takes_global_options_before_and_after: "iam-policy" "--for" "list";
     completions_takes_global_options_before_and_after: "completions" "bash";

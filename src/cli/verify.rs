@@ -4,9 +4,9 @@ mod options;
 
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
+use crate::cli::evidence::{KeepArgs, Keeper, keep};
 use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access, Opened};
-use crate::cli::output::Output;
 use crate::cli::spelled::words;
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::verify::{self, Exception, Item, Job, Outcome, Planned, Ready, Report, State};
@@ -36,52 +36,85 @@ pub(crate) struct Args {
     /// Verify what the lines of FILE say, as one job: each what would follow icecore verify
     #[arg(long, value_name = "FILE", conflicts_with = "subject", help_heading = "Jobs")]
     plan: Option<PathBuf>,
+
+    #[command(flatten)]
+    evidence: KeepArgs,
 }
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
-    match &args.plan {
-        Some(plan) => {
-            let output = cx.output()?;
-            let planned = planned(cx, plan, &args.typed.selection).await?;
-            // The places stay open for as long as anything is read from them.
-            let (planned, _places): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
-            jobs(cx, output, planned, &args.typed.selection).await
+    let keeper = args.evidence.open("verify")?;
+    let keeper = keeper.as_ref();
+    if args.plan.is_none() && args.tag.is_empty() {
+        return one(args.typed, keeper, cx).await;
+    }
+    let output = cx.output::<Job>()?;
+    let (job, exit) = match jobs(&args, cx).await {
+        Ok(job) => {
+            let exits = job.items.iter().map(|item| exit_of_item(item, cx));
+            // A job that found nothing to verify has verified nothing.
+            let exit = exits.reduce(Exit::worst).unwrap_or(Exit::Usage);
+            (job, exit)
         }
-        None if !args.tag.is_empty() => {
-            let output = cx.output()?;
+        Err(complaint) => return Err(not_begun(args.name(), complaint, keeper, cx)),
+    };
+    let kept = keep(keeper, &job, &[], cx);
+    output.show(&job)?;
+    Ok(exit.worst(kept))
+}
+
+impl Args {
+    /// What a job is called.
+    fn name(&self) -> String {
+        match &self.plan {
+            Some(plan) => plan.display().to_string(),
+            None => {
+                self.tag.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect::<Vec<_>>().join(",")
+            }
+        }
+    }
+}
+
+async fn one(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit, Complaint> {
+    let output = cx.output()?;
+    let name = typed.name();
+    let report = match verified(typed, cx).await {
+        Ok(report) => report,
+        Err(complaint) => return Err(not_begun(name, complaint, keeper, cx)),
+    };
+    let exit = exit_of(&report, cx);
+    let kept = keep(keeper, &report, &[], cx);
+    output.show(&report)?;
+    Ok(exit.worst(kept))
+}
+
+async fn verified(typed: Typed, cx: &Context) -> Result<Report, Complaint> {
+    let resolved = typed.resolve(cx).await?;
+    let services = resolved.place.as_ref().map(|place| &place.services);
+    Ok(verify::run(&resolved.options, services, &resolved.engine).await?)
+}
+
+/// A run that could not begin has no report of its own; that it failed is evidence all the same.
+fn not_begun(name: String, complaint: Complaint, keeper: Option<&Keeper>, cx: &Context) -> Complaint {
+    keep(keeper, &Job::not_begun(name, complaint.to_exception()), &[], cx);
+    complaint
+}
+
+/// A plan's or a tag's verifications, all of them.
+async fn jobs(args: &Args, cx: &Context) -> Result<Job, Complaint> {
+    let selection = &args.typed.selection;
+    // The places stay open for as long as anything is read from them.
+    let (planned, _places): (Vec<_>, Vec<_>) = match &args.plan {
+        Some(plan) => planned(cx, plan, selection).await?.into_iter().unzip(),
+        None => {
             let place = open::open(cx, Access::Read).await?;
             let model = args.typed.model(cx)?;
             let (tags, latest) = (&args.tag, args.latest_per_volume);
             let planned = verify::tagged(tags, latest, &model, &place.services, &place.engine).await?;
-            jobs(cx, output, planned, &args.typed.selection).await
+            (planned, vec![vec![place]])
         }
-        None => one(args.typed, cx).await,
-    }
-}
-
-async fn one(typed: Typed, cx: &Context) -> Result<Exit, Complaint> {
-    let output = cx.output()?;
-    let resolved = typed.resolve(cx).await?;
-    let services = resolved.place.as_ref().map(|place| &place.services);
-    let report = verify::run(&resolved.options, services, &resolved.engine).await?;
-    let exit = exit_of(&report, cx);
-    output.show(&report)?;
-    Ok(exit)
-}
-
-async fn jobs(
-    cx: &Context,
-    output: Output<Job>,
-    planned: Vec<Planned>,
-    selection: &Selection,
-) -> Result<Exit, Complaint> {
+    };
     let deadline = selection.deadline.map(|span| span.0);
-    let job = verify::run_all(planned, deadline, cx.global().max_usd).await;
-    let exits = job.items.iter().map(|item| exit_of_item(item, cx));
-    // A job that found nothing to verify has verified nothing.
-    let exit = exits.reduce(Exit::worst).unwrap_or(Exit::Usage);
-    output.show(&job)?;
-    Ok(exit)
+    Ok(verify::run_all(planned, deadline, cx.global().max_usd).await)
 }
 
 /// Every line of a plan; one that cannot be read fails alone.

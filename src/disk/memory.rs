@@ -259,6 +259,27 @@ impl State {
         }
     }
 
+    /// What moves along with a directory. Names in it that were not synced stay as uncertain as they were.
+    fn carried(&mut self, from: &Path, to: &Path) -> Change {
+        let anew = |path: &PathBuf| {
+            let rest = path.strip_prefix(from).ok().filter(|rest| !rest.as_os_str().is_empty())?;
+            Some(to.join(rest))
+        };
+        for (path, _) in self.unsynced.iter_mut().flatten() {
+            if let Some(moved) = anew(path) {
+                *path = moved;
+            }
+        }
+        let inside = |(path, node): (&PathBuf, &Node)| Some((path.clone(), anew(path)?, *node));
+        let now: Vec<_> = self.now.iter().filter_map(inside).collect();
+        for (path, moved, node) in now {
+            self.now.remove(&path);
+            self.now.insert(moved, node);
+        }
+        let durable = self.durable.iter().filter_map(inside);
+        durable.flat_map(|(path, moved, node)| [(path, None), (moved, Some(node))]).collect()
+    }
+
     fn has_children(&self, dir: &Path) -> bool {
         self.now.keys().any(|path| path.parent() == Some(dir))
     }
@@ -330,7 +351,9 @@ impl Disk for MemoryDisk {
         let mut state = self.changing()?;
         state.in_a_dir(to)?;
         let node = *state.now.get(from).ok_or(io::ErrorKind::NotFound)?;
-        state.change(vec![(from.to_owned(), None), (to.to_owned(), Some(node))]);
+        let mut change = vec![(from.to_owned(), None), (to.to_owned(), Some(node))];
+        change.extend(state.carried(from, to));
+        state.change(change);
         Ok(())
     }
 
@@ -417,3 +440,6 @@ fn apply(tree: &mut Tree, change: &Change) {
 fn gone() -> io::Error {
     io::Error::other("the power has gone")
 }
+
+#[cfg(test)]
+mod tests;

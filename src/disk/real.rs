@@ -185,6 +185,7 @@ impl Handle for RealFile {
             len,
             id: (meta.dev(), meta.ino()),
             device: meta.rdev(),
+            is_private: meta.mode() & 0o077 == 0,
             born: since(meta.created()),
             modified: since(meta.modified()).unwrap_or(Duration::ZERO),
         })

@@ -9,6 +9,25 @@ pub(super) fn facts(out: &mut dyn Write, facts: &[(&str, String)]) -> io::Result
     facts.iter().try_for_each(|(label, value)| writeln!(out, "  {label:widest$}  {value}"))
 }
 
+/// Where sentences are broken.
+const WIDTH: usize = 92;
+
+/// A fact whose text may be longer than a line.
+pub(super) fn wrapped(facts: &mut Vec<(&'static str, String)>, label: &'static str, text: &str) {
+    let mut line = String::new();
+    let mut label = label;
+    for word in text.split(' ') {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            facts.push((std::mem::take(&mut label), std::mem::take(&mut line)));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    facts.push((label, line));
+}
+
 /// Writes rows under a header, columns aligned; those named in `right` to the right.
 pub(super) fn rows(
     out: &mut dyn Write,

@@ -2,6 +2,7 @@
 
 mod command;
 mod damage;
+mod evidence;
 mod manifests;
 mod modes;
 mod service;

@@ -114,6 +114,12 @@ impl Typed {
         Ok(self.options(What::Manifest(PathBuf::new()), Against::Nothing, cx))
     }
 
+    /// What it is called: the subject, and what that is held against.
+    pub(super) fn name(&self) -> String {
+        let words = [self.subject.as_deref(), self.target.as_deref()];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
     pub(super) async fn resolve(self, cx: &Context) -> Result<Resolved, Complaint> {
         let Some(subject) = &self.subject else {
             return Err(Complaint::Usage("no snapshot or manifest is given".to_owned()));

@@ -57,6 +57,7 @@ impl Handle for MemoryFile {
             len: contents.now.len(),
             id: (0, number),
             device: 0,
+            is_private: true,
             born: Some(Duration::from_nanos(number)),
             modified: Duration::from_nanos(contents.modified),
         })

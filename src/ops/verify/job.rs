@@ -77,6 +77,13 @@ pub struct Job {
 }
 
 impl Job {
+    /// Of a run that could not begin.
+    pub fn not_begun(name: String, exception: Exception) -> Self {
+        let now = SystemClock.now();
+        let items = vec![Item { name, outcome: Outcome::Failed(exception) }];
+        Self { items, started: now, ended: now, elapsed: Duration::ZERO }
+    }
+
     /// The worst of its items; a job without any has verified nothing.
     pub fn state(&self) -> State {
         let has = |state| self.items.iter().any(|item| item.state() == state);

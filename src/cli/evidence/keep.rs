@@ -1,0 +1,114 @@
+//! Keeping a command's report as evidence.
+
+use crate::block::Digest;
+use crate::cli::complaint::Complaint;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::log::NOTE;
+use crate::cli::settings::variable;
+use crate::cli::spelled::Days;
+use crate::disk::RealDisk;
+use crate::evidence::{About, Attachment, Chain, Kept, Key};
+use crate::fault::{Fault, Kind, Place};
+use crate::monitor::{Clock, SystemClock};
+use crate::render::{Format, Render};
+use crate::snapshot::{Tag, UnixMillis};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Whether evidence is kept, and how. For flattening into the arguments of a command that makes a report.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Evidence")]
+pub(crate) struct KeepArgs {
+    /// Keep the report in DIR as evidence, also of a run that failed
+    #[arg(long, value_name = "DIR")]
+    evidence: Option<PathBuf>,
+
+    /// Sign it with this key; icecore evidence key makes one
+    #[arg(long, value_name = "FILE", requires = "evidence")]
+    sign_key: Option<PathBuf>,
+
+    /// Note this in it: a ticket, an owner, the control that asks for the test
+    #[arg(long, value_name = "KEY=VALUE", requires = "evidence")]
+    evidence_label: Vec<Tag>,
+
+    /// Note that it is to be believed for so many days, as in 90d
+    #[arg(long, value_name = "DAYS", requires = "evidence")]
+    evidence_expires: Option<Days>,
+}
+
+/// A place for one report.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    chain: Chain,
+    about: About,
+    expires: Option<Days>,
+}
+
+impl KeepArgs {
+    /// Looks before the work whether evidence can be kept; `None` where none is asked for.
+    pub(crate) fn open(&self, command: &str) -> Result<Option<Keeper>, Complaint> {
+        let Some(dir) = &self.evidence else { return Ok(None) };
+        let disk = Arc::new(RealDisk::default());
+        let key = self.sign_key.as_ref().map(|file| Key::read(&*disk, file)).transpose()?;
+        let labels = self.evidence_label.iter().map(|tag| (tag.key.clone(), tag.value.clone()));
+        let about = About {
+            command: command.to_owned(),
+            tool: concat!("icecore ", env!("CARGO_PKG_VERSION")).to_owned(),
+            tool_sha256: program(),
+            host: std::fs::read_to_string("/proc/sys/kernel/hostname")
+                .ok()
+                .map(|name| name.trim().to_owned()),
+            user: variable("USER").map(|user| user.to_string_lossy().into_owned()),
+            expires_at: None,
+            labels: labels.collect(),
+        };
+        let chain = Chain::open(disk, dir, key)?;
+        Ok(Some(Keeper { chain, about, expires: self.evidence_expires }))
+    }
+}
+
+/// Keeps the report, where there is a place for it, and says where. What goes wrong is said as well, and how that ends
+/// the program is returned: the report itself is there, and is still to be shown.
+pub(crate) fn keep<R: Render>(
+    keeper: Option<&Keeper>,
+    report: &R,
+    others: &[Attachment<'_>],
+    cx: &Context,
+) -> Exit {
+    let Some(keeper) = keeper else { return Exit::Clean };
+    cx.progress().finish();
+    match keeper.keep(report, others) {
+        Ok(Kept { number, path, hash }) => {
+            tracing::info!(target: NOTE, "evidence: bundle {number} in {}, anchor {hash}", path.display());
+            Exit::Clean
+        }
+        Err(fault) => {
+            let complaint = Complaint::from(fault);
+            complaint.say();
+            complaint.exit(cx.signal())
+        }
+    }
+}
+
+impl Keeper {
+    fn keep<R: Render>(&self, report: &R, others: &[Attachment<'_>]) -> Result<Kept, Fault> {
+        let unwritten = |what: &str| Fault::new(Kind::Unsuitable, Place::Service, what);
+        let json = R::printer(Format::Json).ok_or_else(|| unwritten("this report has no JSON to keep"))?;
+        let mut bytes = Vec::new();
+        json(report, &mut bytes).map_err(|error| unwritten("the report cannot be written").because(error))?;
+        let now = SystemClock.now();
+        let about = About { expires_at: self.expires.map(|days| after(now, days)), ..self.about.clone() };
+        self.chain.keep(&about, &bytes, others, now)
+    }
+}
+
+fn after(now: UnixMillis, Days(days): Days) -> UnixMillis {
+    UnixMillis(now.0 + i64::from(days) * 86_400_000)
+}
+
+/// SHA-256 of this program's file.
+fn program() -> Option<Digest> {
+    let bytes = std::fs::read(std::env::current_exe().ok()?).ok()?;
+    Some(Digest::of(&bytes))
+}
