@@ -29,6 +29,7 @@ mod signals;
 mod spelled;
 mod store;
 mod verify;
+mod warm;
 
 pub use exit::Exit;
 
@@ -67,6 +68,7 @@ enum Command {
     Export(export::Args),
     Manifest(manifest::Args),
     Verify(Box<verify::Args>),
+    Warm(Box<warm::Args>),
     Store(store::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -94,6 +96,7 @@ impl Command {
             Self::Export(args) => export::run(args, cx).await,
             Self::Manifest(args) => manifest::run(args, cx).await,
             Self::Verify(args) => verify::run(*args, cx).await,
+            Self::Warm(args) => warm::run(*args, cx).await,
             Self::Store(args) => store::run(args, cx).await,
             Self::Completions(args) => completions::run(args, cx),
             Self::Man(args) => man::run(args, cx),

@@ -22,6 +22,7 @@ mod show;
 mod store_check;
 mod table;
 mod verify;
+mod warm;
 
 pub use escape::escaped;
 pub use format::{Format, FormatError};

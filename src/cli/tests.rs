@@ -63,6 +63,7 @@ takes_globals! {
     export_takes_global_options_before_and_after: "export" "snap-01" "disk.img";
     manifest_takes_global_options_before_and_after: "manifest" "snap-01" "-o" "m";
     verify_takes_global_options_before_and_after: "verify" "snap-01" "/dev/sdz";
+    warm_takes_global_options_before_and_after: "warm" "/dev/sdz" "--map" "m";
     store_check_takes_global_options_before_and_after: "store" "check" "/store";
     completions_takes_global_options_before_and_after: "completions" "bash";
     man_takes_global_options_before_and_after: "man" "diff";

@@ -3,10 +3,29 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::io::{self, Write};
 
+/// Where sentences are broken.
+const WIDTH: usize = 92;
+
 /// Writes `label  value` lines, the values one below the other. Empty labels continue the line above.
 pub(super) fn facts(out: &mut dyn Write, facts: &[(&str, String)]) -> io::Result<()> {
     let widest = facts.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
     facts.iter().try_for_each(|(label, value)| writeln!(out, "  {label:widest$}  {value}"))
+}
+
+/// A fact whose text may be longer than a line.
+pub(super) fn push(facts: &mut Vec<(&'static str, String)>, label: &'static str, text: &str) {
+    let mut line = String::new();
+    let mut label = label;
+    for word in text.split(' ') {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            facts.push((std::mem::take(&mut label), std::mem::take(&mut line)));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    facts.push((label, line));
 }
 
 /// Writes rows under a header, columns aligned; those named in `right` to the right.

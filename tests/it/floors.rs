@@ -82,7 +82,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("fastrand", &["account", "disk", "endpoint", "ops", "pipeline", "store", "synthetic"]),
     ("futures_util", &["cli", "source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops"]),
     ("getrandom", &["endpoint", "ops", "store"]),
-    ("hmac", &["endpoint"]),
+    ("hdrhistogram", &["ops"]),
     ("hmac", &["endpoint"]),
     ("http", &["aws", "endpoint"]),
     ("http_body_util", &["endpoint"]),

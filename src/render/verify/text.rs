@@ -10,10 +10,8 @@ use std::io::{self, Write};
 
 /// Ranges of wrong blocks shown; programs get every block.
 const SHOWN: usize = 10;
-/// Where sentences are broken.
-const WIDTH: usize = 92;
 
-pub(super) fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub(in crate::render) fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", escaped(&verdict(report)))?;
     let mut facts: Vec<(&str, String)> = Vec::new();
     let level = report.level;
@@ -21,23 +19,23 @@ pub(super) fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         State::Pass => level.shows().to_owned(),
         _ => format!("Not shown here; a pass says: {}", level.shows()),
     };
-    push(&mut facts, "level", &format!("{level} {}. {claim}", level.as_str()));
+    table::push(&mut facts, "level", &format!("{level} {}. {claim}", level.as_str()));
     let disclaimers = report.disclaimers();
-    push(&mut facts, "not shown", &disclaimers.join(" "));
+    table::push(&mut facts, "not shown", &disclaimers.join(" "));
     facts.push(("checked", checked(report)));
     if let Some(bound) = report.upper_bound_95.filter(|bound| *bound > 0.0) {
         let share = format!("with 95 % confidence at most {:.3} % of the blocks are damaged", 100.0 * bound);
-        push(&mut facts, "bound", &share);
+        table::push(&mut facts, "bound", &share);
     }
     if let Some(baseline) = &report.baseline {
         facts.push(("baseline", format!("{}, {}", escaped(&baseline.name), baseline.origin.as_str())));
     }
     facts.extend(target(report));
     if !report.mismatches.is_empty() {
-        push(&mut facts, "wrong", &wrong(report));
+        table::push(&mut facts, "wrong", &wrong(report));
     }
     for exception in &report.exceptions {
-        push(&mut facts, "trouble", &escaped(&exception.what));
+        table::push(&mut facts, "trouble", &escaped(&exception.what));
     }
     if !report.unreadable.is_empty() {
         facts.push(("unreadable", blocks(report.unreadable.len())));
@@ -192,20 +190,4 @@ fn runs(mismatches: &[Mismatch]) -> Vec<Run> {
         }
     }
     runs
-}
-
-/// A fact whose text may be longer than a line.
-fn push(facts: &mut Vec<(&'static str, String)>, label: &'static str, text: &str) {
-    let mut line = String::new();
-    let mut label = label;
-    for word in text.split(' ') {
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            facts.push((std::mem::take(&mut label), std::mem::take(&mut line)));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    facts.push((label, line));
 }
