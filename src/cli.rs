@@ -31,6 +31,7 @@ mod signals;
 mod spelled;
 mod store;
 mod verify;
+mod warm;
 
 pub use exit::Exit;
 
@@ -70,6 +71,7 @@ enum Command {
     Manifest(manifest::Args),
     Verify(Box<verify::Args>),
     Evidence(evidence::Args),
+    Warm(Box<warm::Args>),
     Store(store::Args),
     IamPolicy(iam_policy::Args),
     Completions(completions::Args),
@@ -99,6 +101,7 @@ impl Command {
             Self::Manifest(args) => manifest::run(args, cx).await,
             Self::Verify(args) => verify::run(*args, cx).await,
             Self::Evidence(args) => evidence::run(args, cx).await,
+            Self::Warm(args) => warm::run(*args, cx).await,
             Self::Store(args) => store::run(args, cx).await,
             Self::IamPolicy(args) => iam_policy::run(args, cx),
             Self::Completions(args) => completions::run(args, cx),

@@ -71,14 +71,26 @@ pub enum Node {
 /// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// Reading.
+    /// Reading. A device is read past the cache, where it can be; a file through it.
     Read,
+    /// Reading past the cache, a file as well, where it can be.
+    Uncached,
     /// Reading and writing what is there.
     Change,
     /// The same; a file is made where there is none.
     Make,
     /// Reading and writing a device that nobody else uses: the kernel refuses one that is mounted.
     Alone,
+}
+
+impl Opening {
+    /// Whether nothing can be changed through it.
+    pub const fn is_read_only(self) -> bool {
+        match self {
+            Self::Read | Self::Uncached => true,
+            Self::Change | Self::Make | Self::Alone => false,
+        }
+    }
 }
 
 /// Facts of an open file.

@@ -15,8 +15,10 @@ pub mod manifest;
 pub mod show;
 pub mod store_check;
 pub mod verify;
+pub mod warm;
 
 mod preflight;
+mod progress;
 mod scan;
 
 pub use crate::pipeline::Engine;

@@ -24,6 +24,7 @@ mod show;
 mod store_check;
 mod table;
 mod verify;
+mod warm;
 
 pub use escape::escaped;
 pub use evidence::NewKey;

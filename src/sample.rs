@@ -10,7 +10,9 @@ mod cycle;
 mod draw;
 mod partition;
 
-pub use confidence::{Aim, AimError, damaged, detection, needed, needed_of, upper_bound_95};
+pub use confidence::{
+    Aim, AimError, damaged, detection, needed, needed_of, upper_bound_95, upper_bound_95_found,
+};
 pub use cycle::Cycle;
 pub use draw::draw;
 pub use partition::{Partition, PartitionError};

@@ -1,5 +1,6 @@
 //! Values as they are typed that more than one command knows.
 
+use crate::block::ByteSize;
 use crate::snapshot::SnapshotId;
 use std::str::FromStr;
 use std::time::Duration;
@@ -20,6 +21,48 @@ impl FromStr for Span {
         match parsed {
             Some(seconds) if seconds > 0 => Ok(Self(Duration::from_secs(seconds))),
             _ => Err("expected a whole number above 0 and s, m, h or d, as in 20m"),
+        }
+    }
+}
+
+/// A short span of time: `500us`, `20ms`, `1s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment(pub Duration);
+
+impl FromStr for Moment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let units = [("us", 1), ("ms", 1_000), ("s", 1_000_000)];
+        let parsed = units.into_iter().find_map(|(unit, micros)| {
+            let n: u64 = text.strip_suffix(unit)?.parse().ok()?;
+            n.checked_mul(micros)
+        });
+        match parsed {
+            Some(micros) if micros > 0 => Ok(Self(Duration::from_micros(micros))),
+            _ => Err("expected a whole number above 0 and us, ms or s, as in 20ms"),
+        }
+    }
+}
+
+/// Data in a second: `200MiB/s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PerSecond(pub ByteSize);
+
+impl FromStr for PerSecond {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let amount = text.strip_suffix("/s").unwrap_or(text);
+        let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("KB", 1_000), ("MB", 1_000_000)];
+        let units = units.into_iter().chain([("GB", 1_000_000_000)]);
+        let parsed = units.into_iter().find_map(|(unit, bytes)| {
+            let n: u64 = amount.strip_suffix(unit)?.parse().ok()?;
+            n.checked_mul(bytes)
+        });
+        match parsed {
+            Some(bytes) if bytes > 0 => Ok(Self(ByteSize::from_bytes(bytes))),
+            _ => Err("expected a whole number above 0 and KiB/s, MiB/s or GiB/s, as in 200MiB/s"),
         }
     }
 }
@@ -112,6 +155,18 @@ mod tests {
         }
         assert_eq!("30d".parse(), Ok(Days(30)));
         assert!("30".parse::<Days>().is_err() && "0d".parse::<Days>().is_err());
+    }
+
+    #[test]
+    fn moments_and_rates_are_numbers_with_a_unit() {
+        for (text, micros) in [("500us", 500), ("20ms", 20_000), ("1s", 1_000_000)] {
+            assert_eq!(text.parse::<Moment>().unwrap().0.as_micros(), micros);
+        }
+        for (text, bytes) in [("200MiB/s", 209_715_200), ("250MB/s", 250_000_000), ("64KiB/s", 65_536)] {
+            assert_eq!(text.parse::<PerSecond>().unwrap().0.bytes(), bytes);
+        }
+        assert!("20".parse::<Moment>().is_err() && "0ms".parse::<Moment>().is_err());
+        assert!("200".parse::<PerSecond>().is_err() && "0MiB/s".parse::<PerSecond>().is_err());
     }
 
     #[test]

@@ -74,6 +74,7 @@ takes_globals! {
     manifest_takes_global_options_before_and_after: "manifest" "snap-01" "-o" "m";
     verify_takes_global_options_before_and_after: "verify" "snap-01" "/dev/sdz";
     evidence_verify_takes_global_options_before_and_after: "evidence" "verify" "dir";
+    warm_takes_global_options_before_and_after: "warm" "/dev/sdz" "--map" "m";
     store_check_takes_global_options_before_and_after: "store" "check" "/store";
     iam_policy_takes_global_options_before_and_after: "iam-policy" "--for" "list";
     completions_takes_global_options_before_and_after: "completions" "bash";

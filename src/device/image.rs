@@ -45,8 +45,17 @@ impl Image {
     /// `Unsuitable` for a directory, an empty file, or one that is half-way from one snapshot to another; `Local`
     /// when it cannot be opened.
     pub fn open(path: &Path, machine: &Machine) -> Result<Self, Fault> {
+        Self::opened(path, Opening::Read, machine)
+    }
+
+    /// The same, for [`Image::read_at`]: a file, too, is read past the system's cache, where it can be.
+    pub fn open_uncached(path: &Path, machine: &Machine) -> Result<Self, Fault> {
+        Self::opened(path, Opening::Uncached, machine)
+    }
+
+    fn opened(path: &Path, opening: Opening, machine: &Machine) -> Result<Self, Fault> {
         let unsuitable = |what| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
-        let file = machine.disk.open(path, Opening::Read).map_err(|error| match error.kind() {
+        let file = machine.disk.open(path, opening).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => unsuitable("there is no such file").hint("check the path"),
             _ => Fault::local(path, "open", error),
         })?;
@@ -84,6 +93,15 @@ impl Image {
     /// cannot be read.
     pub fn fill(&self, index: BlockIndex, buffer: &mut [u8]) -> Result<Held, Fault> {
         fill(self.file.as_ref(), &self.path, self.len, self.is_file, index, buffer)
+    }
+
+    /// Reads these bytes whatever they are, holes included. Past the cache where buffer and offset are aligned as a
+    /// [`Buffer`] is.
+    ///
+    /// # Errors
+    /// As those of [`Image::fill`]; there is nothing to read beyond the end.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        self.file.read_at(buffer, offset).map_err(|error| broken(&self.path, "read", error))
     }
 
     /// Bytes from this offset on, fewer at the end.

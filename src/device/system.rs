@@ -44,6 +44,26 @@ impl System {
             .hint("check with lsblk -o NAME,SERIAL which device the volume is"))
     }
 
+    /// The device that says it is this volume; `None` where none does.
+    pub fn device_of(&self, volume: &VolumeId) -> Option<PathBuf> {
+        let nodes = fs::read_dir(self.sys.join("block")).into_iter().flatten().flatten();
+        let found = nodes.map(|entry| entry.path()).find(|node| volume_of(node).as_ref() == Some(volume))?;
+        Some(Path::new("/dev").join(found.file_name()?))
+    }
+
+    /// Whether it is a part of a device, and not the whole of it.
+    pub fn is_partition(&self, device: &Path) -> bool {
+        self.node(device).is_some_and(|node| node.join("partition").exists())
+    }
+
+    /// How long the kernel waits for an NVMe device, in seconds, before it gives a read up; `None` where this device
+    /// is of another kind, or nobody tells.
+    pub fn nvme_timeout(&self, device: &Path) -> Option<u64> {
+        let node = self.node(device)?;
+        node.file_name()?.to_str()?.strip_prefix("nvme")?;
+        read(&self.sys.join("module/nvme_core/parameters/io_timeout"))?.trim().parse().ok()
+    }
+
     /// Whether a device, a partition of it, or a loop device over the file is mounted for writing.
     pub fn is_mounted_for_writing(&self, path: &Path) -> bool {
         let mounts = read(&self.proc.join("self/mountinfo")).unwrap_or_default();
@@ -150,6 +170,19 @@ mod tests {
                 assert_eq!(volume_of(&node).as_ref().map(VolumeId::as_str), volume, "{serial}");
             }
         }
+    }
+
+    #[test]
+    fn a_volume_is_found_by_its_serial_number() {
+        let dir = tempfile::tempdir().unwrap();
+        for (disk, serial) in [("nvme0n1", "vol0aaa\n"), ("nvme1n1", "vol0bbb\n"), ("sda", "WD-1\n")] {
+            let node = dir.path().join("sys/block").join(disk).join("device");
+            fs::create_dir_all(&node).unwrap();
+            fs::write(node.join("serial"), serial).unwrap();
+        }
+        let system = System::at(dir.path().join("proc"), dir.path().join("sys"));
+        assert_eq!(system.device_of(&"vol-0bbb".parse().unwrap()), Some("/dev/nvme1n1".into()));
+        assert_eq!(system.device_of(&"vol-0ccc".parse().unwrap()), None);
     }
 
     #[test]

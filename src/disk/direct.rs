@@ -3,7 +3,7 @@
 //! What is exported will hardly be read again at once, and the cache has better uses: a block whose bytes lie at a
 //! whole page of memory goes to the disk from there. The disk is busy from the first block on, so that making it
 //! all durable at the end has little left to do. Of a device that is only read, what it has counts, and not what the
-//! cache has of it; files are read through the cache, which reads ahead. Where the file system or the disk will not
+//! cache has of it; files are read through the cache, which reads ahead, unless the opener asks for them uncached. Where the file system or the disk will not
 //! have it, and for everything small, there is the cache.
 
 use crate::block::ALIGNMENT;
@@ -27,8 +27,8 @@ pub(super) struct Direct {
 impl Direct {
     /// What goes past the cache when a file is opened for this; `None` where nothing does, or can.
     pub(super) fn beside(cached: &File, opening: Opening) -> Option<Self> {
-        let is_read = opening == Opening::Read;
-        if is_read && !cached.metadata().ok()?.file_type().is_block_device() {
+        let is_read = opening.is_read_only();
+        if opening == Opening::Read && !cached.metadata().ok()?.file_type().is_block_device() {
             return None;
         }
         let flags = OFlags::DIRECT | OFlags::NONBLOCK;

@@ -143,12 +143,12 @@ impl Disk for RealDisk {
     fn open(&self, path: &Path, opening: Opening) -> io::Result<Box<dyn Handle>> {
         // Without the first, opening a named pipe waits for somebody to write to it.
         let flags = match opening {
-            Opening::Read => OFlags::NONBLOCK,
+            Opening::Read | Opening::Uncached => OFlags::NONBLOCK,
             Opening::Alone => OFlags::EXCL,
             Opening::Change | Opening::Make => OFlags::empty(),
         };
         let mut options = OpenOptions::new();
-        options.read(true).write(opening != Opening::Read).create(opening == Opening::Make);
+        options.read(true).write(!opening.is_read_only()).create(opening == Opening::Make);
         let file = options.truncate(false).custom_flags(flags.bits().cast_signed()).open(path)?;
         let direct = Direct::beside(&file, opening);
         Ok(Box::new(RealFile { file, direct }))

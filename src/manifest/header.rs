@@ -21,6 +21,11 @@ pub(super) struct Header {
     pub(super) body: Digest,
 }
 
+/// Whether bytes begin as those of a manifest do.
+pub(super) fn is_ours(start: &[u8]) -> bool {
+    start.starts_with(MAGIC)
+}
+
 impl Header {
     pub(super) fn encode(&self) -> [u8; LEN] {
         let mut bytes = [0; LEN];

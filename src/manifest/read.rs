@@ -61,6 +61,13 @@ impl Manifest {
         Ok(Self { header, path: path.to_owned(), present, before, digests })
     }
 
+    /// Whether a file begins as a manifest does; what follows is not looked at.
+    pub fn is_at(path: &Path) -> bool {
+        let mut start = [0; 8];
+        let read = File::open(path).and_then(|file| file.read_exact_at(&mut start, 0));
+        read.is_ok() && header::is_ours(&start)
+    }
+
     /// Its file.
     pub fn path(&self) -> &Path {
         &self.path

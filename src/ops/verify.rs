@@ -17,7 +17,6 @@ mod judge;
 mod leash;
 mod level;
 mod plan;
-mod progress;
 mod report;
 mod sides;
 mod spending;

@@ -32,6 +32,16 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// A short span to three digits: `0.412 ms`, `20.1 ms`, `1250 ms`.
+pub(super) fn millis(span: Duration) -> String {
+    let millis = span.as_secs_f64() * 1e3;
+    match millis {
+        ..1.0 => format!("{millis:.3} ms"),
+        1.0..100.0 => format!("{millis:.1} ms"),
+        _ => format!("{millis:.0} ms"),
+    }
+}
+
 /// Reads a time as RFC 3339 has it.
 pub fn parse_time(text: &str) -> Result<UnixMillis, String> {
     let time = text.parse::<Timestamp>();
@@ -66,6 +76,13 @@ mod tests {
     fn spans_show_two_units() {
         for (millis, text) in [(0, "0.0s"), (1_450, "1.4s"), (125_000, "2m05s"), (11_220_000, "3h07m")] {
             assert_eq!(span(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn short_spans_show_three_digits() {
+        for (micros, text) in [(412, "0.412 ms"), (20_140, "20.1 ms"), (1_250_400, "1250 ms")] {
+            assert_eq!(millis(Duration::from_micros(micros)), text);
         }
     }
 

@@ -12,6 +12,15 @@ impl Serialize for Pairs<'_> {
     }
 }
 
+/// The same of a set that lives no longer than the view.
+pub(super) struct PairsOf(pub BlockSet);
+
+impl Serialize for PairsOf {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Pairs(&self.0).serialize(serializer)
+    }
+}
+
 /// A response of Kubernetes' changed-block-tracking API: what GetMetadataAllocated and GetMetadataDelta stream
 /// (container-storage-interface spec, SnapshotMetadata service), gathered in one object.
 #[derive(Serialize)]

@@ -3,14 +3,14 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::io::{self, Write};
 
+/// Where sentences are broken.
+const WIDTH: usize = 92;
+
 /// Writes `label  value` lines, the values one below the other. Empty labels continue the line above.
 pub(super) fn facts(out: &mut dyn Write, facts: &[(&str, String)]) -> io::Result<()> {
     let widest = facts.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
     facts.iter().try_for_each(|(label, value)| writeln!(out, "  {label:widest$}  {value}"))
 }
-
-/// Where sentences are broken.
-const WIDTH: usize = 92;
 
 /// A fact whose text may be longer than a line.
 pub(super) fn wrapped(facts: &mut Vec<(&'static str, String)>, label: &'static str, text: &str) {

@@ -9,12 +9,14 @@ use crate::ops::verify::{Class, Report};
 use crate::render::json::{self, Frame};
 use crate::render::{Format, Printer, Render};
 use std::io::{self, Write};
-use view::View;
+
+pub(super) use text::text;
+pub(super) use view::View;
 
 impl Render for Report {
     fn printer(format: Format) -> Option<Printer<Self>> {
         match format {
-            Format::Text => Some(text::text),
+            Format::Text => Some(text),
             Format::Json => Some(as_json),
             Format::Csv => Some(csv),
             Format::Jsonl | Format::Cbt => None,

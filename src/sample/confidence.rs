@@ -124,6 +124,43 @@ pub fn upper_bound_95(population: u64, read: u64) -> f64 {
     hidden as f64 / population as f64
 }
 
+/// The same where some of those read were found damaged. Never below the part that was found.
+pub fn upper_bound_95_found(population: u64, read: u64, found: u64) -> f64 {
+    if found == 0 {
+        return upper_bound_95(population, read);
+    }
+    if population == 0 || read == 0 {
+        return 1.0;
+    }
+    // The most damaged blocks of which at least one in twenty samples would show no more than these.
+    let (mut hidden, mut shown) = (found, population.saturating_sub(read.saturating_sub(found)) + 1);
+    while shown - hidden > 1 {
+        let middle = hidden + (shown - hidden) / 2;
+        if at_most(population, middle, read, found) >= 0.05 { hidden = middle } else { shown = middle }
+    }
+    hidden as f64 / population as f64
+}
+
+/// Probability that reading `read` of `population` blocks meets no more than `found` of `damaged`.
+fn at_most(population: u64, damaged: u64, read: u64, found: u64) -> f64 {
+    // The least that must be met, where there are more damaged ones than are left unread.
+    let least = (damaged + read).saturating_sub(population);
+    let ln_choose = |n: u64, k: u64| -> f64 {
+        (0..k.min(n - k)).map(|at| ((n - at) as f64 / (at + 1) as f64).ln()).sum()
+    };
+    let mut ln_p = ln_choose(damaged, least) + ln_choose(population - damaged, read - least)
+        - ln_choose(population, read);
+    let mut sum = 0.0;
+    for met in least..=found.min(read).min(damaged) {
+        sum += ln_p.exp();
+        // From the probability of k to that of k + 1.
+        let up = (damaged - met) as f64 * (read - met) as f64;
+        let down = (met + 1) as f64 * (population + met + 1 - damaged - read) as f64;
+        ln_p += (up / down).ln();
+    }
+    sum
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -136,6 +173,34 @@ fn whole(number: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bound_with_damage_found_is_the_exact_one() {
+        // Clopper and Pearson's bounds for 300 drawn of very many: 1.57 % for one, 2.08 % for two, 5.6 % for ten.
+        for (found, bound) in [(1, 0.015_7), (2, 0.020_8), (10, 0.056_0)] {
+            let told = upper_bound_95_found(10_000_000, 300, found);
+            assert!((told - bound).abs() < 0.000_2, "{told} for {found}");
+        }
+        assert_eq!(upper_bound_95_found(100_000, 300, 0), upper_bound_95(100_000, 300));
+        assert_eq!(upper_bound_95_found(40, 40, 3), 3.0 / 40.0, "all were read");
+        assert_eq!(upper_bound_95_found(40, 40, 40), 1.0);
+        assert!((0.9..=1.0).contains(&upper_bound_95_found(1_000_000, 300, 299)));
+    }
+
+    #[test]
+    fn no_more_than_the_bound_says_is_met_as_often_as_it_should() {
+        // Brute force over the hypergeometric sum with small numbers.
+        let choose = |n: u64, k: u64| (0..k).fold(1.0, |c, at| c * (n - at) as f64 / (at + 1) as f64);
+        for (population, damaged, read, found) in [(20, 5, 6, 2), (12, 9, 8, 6), (30, 1, 29, 0), (9, 9, 4, 4)]
+        {
+            let naive: f64 = (0..=found)
+                .filter(|met| *met <= damaged && read - met <= population - damaged)
+                .map(|met| choose(damaged, met) * choose(population - damaged, read - met))
+                .sum();
+            let told = at_most(population, damaged, read, found);
+            assert!((told - naive / choose(population, read)).abs() < 1e-9, "{told}");
+        }
+    }
 
     #[test]
     fn sample_sizes_are_those_of_the_tables() {

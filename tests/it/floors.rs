@@ -85,6 +85,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("fastrand", &["account", "disk", "endpoint", "ops", "pipeline", "store", "synthetic"]),
     ("futures_util", &["cli", "source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops"]),
     ("getrandom", &["endpoint", "evidence", "ops", "store"]),
+    ("hdrhistogram", &["ops"]),
     ("hmac", &["endpoint"]),
     ("http", &["aws", "endpoint"]),
     ("http_body_util", &["endpoint"]),

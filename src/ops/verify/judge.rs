@@ -5,9 +5,9 @@ use crate::device::{Held, Image};
 use crate::fault::{Fault, Kind};
 use crate::manifest::{Draft, Manifest};
 use crate::monitor::{Event, Monitor};
+use crate::ops::progress::Progress;
 use crate::ops::scan::{Listener, Scanned};
 use crate::ops::verify::Exception;
-use crate::ops::verify::progress::Progress;
 use crate::source::{Block, BlockSink};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

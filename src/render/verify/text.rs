@@ -11,7 +11,7 @@ use std::io::{self, Write};
 /// Ranges of wrong blocks shown; programs get every block.
 const SHOWN: usize = 10;
 
-pub(super) fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub(in crate::render) fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", escaped(&verdict(report)))?;
     let mut facts: Vec<(&str, String)> = Vec::new();
     let level = report.level;

@@ -1,16 +1,16 @@
 //! The fields of a verification's JSON.
 
-use crate::block::{BlockSet, BlockSize};
+use crate::block::BlockSize;
 use crate::device::FileSystem;
 use crate::ops::verify::{Class, Exception, Mismatch, Report, State};
 use crate::render::numbers::rfc3339;
-use crate::render::ranges::Pairs;
+use crate::render::ranges::PairsOf;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 #[derive(Serialize)]
-pub(super) struct View<'a> {
+pub(in crate::render) struct View<'a> {
     level: u8,
     level_name: &'a str,
     blocks_total: u64,
@@ -121,15 +121,6 @@ struct Cost {
     usd_estimated: Option<Box<RawValue>>,
 }
 
-/// Ranges of a set that lives no longer than the view.
-struct PairsOf(BlockSet);
-
-impl Serialize for PairsOf {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Pairs(&self.0).serialize(serializer)
-    }
-}
-
 /// Written as they are walked: there may be millions.
 struct Mismatches<'a>(&'a [Mismatch]);
 
@@ -168,7 +159,7 @@ impl Serialize for Mismatches<'_> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn of(report: &'a Report) -> Self {
+    pub(in crate::render) fn of(report: &'a Report) -> Self {
         let money =
             |usd: Option<crate::cost::Usd>| usd.and_then(|usd| RawValue::from_string(usd.exact()).ok());
         Self {

@@ -1,6 +1,6 @@
-//! What an interrupted verification keeps: the blocks that were right.
+//! What an interrupted verification or warming keeps: the blocks that were right, or read.
 //!
-//! Blocks that were wrong are not kept: the next run reads them again, and finds them again or does not.
+//! Blocks that were not are not kept: the next run reads them again, and finds them again or does not.
 
 use crate::block::{BlockIndex, BlockSet};
 use crate::fault::Fault;
@@ -28,10 +28,15 @@ impl Progress {
         Self { checkpoint, waiting, every, saved, n_recorded: before.len() }
     }
 
-    /// A block was right.
+    /// A block was right, or read.
     pub(super) fn done(&mut self, index: BlockIndex, draft: Option<&Draft>) -> Result<(), Fault> {
         self.waiting.push((Mark::Done, index));
-        if self.saved.elapsed() < self.every {
+        self.tick(draft)
+    }
+
+    /// Time has passed: what waits is recorded if it has waited long enough.
+    pub(super) fn tick(&mut self, draft: Option<&Draft>) -> Result<(), Fault> {
+        if self.waiting.is_empty() || self.saved.elapsed() < self.every {
             return Ok(());
         }
         self.save(draft)

@@ -1,0 +1,360 @@
+//! Reading: owned threads that take their turns from the schedule.
+//!
+//! A thread has one read in flight, so that the depth is the number of threads at work; what a block holds is hashed
+//! or let go of where it was read, and the buffer is used again. The coordinator records what is done, tells the
+//! monitor, and returns when reading is over: at the deadline without those whose device does not answer.
+
+use crate::block::{BlockIndex, BlockSet, BlockSize, Buffers, Digest};
+use crate::device::Image;
+use crate::fault::{Fault, Kind, Place};
+use crate::manifest::Draft;
+use crate::monitor::Event;
+use crate::ops::Engine;
+use crate::ops::progress::Progress;
+use crate::ops::verify::Exception;
+use crate::ops::warm::guard::{self, Gauge, Guard, Reading, Slo};
+use crate::ops::warm::proof::TOUCH;
+use crate::ops::warm::schedule::{Next, Outcome, Schedule, Turn};
+use crate::ops::warm::{Forecast, Latencies};
+use crate::pipeline::interrupted;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often the coordinator looks.
+const TICK: Duration = Duration::from_millis(50);
+/// How long reads that are in flight are waited for once somebody asked to stop.
+const GRACE: Duration = Duration::from_secs(1);
+/// Nobody waits longer without looking again.
+const LONG: Duration = Duration::from_secs(1);
+/// Blocks read last that the gauge draws from.
+const RECENT: usize = 1024;
+
+/// One device to be read.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) image: Arc<Image>,
+    /// Keeps what the blocks hash to.
+    pub(super) digests: Option<Arc<Draft>>,
+}
+
+/// What was read of one device.
+#[derive(Debug, Default)]
+pub(super) struct Got {
+    pub(super) done: BlockSet,
+    pub(super) unreadable: BlockSet,
+    pub(super) latencies: Latencies,
+    pub(super) exceptions: Vec<Exception>,
+    /// Done and not told yet.
+    fresh: Vec<BlockIndex>,
+    recent: Vec<BlockIndex>,
+}
+
+/// What came of all of it.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) lanes: Vec<Got>,
+    pub(super) progress: Vec<Option<Progress>>,
+    /// Whether the time was up before the blocks were.
+    pub(super) is_late: bool,
+    pub(super) fault: Option<Fault>,
+    pub(super) predicted: Option<f64>,
+    pub(super) exceeded: Option<u64>,
+    pub(super) took: Duration,
+}
+
+#[derive(Debug)]
+struct Shared {
+    sources: Vec<Source>,
+    start: Instant,
+    buffers: Buffers,
+    state: Mutex<State>,
+    /// There may be a turn.
+    turn: Condvar,
+    /// Something came back, or it is over.
+    news: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    schedule: Schedule,
+    lanes: Vec<Got>,
+    guard: Option<Guard>,
+    /// Blocks a second, of late.
+    rate: f64,
+    /// Whether a thread watches the clock for the next slot; the others need not.
+    is_watched: bool,
+    is_over: bool,
+}
+
+/// What a reading is told.
+pub(super) struct Orders {
+    pub(super) sources: Vec<Source>,
+    pub(super) schedule: Schedule,
+    /// One for each source; `None` keeps no record.
+    pub(super) progress: Vec<Option<Progress>>,
+    pub(super) slo: Option<Slo>,
+    pub(super) until: Option<Duration>,
+    /// Blocks to be read in all.
+    pub(super) planned: u64,
+}
+
+/// Reads. Blocks the thread it is called on.
+pub(super) fn read(orders: Orders, engine: &Engine) -> Read {
+    let Orders { sources, schedule, mut progress, slo, until, planned } = orders;
+    let state = State {
+        lanes: sources.iter().map(|_| Got::default()).collect(),
+        guard: slo.clone().map(Guard::new),
+        schedule,
+        rate: 0.0,
+        is_watched: false,
+        is_over: false,
+    };
+    let shared = Arc::new(Shared {
+        sources,
+        start: Instant::now(),
+        buffers: Buffers::default(),
+        state: Mutex::new(state),
+        turn: Condvar::new(),
+        news: Condvar::new(),
+    });
+    if let Some(slo) = slo {
+        let gauged = Arc::clone(&shared);
+        thread::spawn(move || gauged.gauge(&slo.gauge));
+    }
+    let mut forecast = Forecast::new(planned, until);
+    let mut crew = 0;
+    let (mut is_late, mut fault, mut stopped) = (false, None, None);
+    loop {
+        let mut state = shared.lock();
+        while crew < state.schedule.depth() && !state.is_over {
+            let reader = Arc::clone(&shared);
+            let spawned = thread::Builder::new().name("warm".to_owned()).spawn(move || reader.work());
+            match spawned {
+                Ok(_) => crew += 1,
+                // With those that there are it takes longer.
+                Err(_) if crew > 0 => break,
+                Err(error) => {
+                    fault = Some(Fault::local("threads", "start", error));
+                    state.is_over = true;
+                }
+            }
+        }
+        if !state.is_over {
+            state = shared.wait(&shared.news, state, TICK);
+        }
+        let now = shared.start.elapsed();
+        let fresh: Vec<_> = state.lanes.iter_mut().map(|lane| std::mem::take(&mut lane.fresh)).collect();
+        let is_over = state.is_over;
+        let slots = state.schedule.pace.rate();
+        let n_done: u64 = state.lanes.iter().map(|lane| lane.done.len()).sum();
+        drop(state);
+        forecast.update(n_done, slots, now, engine);
+        shared.lock().rate = forecast.rate();
+        if let Err(full) = record(&fresh, &shared.sources, &mut progress) {
+            fault.get_or_insert(full);
+            shared.close();
+            break;
+        }
+        let blocks: u64 = fresh.iter().map(|fresh| fresh.len() as u64).sum();
+        if blocks > 0 {
+            engine.monitor.on(Event::Done { blocks, size: BlockSize::EBS.of(blocks) });
+        }
+        if is_over {
+            break;
+        }
+        if engine.stop.is_requested() {
+            fault.get_or_insert_with(interrupted);
+            let since = *stopped.get_or_insert(now);
+            shared.lock().schedule.stop();
+            shared.turn.notify_all();
+            if now.saturating_sub(since) > GRACE {
+                break;
+            }
+        }
+        if until.is_some_and(|until| now >= until) {
+            is_late = true;
+            break;
+        }
+    }
+    shared.close();
+    let took = shared.start.elapsed();
+    let mut state = shared.lock();
+    let exceeded = state.guard.as_ref().map(Guard::exceeded);
+    let lanes: Vec<_> = state.lanes.iter_mut().map(std::mem::take).collect();
+    drop(state);
+    // What came back since is done as well.
+    let fresh: Vec<_> = lanes.iter().map(|lane| lane.fresh.clone()).collect();
+    if let Err(full) = record(&fresh, &shared.sources, &mut progress) {
+        fault.get_or_insert(full);
+    }
+    let n_done: u64 = lanes.iter().map(|lane| lane.done.len() + lane.unreadable.len()).sum();
+    is_late |= until.is_some() && n_done < planned && fault.is_none();
+    Read { lanes, progress, is_late, fault, predicted: forecast.share(), exceeded, took }
+}
+
+/// Puts what is done where the next run finds it.
+fn record(
+    fresh: &[Vec<BlockIndex>],
+    sources: &[Source],
+    progress: &mut [Option<Progress>],
+) -> Result<(), Fault> {
+    for ((fresh, source), progress) in fresh.iter().zip(sources).zip(progress) {
+        let Some(progress) = progress else { continue };
+        let digests = source.digests.as_deref();
+        fresh.iter().try_for_each(|index| progress.done(*index, digests))?;
+        progress.tick(digests)?;
+    }
+    Ok(())
+}
+
+impl Shared {
+    /// One reader, until nothing is left.
+    fn work(&self) {
+        while let Some(turn) = self.turn() {
+            let source = &self.sources[turn.lane];
+            let mut buffer = self.buffers.take();
+            let begun = Instant::now();
+            let bytes = buffer.as_mut_slice();
+            let read = source.image.read_at(turn.index.byte_offset(BlockSize::EBS), bytes);
+            let took = begun.elapsed();
+            let kept = read.and_then(|()| match &source.digests {
+                Some(digests) => digests.put(turn.index, &Digest::of(bytes)),
+                None => Ok(()),
+            });
+            drop(buffer);
+            self.finish(turn, kept, took);
+        }
+    }
+
+    fn turn(&self) -> Option<Turn> {
+        let mut state = self.lock();
+        loop {
+            if state.is_over {
+                return None;
+            }
+            let now = self.start.elapsed();
+            match state.schedule.next(now) {
+                Next::Read(turn) => {
+                    // Another one takes the next turn, or watches the clock for it.
+                    self.turn.notify_one();
+                    return Some(turn);
+                }
+                Next::At(slot) if !state.is_watched => {
+                    state.is_watched = true;
+                    state = self.wait(&self.turn, state, slot.saturating_sub(now));
+                    state.is_watched = false;
+                }
+                Next::At(_) | Next::Later => state = self.wait(&self.turn, state, LONG),
+                Next::Over => {
+                    state.is_over = true;
+                    self.turn.notify_all();
+                    self.news.notify_all();
+                }
+            }
+        }
+    }
+
+    fn finish(&self, turn: Turn, read: Result<(), Fault>, took: Duration) {
+        let mut state = self.lock();
+        let outcome = match &read {
+            Ok(()) => Outcome::Done,
+            Err(fault) if fault.kind == Kind::Vanished => Outcome::Gone,
+            Err(_) => Outcome::Failed,
+        };
+        let is_last = state.schedule.finish(turn, outcome, took, self.start.elapsed());
+        let lane = &mut state.lanes[turn.lane];
+        match read {
+            Ok(()) => {
+                lane.done.insert(turn.index);
+                lane.latencies.record(took);
+                lane.fresh.push(turn.index);
+                match lane.recent.len() < RECENT {
+                    true => lane.recent.push(turn.index),
+                    false => lane.recent[took.subsec_micros() as usize % RECENT] = turn.index,
+                }
+            }
+            Err(fault) if is_last => {
+                if outcome == Outcome::Failed {
+                    lane.unreadable.insert(turn.index);
+                }
+                // A device full of bad blocks is told once for each kind of trouble, with its first block.
+                if lane.exceptions.iter().all(|exception| exception.kind != fault.kind) {
+                    lane.exceptions.push(Exception::from(&fault));
+                }
+            }
+            Err(_) => {}
+        }
+        self.turn.notify_one();
+    }
+
+    /// Reads the gauge until it is over.
+    fn gauge(&self, gauge: &Gauge) {
+        let mut numbers = fastrand::Rng::with_seed(0);
+        loop {
+            let mut state = self.lock();
+            if !state.is_over {
+                state = self.wait(&self.news, state, guard::EVERY);
+            }
+            if state.is_over {
+                return;
+            }
+            let lane = numbers.usize(..state.lanes.len());
+            let index = numbers.choice(&state.lanes[lane].recent).copied();
+            drop(state);
+            let reading = match (gauge, index) {
+                (Gauge::Command(line), _) => Some(Reading::Well(is_content(line))),
+                (Gauge::Reads(_), Some(index)) => self.touched(lane, index),
+                (Gauge::Reads(_), None) => None,
+            };
+            let mut state = self.lock();
+            let rate = state.rate;
+            if let (Some(reading), Some(guard)) = (reading, &mut state.guard) {
+                let limit = guard.read(reading, rate);
+                state.schedule.pace.guard(limit);
+            }
+        }
+    }
+
+    /// How long a small read of a warm block takes now.
+    fn touched(&self, lane: usize, index: BlockIndex) -> Option<Reading> {
+        let mut buffer = self.buffers.take();
+        let begun = Instant::now();
+        let bytes = &mut buffer.as_mut_slice()[..TOUCH];
+        let read = self.sources[lane].image.read_at(index.byte_offset(BlockSize::EBS), bytes);
+        read.is_ok().then(|| Reading::Took(begun.elapsed()))
+    }
+
+    fn close(&self) {
+        self.lock().is_over = true;
+        self.turn.notify_all();
+        self.news.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(
+        &self,
+        for_what: &Condvar,
+        state: MutexGuard<'a, State>,
+        most: Duration,
+    ) -> MutexGuard<'a, State> {
+        for_what.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Asks a command of the user's. One that cannot be run is not content: it must not look as if all were well.
+fn is_content(line: &str) -> bool {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(line).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// What was lost with the thread that read.
+pub(super) fn lost() -> Fault {
+    Fault::new(Kind::Local, Place::Service, "a worker of this program failed")
+}
