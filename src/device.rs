@@ -5,7 +5,7 @@
 //! it is whole. [`BlockDevice`] is overwritten, and refused while anybody uses it. [`InPlace`] is either, changed where
 //! it is. What a target is known to hold is in its [`Sidecar`], and so is that it is half-way between two snapshots:
 //! then it is opened for nothing but finishing that. [`System`] tells which volume a device is and whether it is
-//! mounted, [`file_systems`] what its superblocks say. Calls block on local I/O.
+//! mounted, [`file_systems`] what its superblocks say; [`protect`] keeps it from being written to. Calls block on local I/O.
 
 mod attached;
 mod block;
@@ -13,6 +13,7 @@ mod file;
 mod filesystem;
 mod image;
 mod in_place;
+mod protect;
 mod sidecar;
 mod system;
 mod unpack;
@@ -23,6 +24,7 @@ pub use file::ImageFile;
 pub use filesystem::{FileSystem, FileSystemKind, ReadAt, file_systems};
 pub use image::{Held, Image, Part};
 pub use in_place::InPlace;
+pub use protect::{Protection, protect};
 #[cfg(any(test, fuzzing))]
 pub(crate) use sidecar::fuzz_sidecar;
 pub use sidecar::{Holding, Sidecar};
