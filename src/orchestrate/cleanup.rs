@@ -164,7 +164,9 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     });
     report.items = stream::iter(work).buffered(AT_ONCE).collect().await;
     if !options.dry_run {
-        let is_left = |run: &RunId| report.items.iter().any(|item| item.run == *run && matches!(item.done, Done::Left(_)));
+        let is_left = |run: &RunId| {
+            report.items.iter().any(|item| item.run == *run && matches!(item.done, Done::Left(_)))
+        };
         let over: Vec<RunId> = dead.keys().filter(|run| !is_left(run)).cloned().collect();
         for run in over {
             if let Some(Dead { journal, .. }) = dead.remove(&run) {
@@ -220,7 +222,13 @@ fn made_by(past: &Past) -> BTreeSet<VolumeId> {
     made.filter_map(|part| past.facts(part).get("volume")?.parse().ok()).collect()
 }
 
-fn item(volume: &Volume, signed: &Signed, found: Found, older_than: Option<Duration>, now: UnixMillis) -> Item {
+fn item(
+    volume: &Volume,
+    signed: &Signed,
+    found: Found,
+    older_than: Option<Duration>,
+    now: UnixMillis,
+) -> Item {
     let is_over = match (found, older_than) {
         (Found::Journal, _) => true,
         (Found::Tags, None) => signed.expires.is_some_and(|expires| expires <= now),
@@ -260,7 +268,7 @@ fn by_journal(volume: &Volume, run: &RunId) -> Item {
 
 async fn taken_away(desk: &Desk, id: &VolumeId, purpose: Purpose) -> Result<(), Fault> {
     match purpose {
-        Purpose::Volume => desk.delete(id).await,
+        Purpose::Volume => desk.delete(id, None).await,
         Purpose::Attachment => {
             let volume = desk.volume(id).await?;
             for attachment in volume.iter().flat_map(|volume| &volume.attachments) {

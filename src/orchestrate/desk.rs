@@ -7,10 +7,12 @@
 use crate::control::{InstanceQuery, VolumeQuery};
 use crate::estate::{Attachment, AttachmentState, Instance, NewVolume, Resource, Volume, VolumeState};
 use crate::fault::{Fault, Kind, Place};
+use crate::monitor::{Clock, SystemClock};
 use crate::ops::{Control, Engine};
+use crate::orchestrate::drill;
 use crate::orchestrate::mark::Purpose;
 use crate::pipeline::{Action, Ask, Stop, Tries};
-use crate::snapshot::{InstanceId, Tag, Tags, VolumeId};
+use crate::snapshot::{InstanceId, Tag, Tags, UnixMillis, VolumeId};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -84,9 +86,10 @@ impl Desk {
     pub(super) async fn instance(&self, id: &InstanceId) -> Result<Instance, Fault> {
         let query = InstanceQuery::one(id);
         let found = self.ask(Place::Service, || self.control.instances.instances(&query)).await?;
-        found.into_iter().find(|instance| instance.id == *id).ok_or_else(|| {
-            Fault::new(Kind::NotFound, Place::Service, format!("there is no instance {id}"))
-        })
+        found
+            .into_iter()
+            .find(|instance| instance.id == *id)
+            .ok_or_else(|| Fault::new(Kind::NotFound, Place::Service, format!("there is no instance {id}")))
     }
 
     /// Makes a volume. Its client token makes sending it again safe.
@@ -120,7 +123,9 @@ impl Desk {
         self.once(id, Once::Attach(to, device)).await?;
         self.until(id, "attached", |volume| {
             let Some(volume) = volume else { return Err(self.vanished(id)) };
-            Ok(at_instance(volume, to).is_some_and(|one| one.state == AttachmentState::Attached).then_some(()))
+            Ok(at_instance(volume, to)
+                .is_some_and(|one| one.state == AttachmentState::Attached)
+                .then_some(()))
         })
         .await
     }
@@ -144,20 +149,28 @@ impl Desk {
         left.await.map_err(|fault| fault.or_hint("unmount what is on it; icecore cleanup ends it then"))
     }
 
-    /// Deletes a volume that the run made, wherever it is attached by now, and waits until it is on its way out.
-    pub(super) async fn delete(&self, id: &VolumeId) -> Result<(), Fault> {
-        let start = Instant::now();
-        let mut wait = self.waits.first;
+    /// Deletes a volume that the run made, wherever it is attached by now, and waits until it is on its way out. One
+    /// that was `made` a moment ago may not be seen yet: it counts as gone when nobody has seen it for a while, and the
+    /// order to delete it finds nothing either.
+    pub(super) async fn delete(&self, id: &VolumeId, made: Option<UnixMillis>) -> Result<(), Fault> {
+        let (start, mut wait) = (Instant::now(), self.waits.first);
         loop {
-            let Some(volume) = self.volume(id).await? else { return Ok(()) };
-            for attachment in volume.attachments.iter().filter_map(|one| one.instance.as_ref()) {
-                self.detach(id, attachment).await?;
+            let volume = self.volume(id).await?;
+            for attachment in volume.iter().flat_map(|volume| &volume.attachments) {
+                if let Some(instance) = &attachment.instance {
+                    self.detach(id, instance).await?;
+                }
             }
             match self.once(id, Once::Delete).await {
                 Ok(()) => break,
-                Err(fault) if fault.kind == Kind::NotFound => return Ok(()),
+                Err(fault) if fault.kind == Kind::NotFound && volume.is_none() && !self.is_new(made) => {
+                    return Ok(());
+                }
                 // An attachment that was still on its way when it was looked for, or a view that lags.
-                Err(fault) if fault.kind == Kind::Refused && start.elapsed() < self.waits.state => {
+                Err(fault)
+                    if matches!(fault.kind, Kind::Refused | Kind::NotFound)
+                        && start.elapsed() < self.waits.state =>
+                {
                     tracing::debug!("not deleted yet: {fault}");
                 }
                 Err(fault) => return Err(fault),
@@ -166,6 +179,12 @@ impl Desk {
             wait = (wait * 2).min(self.waits.longest);
         }
         self.until(id, "deleted", |volume| Ok(volume.is_none().then_some(()))).await
+    }
+
+    /// Whether something made at this time may still not be seen.
+    pub(super) fn is_new(&self, made: Option<UnixMillis>) -> bool {
+        let invisible = self.engine.settings.patience.invisible;
+        made.is_some_and(|made| drill::age(made, SystemClock.now()) < invisible)
     }
 
     /// Waits until a volume can be attached.
@@ -232,7 +251,9 @@ impl Desk {
         };
         let send = || {
             let again = std::mem::replace(&mut was_sent, true);
-            async move { if again && self.is_done(id, order).await? { Ok(()) } else { self.send(id, order).await } }
+            async move {
+                if again && self.is_done(id, order).await? { Ok(()) } else { self.send(id, order).await }
+            }
         };
         self.engine.ask(&mut Tries::none(), ask, send).await
     }
@@ -252,7 +273,8 @@ impl Desk {
         Ok(match order {
             Once::Attach(to, _) => at(to).is_some(),
             Once::Detach(from) => at(from).is_none_or(is_leaving),
-            Once::Delete => volume.is_none(),
+            // Not seen is not gone: the order itself tells.
+            Once::Delete => false,
         })
     }
 }

@@ -216,7 +216,10 @@ pub async fn prepare(options: Options, services: &Services, engine: &Engine) -> 
     let subjects = match &shop.options.what {
         What::Snapshots(choice) => choose::chosen(choice, services, engine).await?,
         What::Restored { volume, snapshot } => {
-            vec![restored(&shop.desk, &shop.options.here.instance, volume, snapshot.clone(), services, engine).await?]
+            vec![
+                restored(&shop.desk, &shop.options.here.instance, volume, snapshot.clone(), services, engine)
+                    .await?,
+            ]
         }
     };
     if subjects.is_empty() {
@@ -230,9 +233,17 @@ pub async fn prepare(options: Options, services: &Services, engine: &Engine) -> 
 impl Ready {
     /// What is going to be done.
     pub fn plan(&self) -> Plan {
-        let parts: Vec<_> = self.subjects.iter().zip(0..).map(|(subject, part)| {
-            (subject.name(), self.shop.steps(part, subject, &self.zone, &Past::default(), &Arc::default()))
-        }).collect();
+        let parts: Vec<_> = self
+            .subjects
+            .iter()
+            .zip(0..)
+            .map(|(subject, part)| {
+                (
+                    subject.name(),
+                    self.shop.steps(part, subject, &self.zone, &Past::default(), &Arc::default()),
+                )
+            })
+            .collect();
         let mut plan = Plan::of(
             parts.iter().map(|(name, steps)| (name.clone(), steps.as_slice())),
             self.shop.options.at_once,
@@ -254,7 +265,10 @@ impl Ready {
         allowed(plan.usd(), shop.services.max_usd)?;
         let order = Order::of(&shop, &subjects, &zone);
         let journal = Journal::begin(shop.engine.machine(), &shop.mark.run, &order)?;
-        shop.engine.note(format!("{}: icecore resume or icecore cleanup ends it, should this process die", shop.mark.run));
+        shop.engine.note(format!(
+            "{}: icecore resume or icecore cleanup ends it, should this process die",
+            shop.mark.run
+        ));
         worked(shop, subjects, zone, journal, Past::default()).await
     }
 }
@@ -298,7 +312,8 @@ async fn worked(
                 return Drill::unfit(subject);
             }
             let steps = shop.steps(part, subject, zone, past, &seen);
-            let walked = walk(part, &steps, subject.facts(), past, journal, shop.engine.monitor.as_ref()).await;
+            let walked =
+                walk(part, &steps, subject.facts(), past, journal, shop.engine.monitor.as_ref()).await;
             Drill::of(subject, walked, &seen, &shop.options, started, past.begun.is_some())
         }
     });
@@ -324,7 +339,8 @@ fn allowed(usd: Usd, max: Option<Usd>) -> Result<(), Fault> {
     match max {
         Some(max) if usd > max => {
             let what = format!("it may take {usd}, more than {max}");
-            Err(Fault::new(Kind::Refused, Place::Service, what).hint("see --dry-run, and raise --max-usd if that is intended"))
+            Err(Fault::new(Kind::Refused, Place::Service, what)
+                .hint("see --dry-run, and raise --max-usd if that is intended"))
         }
         _ => Ok(()),
     }
@@ -341,7 +357,9 @@ async fn restored(
 ) -> Result<Subject, Fault> {
     let at = || Place::Volume(id.clone());
     let Some(volume) = desk.volume(id).await? else {
-        return Err(Fault::new(Kind::NotFound, at(), "there is no such volume").hint("check the id and the Region"));
+        return Err(
+            Fault::new(Kind::NotFound, at(), "there is no such volume").hint("check the id and the Region")
+        );
     };
     let Some(snapshot) = snapshot.or_else(|| volume.snapshot.clone()) else {
         let what = "EC2 does not tell which snapshot it was made of";
@@ -349,7 +367,8 @@ async fn restored(
     };
     // Its facts are welcome; that it cannot be read is found out by reading it.
     let query = SnapshotQuery::one(&snapshot);
-    let found = list::run(&query, services, engine).await.ok().and_then(|found| found.snapshots.into_iter().next());
+    let found =
+        list::run(&query, services, engine).await.ok().and_then(|found| found.snapshots.into_iter().next());
     let way = Way::Restored {
         volume: id.clone(),
         is_encrypted: volume.encrypted,

@@ -95,9 +95,7 @@ impl Past {
 
     /// Whether a part had come to its end: nothing of it is done any more, only undone.
     pub(super) fn is_undoing(&self, part: u32) -> bool {
-        self.of(part).any(|entry| {
-            !matches!(entry.sign, Sign::Begun | Sign::Done { .. })
-        })
+        self.of(part).any(|entry| !matches!(entry.sign, Sign::Begun | Sign::Done { .. }))
     }
 
     pub(super) fn is_undone(&self, part: u32, step: &str) -> bool {
@@ -161,7 +159,10 @@ impl Journal {
     ///
     /// # Errors
     /// `NotFound` where there is none, `Unsuitable` while a process works on it or when it is no journal.
-    pub(super) fn take<O: DeserializeOwned>(machine: &Machine, run: &RunId) -> Result<(Self, O, Past), Fault> {
+    pub(super) fn take<O: DeserializeOwned>(
+        machine: &Machine,
+        run: &RunId,
+    ) -> Result<(Self, O, Past), Fault> {
         let path = path_of(machine, run);
         if !matches!(machine.disk.node(&path), Ok(Some(_))) {
             let what = format!("there is no journal of {run}");
@@ -177,8 +178,12 @@ impl Journal {
                 .hint("icecore cleanup finds what is left by its tags; remove the file then"));
         };
         let head: Head<O> = serde_json::from_slice(head).map_err(|error| {
-            Fault::new(Kind::Unsuitable, Place::File(path.clone()), format!("its order cannot be read: {error}"))
-                .hint("it is of another version; icecore cleanup ends it by its tags")
+            Fault::new(
+                Kind::Unsuitable,
+                Place::File(path.clone()),
+                format!("its order cannot be read: {error}"),
+            )
+            .hint("it is of another version; icecore cleanup ends it by its tags")
         })?;
         let past = Past { begun: Some(UnixMillis(head.at)), entries };
         let file = machine.disk.open(&path, Opening::Change).map_err(failed)?;

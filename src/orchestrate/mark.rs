@@ -208,7 +208,9 @@ mod tests {
         assert_eq!((signed.run, signed.owner), (mark().run, "me@here".into()));
         assert_eq!((signed.purpose, signed.expires), (Purpose::Volume, Some(mark().expires)));
         assert_ne!(RunId::random().unwrap(), RunId::random().unwrap());
-        for bad in ["", "run-", "run-00000000000000A1", "run-1", "00000000000000a1", "run-00000000000000a1/.."] {
+        for bad in
+            ["", "run-", "run-00000000000000A1", "run-1", "00000000000000a1", "run-00000000000000a1/.."]
+        {
             assert!(bad.parse::<RunId>().is_err(), "{bad}");
         }
     }

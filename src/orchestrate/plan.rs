@@ -56,7 +56,8 @@ pub struct Plan {
 impl Plan {
     /// The plan of these parts.
     pub fn of<'a>(parts: impl IntoIterator<Item = (String, &'a [Box<dyn Step>])>, at_once: usize) -> Self {
-        let planned = |step: &Box<dyn Step>| Planned { name: step.name(), act: step.line(), undo: step.undo_line() };
+        let planned =
+            |step: &Box<dyn Step>| Planned { name: step.name(), act: step.line(), undo: step.undo_line() };
         let parts = parts.into_iter().map(|(name, steps)| (name, steps.iter().map(planned).collect()));
         Self { run: None, parts: parts.collect(), at_once: at_once.max(1), is_free: false }
     }

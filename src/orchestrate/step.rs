@@ -37,6 +37,11 @@ pub trait Step: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether undoing it takes with it what later steps did: no volume, no attachment.
+    fn takes_all(&self) -> bool {
+        false
+    }
+
     /// Does it, knowing what the steps before it found; gives what it found itself.
     fn act<'a>(&'a self, known: &'a Facts) -> BoxFuture<'a, Result<Facts, Fault>>;
 
@@ -140,26 +145,17 @@ pub async fn walk(
             }
         };
         let is_begun = was_begun || outcome != Outcome::NotReached;
-        let undoing = if is_begun { Undoing::Undone } else { Undoing::Nothing };
+        let undoing = if is_begun && step.undo_line().is_some() { Undoing::Undone } else { Undoing::Nothing };
         taken.push(Taken { name, outcome, undoing, took: start.elapsed() });
     }
-    for (step, taken) in steps.iter().zip(&mut taken).rev() {
-        if taken.undoing == Undoing::Nothing || step.undo_line().is_none() || past.is_undone(part, step.name()) {
-            if step.undo_line().is_none() {
-                taken.undoing = Undoing::Nothing;
-            }
+    for (at, step) in steps.iter().enumerate().rev() {
+        if taken[at].undoing == Undoing::Nothing || past.is_undone(part, step.name()) {
             continue;
         }
-        // Undone also where the journal cannot be written: what is there costs money until it is gone.
-        let _ = journal.note(part, step.name(), &Sign::Undoing);
-        match step.undo(&facts).await {
-            Ok(()) => {
-                let _ = journal.note(part, step.name(), &Sign::Undone);
-            }
-            Err(fault) => {
-                let exception = Exception::from(&fault);
-                let _ = journal.note(part, step.name(), &Sign::Left { why: exception.what.clone() });
-                taken.undoing = Undoing::Left(exception);
+        taken[at].undoing = undone(part, step.as_ref(), &facts, journal).await;
+        if step.takes_all() && taken[at].undoing == Undoing::Undone {
+            for later in taken[at..].iter_mut().filter(|one| one.undoing != Undoing::Nothing) {
+                later.undoing = Undoing::Undone;
             }
         }
     }
@@ -180,6 +176,20 @@ async fn done(part: u32, step: &dyn Step, facts: &mut Facts, journal: &Journal) 
             Err(fault)
         }
     }
+}
+
+/// Undoes it, also where the journal cannot be written: what is there costs money until it is gone.
+async fn undone(part: u32, step: &dyn Step, facts: &Facts, journal: &Journal) -> Undoing {
+    let _ = journal.note(part, step.name(), &Sign::Undoing);
+    let (sign, undoing) = match step.undo(facts).await {
+        Ok(()) => (Sign::Undone, Undoing::Undone),
+        Err(fault) => {
+            let exception = Exception::from(&fault);
+            (Sign::Left { why: exception.what.clone() }, Undoing::Left(exception))
+        }
+    };
+    let _ = journal.note(part, step.name(), &sign);
+    undoing
 }
 
 /// What a part is called in notes.

@@ -81,7 +81,10 @@ const KEYS: &[(&str, &[&str])] = &[
     ("crc32fast", &["device", "orchestrate", "pipeline", "store"]),
     ("csv", &["ops"]),
     ("fastrand", &["account", "disk", "endpoint", "ops", "orchestrate", "pipeline", "store", "synthetic"]),
-    ("futures_util", &["cli", "source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops", "orchestrate"]),
+    (
+        "futures_util",
+        &["cli", "source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops", "orchestrate"],
+    ),
     ("getrandom", &["endpoint", "ops", "store"]),
     ("hmac", &["endpoint"]),
     ("hmac", &["endpoint"]),
@@ -104,7 +107,10 @@ const KEYS: &[(&str, &[&str])] = &[
     ("tempfile", &["cli"]),
     ("thiserror", &[ANYBODY]),
     // Its clock is everybody's from floor 2 on; its tasks and sockets belong to these.
-    ("tokio", &["source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops", "orchestrate", "cli"]),
+    (
+        "tokio",
+        &["source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops", "orchestrate", "cli"],
+    ),
     ("tracing", &["aws", "ebs", "ec2", "endpoint", "pipeline", "store", "ops", "orchestrate", "cli"]),
     ("tracing_subscriber", &["cli"]),
     ("zstd", &["device", "store"]),

@@ -79,7 +79,8 @@ impl Attach {
             }
         }
         let what = "no device name is free on this instance";
-        Err(last.unwrap_or_else(|| Fault::new(Kind::Quota, Place::Volume(id), what).hint("drill fewer at once")))
+        Err(last
+            .unwrap_or_else(|| Fault::new(Kind::Quota, Place::Volume(id), what).hint("drill fewer at once")))
     }
 }
 

@@ -31,7 +31,11 @@ pub enum Choice {
 }
 
 /// The snapshots that are meant. One that cannot be drilled is among them, and says why: it is not passed over.
-pub(super) async fn chosen(choice: &Choice, services: &Services, engine: &Engine) -> Result<Vec<Subject>, Fault> {
+pub(super) async fn chosen(
+    choice: &Choice,
+    services: &Services,
+    engine: &Engine,
+) -> Result<Vec<Subject>, Fault> {
     let all = async |query: SnapshotQuery| {
         let found = list::run(&query, services, engine).await?;
         Ok::<Vec<SnapshotInfo>, Fault>(found.snapshots.into_iter().map(|row| row.info).collect())
@@ -47,7 +51,9 @@ pub(super) async fn chosen(choice: &Choice, services: &Services, engine: &Engine
                         None => Subject::unfit(id.clone(), Exception::from(&missing(id))),
                     },
                     // One that is not there fails alone; what keeps us from asking fails them all.
-                    Err(fault) if matches!(fault.kind, Kind::NotFound | Kind::NotReadable) && ids.len() > 1 => {
+                    Err(fault)
+                        if matches!(fault.kind, Kind::NotFound | Kind::NotReadable) && ids.len() > 1 =>
+                    {
                         Subject::unfit(id.clone(), Exception::from(&fault))
                     }
                     Err(fault) => return Err(fault),

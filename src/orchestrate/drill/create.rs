@@ -5,7 +5,7 @@ use crate::cost::Usd;
 use crate::estate::{NewVolume, Volume};
 use crate::fault::{Fault, Kind};
 use crate::monitor::{Clock, SystemClock};
-use crate::orchestrate::drill::{Made, Shop, Subject, age, volume_of};
+use crate::orchestrate::drill::{Made, Shop, Subject, volume_of};
 use crate::orchestrate::mark::{Mark, Signed};
 use crate::orchestrate::plan::Line;
 use crate::orchestrate::step::{Facts, Step};
@@ -52,7 +52,8 @@ impl Create {
     }
 
     fn new_volume(&self) -> NewVolume {
-        let Made { kind, iops, throughput, initialization_rate, kms_key_id, tags } = self.shop.options.made.clone();
+        let Made { kind, iops, throughput, initialization_rate, kms_key_id, tags } =
+            self.shop.options.made.clone();
         let mut all = tags;
         all.extend(self.shop.mark.volume(self.part, &self.snapshot));
         NewVolume {
@@ -76,13 +77,11 @@ impl Create {
     async fn found(&self) -> Result<Vec<Volume>, Fault> {
         let Some(asked) = *self.asked() else { return Ok(Vec::new()) };
         let desk = &self.shop.undoing;
-        let invisible = self.shop.engine.settings.patience.invisible;
         let mut wait = desk.waits.first;
         loop {
             let mut found = desk.tagged(Mark::finds(&self.shop.mark.run, self.part)).await?;
             found.retain(|volume| Signed::on(volume).is_some());
-            let is_fresh = age(asked, SystemClock.now()) < invisible;
-            if !found.is_empty() || !is_fresh {
+            if !found.is_empty() || !desk.is_new(Some(asked)) {
                 return Ok(found);
             }
             tokio::time::sleep(wait).await;
@@ -102,12 +101,16 @@ impl Step for Create {
 
     fn line(&self) -> Line {
         let Made { kind, initialization_rate, .. } = &self.shop.options.made;
-        let rate = initialization_rate.map(|rate| format!(", initialized at {rate} MiB/s")).unwrap_or_default();
+        let rate =
+            initialization_rate.map(|rate| format!(", initialized at {rate} MiB/s")).unwrap_or_default();
         let fetched = GIB_AT_1_MIB.times(self.data_gib).times(u64::from(initialization_rate.unwrap_or(0)));
         // As long as it takes to read the data at 100 MiB/s, and ten minutes for everything else.
         let minutes = 10 + self.data_gib * 1024 / 100 / 60;
         Line {
-            what: format!("make a {kind} volume of {} GiB of {} in {}{rate}", self.gib, self.snapshot, self.zone),
+            what: format!(
+                "make a {kind} volume of {} GiB of {} in {}{rate}",
+                self.gib, self.snapshot, self.zone
+            ),
             calls: &["ec2:CreateVolume"],
             permissions: &["ec2:CreateVolume", "ec2:CreateTags", "ec2:DescribeVolumes"],
             usd: fetched + GIB_MONTH.times(self.gib).times(minutes).divided(MONTH),
@@ -129,6 +132,10 @@ impl Step for Create {
         true
     }
 
+    fn takes_all(&self) -> bool {
+        true
+    }
+
     fn act<'a>(&'a self, _: &'a Facts) -> BoxFuture<'a, Result<Facts, Fault>> {
         async move {
             *self.asked() = Some(SystemClock.now());
@@ -142,10 +149,7 @@ impl Step for Create {
                     return Err(fault);
                 }
             };
-            let facts = [
-                ("volume", volume.id.to_string()),
-                ("encrypted", volume.encrypted.to_string()),
-            ];
+            let facts = [("volume", volume.id.to_string()), ("encrypted", volume.encrypted.to_string())];
             Ok(facts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
         }
         .boxed()
@@ -157,8 +161,9 @@ impl Step for Create {
                 Ok(id) => vec![id],
                 Err(_) => self.found().await?.into_iter().map(|volume| volume.id).collect(),
             };
+            let asked = *self.asked();
             for id in ids {
-                self.shop.undoing.delete(&id).await?;
+                self.shop.undoing.delete(&id, asked).await?;
             }
             Ok(())
         }

@@ -118,7 +118,9 @@ impl Drill {
         drill.verified = seen.verified.lock().unwrap_or_else(PoisonError::into_inner).take();
         drill.verdict = match &drill.verified {
             Some(report) => Some(report.state()),
-            None => fact("verified").and_then(|state| State::ALL.into_iter().find(|one| one.as_str() == state)),
+            None => {
+                fact("verified").and_then(|state| State::ALL.into_iter().find(|one| one.as_str() == state))
+            }
         };
         if !is_resumed && !drill.is_restored {
             let parts = [took("create"), took("attach"), took("device")];
@@ -197,7 +199,8 @@ impl Drill {
     /// What AWS Backup is told of a restore that it made (AWS Backup API, PutRestoreValidationResult).
     pub fn validation(&self) -> Validation {
         let wrong = self.verified.as_ref().map_or(0, |report| report.mismatches.len());
-        let why = self.exceptions.first().map(|exception| format!(": {}", exception.what)).unwrap_or_default();
+        let why =
+            self.exceptions.first().map(|exception| format!(": {}", exception.what)).unwrap_or_default();
         let checked = match &self.verified {
             Some(report) => format!(
                 "{} of {} blocks held against {}",
@@ -208,10 +211,16 @@ impl Drill {
         let is_late = self.verified.as_ref().is_some_and(|report| report.stopped_by.is_some());
         let (status, message) = match self.state() {
             State::Pass => ("SUCCESSFUL", format!("{checked}: all are right")),
-            State::Fail if self.verdict == Some(State::Pass) => ("FAILED", format!("{checked}: all are right, but a goal was missed")),
+            State::Fail if self.verdict == Some(State::Pass) => {
+                ("FAILED", format!("{checked}: all are right, but a goal was missed"))
+            }
             State::Fail => ("FAILED", format!("{checked}: {wrong} are wrong")),
-            State::ChangedSinceRestore => ("FAILED", format!("{checked}: {wrong} differ; the volume was written to since its restore")),
-            State::Incomplete if is_late => ("TIMED_OUT", format!("{checked}: the time or the budget was up")),
+            State::ChangedSinceRestore => {
+                ("FAILED", format!("{checked}: {wrong} differ; the volume was written to since its restore"))
+            }
+            State::Incomplete if is_late => {
+                ("TIMED_OUT", format!("{checked}: the time or the budget was up"))
+            }
             State::Incomplete => ("VALIDATING", format!("{checked}: no verdict yet{why}")),
         };
         Validation { status, message }
@@ -257,7 +266,8 @@ impl Report {
     /// The worst of the drills; without any, nothing was drilled.
     pub fn state(&self) -> State {
         let has = |state| self.drills.iter().any(|drill| drill.state() == state);
-        let worst = [State::Fail, State::ChangedSinceRestore, State::Incomplete].into_iter().find(|one| has(*one));
+        let worst =
+            [State::Fail, State::ChangedSinceRestore, State::Incomplete].into_iter().find(|one| has(*one));
         match worst {
             Some(state) => state,
             None if self.drills.is_empty() => State::Incomplete,
@@ -268,6 +278,9 @@ impl Report {
     /// Whether volumes were deleted: the Recycle Bin may keep them, and bill them.
     pub fn deleted(&self) -> usize {
         let is_deleted = |step: &Taken| step.name == "create" && step.undoing == Undoing::Undone;
-        self.drills.iter().filter(|drill| drill.volume_id.is_some() && drill.steps.iter().any(is_deleted)).count()
+        self.drills
+            .iter()
+            .filter(|drill| drill.volume_id.is_some() && drill.steps.iter().any(is_deleted))
+            .count()
     }
 }

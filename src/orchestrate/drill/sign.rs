@@ -2,7 +2,8 @@
 //! process die.
 
 use crate::cost::Usd;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind, Place};
+use crate::orchestrate::desk::at_instance;
 use crate::orchestrate::drill::Shop;
 use crate::orchestrate::mark::KEYS;
 use crate::orchestrate::plan::Line;
@@ -63,6 +64,16 @@ impl Step for Sign {
     }
 
     fn undo<'a>(&'a self, _: &'a Facts) -> BoxFuture<'a, Result<(), Fault>> {
-        async move { self.shop.undoing.untag(&self.volume, &KEYS.map(str::to_owned)).await }.boxed()
+        async move {
+            let (desk, here) = (&self.shop.undoing, &self.shop.options.here.instance);
+            // As long as it is attached, its tags are what it is found by.
+            if desk.volume(&self.volume).await?.is_some_and(|volume| at_instance(&volume, here).is_some()) {
+                let what = "it is still attached, so it keeps the run's tags";
+                return Err(Fault::new(Kind::Refused, Place::Volume(self.volume.clone()), what)
+                    .hint("icecore cleanup detaches it"));
+            }
+            desk.untag(&self.volume, &KEYS.map(str::to_owned)).await
+        }
+        .boxed()
     }
 }
