@@ -5,8 +5,8 @@
 //! it is whole. [`BlockDevice`] is overwritten, and refused while anybody uses it. [`InPlace`] is either, changed where
 //! it is. What a target is known to hold is in its [`Sidecar`], and so is that it is half-way between two snapshots:
 //! then it is opened for nothing but finishing that. [`System`] tells which volume a device is and whether it is
-//! mounted, [`file_systems`] what its superblocks say, and a [`BlockMap`] which of its blocks matter. Calls block on
-//! local I/O.
+//! mounted, [`file_systems`] what its superblocks say, and a [`BlockMap`] which of its blocks matter; [`protect`] keeps it
+//! from being written to. Calls block on local I/O.
 
 mod attached;
 mod block;
@@ -15,6 +15,7 @@ mod filesystem;
 mod image;
 mod in_place;
 mod map;
+mod protect;
 mod sidecar;
 mod system;
 mod unpack;
@@ -26,6 +27,7 @@ pub use filesystem::{FileSystem, FileSystemKind, ReadAt, file_systems};
 pub use image::{Held, Image, Part};
 pub use in_place::InPlace;
 pub use map::BlockMap;
+pub use protect::{Protection, protect};
 #[cfg(any(test, fuzzing))]
 pub(crate) use sidecar::fuzz_sidecar;
 pub use sidecar::{Holding, Sidecar};

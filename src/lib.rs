@@ -6,6 +6,7 @@
 //! ```text
 //! 7  cli                                       arguments, progress, exit codes: the only one that prints
 //! 6  render                                    reports as text, json, cbt, ..
+//! 5  orchestrate                               plans of steps that can be undone, and their journal
 //! 4  ops                                       one file per operation: options -> report
 //! 3  pipeline store synthetic account endpoint  engine, local data, local server, AWS clients, devices
 //!    ebs ec2 device manifest evidence
@@ -36,6 +37,7 @@ pub mod iam;
 pub mod manifest;
 pub mod monitor;
 pub mod ops;
+pub mod orchestrate;
 pub mod pipeline;
 pub mod render;
 pub mod sample;

@@ -102,7 +102,7 @@ fn control(_: &Session) -> (Option<Arc<dyn Snapshots>>, Option<Control>) {
 }
 
 /// Bytes that nobody can foresee: names of runs, seeds, client tokens.
-fn random() -> Result<[u8; 32], Fault> {
+pub(crate) fn random() -> Result<[u8; 32], Fault> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| Fault::local("/dev/urandom", "read", std::io::Error::other(error.to_string())))?;

@@ -26,9 +26,13 @@ impl System {
     }
 
     /// The EBS volume that a device, or the device that it is a partition of, says it is: on NVMe its serial number
-    /// (EC2 user guide, "nvme-ebs-volumes"). `None` where it says nothing of the kind.
+    /// (EC2 user guide, "nvme-ebs-volumes"). What is no device and stands for one says so by its name. `None` where it
+    /// says nothing of the kind.
     pub fn volume_id(&self, device: &Path) -> Option<VolumeId> {
-        volume_of(&self.node(device)?)
+        match self.node(device) {
+            Some(node) => volume_of(&node),
+            None => VolumeId::of_device(device.file_name()?.to_str()?),
+        }
     }
 
     /// Refuses a device that is not the volume meant, or does not tell.
@@ -183,6 +187,13 @@ mod tests {
         let system = System::at(dir.path().join("proc"), dir.path().join("sys"));
         assert_eq!(system.device_of(&"vol-0bbb".parse().unwrap()), Some("/dev/nvme1n1".into()));
         assert_eq!(system.device_of(&"vol-0ccc".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn a_file_that_stands_for_a_volume_tells_it_by_its_name() {
+        let id: VolumeId = "vol-0abc".parse().unwrap();
+        let path = Path::new("/store/devices/i-01").join(id.device_name());
+        assert_eq!(System::default().volume_id(&path), Some(id));
     }
 
     #[test]

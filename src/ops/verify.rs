@@ -23,6 +23,7 @@ mod spending;
 mod work;
 
 pub use job::{Item, Job, Outcome, Planned, Ready, run_all, tagged};
+pub(crate) use job::{newest, readable};
 pub use level::Level;
 pub use report::{
     Baseline, Budget, Class, Coverage, Exception, Mismatch, Mode, Origin, Report, State, Subject,

@@ -51,6 +51,12 @@ impl Engine {
         self
     }
 
+    /// The same engine, stopped by another request: what has to be cleared away is, whoever asked to stop.
+    #[must_use]
+    pub(crate) fn stopped_by(&self, stop: Stop) -> Self {
+        Self { stop, ..self.clone() }
+    }
+
     /// The same engine, with its files on another disk.
     #[must_use]
     pub fn on_disk(mut self, disk: Arc<dyn Disk>) -> Self {

@@ -11,6 +11,7 @@ mod cli_signals;
 mod cli_usage;
 mod cost;
 mod cost_golden;
+mod drill;
 mod ebs;
 #[cfg(feature = "ec2")]
 mod ec2;

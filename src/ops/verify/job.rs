@@ -158,7 +158,7 @@ pub async fn tagged(
 }
 
 /// What cannot be read is named, never passed over: it is not verified.
-fn readable(info: &SnapshotInfo) -> Result<(), Fault> {
+pub(crate) fn readable(info: &SnapshotInfo) -> Result<(), Fault> {
     let what = match (info.state, info.tier) {
         (SnapshotState::Completed, StorageTier::Standard) => return Ok(()),
         (SnapshotState::Completed, StorageTier::Archive) => "the snapshot is archived".to_owned(),
@@ -168,7 +168,7 @@ fn readable(info: &SnapshotInfo) -> Result<(), Fault> {
 }
 
 /// The newest of each volume that can be read; where none can, the newest. Without a volume each is its own.
-fn newest(found: Vec<SnapshotInfo>) -> Vec<SnapshotInfo> {
+pub(crate) fn newest(found: Vec<SnapshotInfo>) -> Vec<SnapshotInfo> {
     let mut newest: BTreeMap<String, SnapshotInfo> = BTreeMap::new();
     for info in found {
         let volume = info.volume_id.as_ref().filter(|id| id.is_real()).map(ToString::to_string);

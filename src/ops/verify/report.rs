@@ -25,6 +25,9 @@ pub enum State {
 }
 
 impl State {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Pass, Self::Fail, Self::Incomplete, Self::ChangedSinceRestore];
+
     /// As it stands in reports: `changed_since_restore`.
     pub const fn as_str(self) -> &'static str {
         match self {

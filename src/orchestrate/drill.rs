@@ -1,0 +1,495 @@
+//! Restore tests: a volume from a snapshot, attached here, read and held against the snapshot, and taken away again.
+//!
+//! ```text
+//! create -> attach -> device -> protect -> verify -> mount -> hook -> (mount) -> (attach) -> (create)
+//! ```
+//!
+//! What stands in brackets is undone. Several snapshots are drilled side by side; one that fails stops no other. A
+//! volume that AWS Backup restored goes the same way, but is neither made nor deleted here: it is tagged first, since
+//! an attachment has no tags of its own.
+
+mod attach;
+mod choose;
+mod create;
+mod device;
+mod order;
+mod report;
+mod sign;
+mod verify;
+
+pub use choose::Choice;
+pub use report::{Drill, Missed, Report, Validation};
+
+use crate::block::{BlockSize, ByteSize, GiB};
+use crate::control::SnapshotQuery;
+use crate::cost::Usd;
+use crate::device::BY_ID;
+use crate::disk::Machine;
+use crate::estate::VolumeKind;
+use crate::fault::{Fault, Kind, Place};
+use crate::monitor::{Clock, SystemClock};
+use crate::ops::verify::{Exception, readable};
+use crate::ops::{Engine, Services, list, verify as ops_verify};
+use crate::orchestrate::desk::{Desk, Waits, at_instance};
+use crate::orchestrate::journal::{Journal, Past};
+use crate::orchestrate::mark::{Mark, RunId};
+use crate::orchestrate::plan::Plan;
+use crate::orchestrate::step::{Facts, Step, walk};
+use crate::snapshot::{InstanceId, SnapshotId, SnapshotInfo, Tags, UnixMillis, VolumeId};
+use attach::Names;
+use futures_util::stream::{self, StreamExt};
+use order::Order;
+use report::Seen;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What is drilled.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// Snapshots: a volume is made of each, and deleted.
+    Snapshots(Choice),
+    /// A volume that somebody restored: it is attached and detached, and otherwise left as it is.
+    Restored {
+        /// The volume.
+        volume: VolumeId,
+        /// What it has to hold; `None` is the snapshot that it was made of.
+        snapshot: Option<SnapshotId>,
+    },
+}
+
+/// Where volumes are attached: this machine.
+#[derive(Clone, Debug)]
+pub struct Here {
+    /// The instance that this is.
+    pub instance: InstanceId,
+    /// Its Availability Zone; `None` asks EC2.
+    pub zone: Option<String>,
+    /// Where devices of attached volumes appear, by name.
+    pub devices: PathBuf,
+}
+
+impl Here {
+    /// An instance with its devices where Linux has them.
+    pub fn is(instance: InstanceId) -> Self {
+        Self { instance, zone: None, devices: PathBuf::from(BY_ID) }
+    }
+}
+
+/// What volumes are made like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// What they are made of.
+    pub kind: VolumeKind,
+    /// I/O operations a second; `None` is the kind's own.
+    pub iops: Option<u32>,
+    /// MiB a second; `None` is the kind's own.
+    pub throughput: Option<u32>,
+    /// MiB a second at which the snapshot's data is fetched; `None` is as AWS likes.
+    pub initialization_rate: Option<u32>,
+    /// The key to encrypt with; `None` follows the snapshot.
+    pub kms_key_id: Option<String>,
+    /// Tags beside the run's own.
+    pub tags: Tags,
+}
+
+impl Default for Made {
+    /// As AWS's console makes them.
+    fn default() -> Self {
+        Self {
+            kind: VolumeKind::Gp3,
+            iops: None,
+            throughput: None,
+            initialization_rate: None,
+            kms_key_id: None,
+            tags: Tags::new(),
+        }
+    }
+}
+
+/// What to drill, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What.
+    pub what: What,
+    /// Where.
+    pub here: Here,
+    /// What volumes are made like.
+    pub made: Made,
+    /// How volumes are verified; what, and against what, is put in.
+    pub verify: ops_verify::Options,
+    /// How soon a volume has to be there.
+    pub rto: Option<Duration>,
+    /// How old a snapshot may be.
+    pub rpo: Option<Duration>,
+    /// Drills at once.
+    pub at_once: usize,
+    /// Who drills, for the tags.
+    pub owner: String,
+    /// After how long the run is surely over: then anybody's cleanup takes away what it left.
+    pub lifetime: Duration,
+    /// How long states are waited for.
+    pub waits: Waits,
+}
+
+impl Options {
+    /// A drill as it is without further ado.
+    pub fn of(what: What, here: Here) -> Self {
+        let nothing = ops_verify::What::Manifest(PathBuf::new());
+        Self {
+            what,
+            here,
+            made: Made::default(),
+            verify: ops_verify::Options::of(nothing),
+            rto: None,
+            rpo: None,
+            at_once: 4,
+            owner: String::new(),
+            lifetime: Duration::from_secs(24 * 60 * 60),
+            waits: Waits::default(),
+        }
+    }
+}
+
+/// A drill that is ready to be begun: what it is of is known, nothing has been done for it.
+#[derive(Debug)]
+#[must_use]
+pub struct Ready {
+    shop: Arc<Shop>,
+    subjects: Vec<Subject>,
+    zone: String,
+}
+
+/// What all drills of a run have in common.
+#[derive(Debug)]
+struct Shop {
+    options: Options,
+    mark: Mark,
+    services: Services,
+    engine: Engine,
+    desk: Desk,
+    /// The same, for clearing away.
+    undoing: Desk,
+    names: Names,
+}
+
+/// What one drill is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Subject {
+    snapshot: SnapshotId,
+    /// The size of its volume; `None` where nobody tells.
+    size: Option<GiB>,
+    /// What it holds; `None` where nobody tells.
+    full_size: Option<ByteSize>,
+    /// When it was taken; `None` where nobody tells.
+    taken: Option<UnixMillis>,
+    way: Way,
+}
+
+/// How a drill goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Way {
+    /// A volume is made of the snapshot.
+    Made,
+    /// A volume that somebody restored has to hold what the snapshot does.
+    Restored {
+        volume: VolumeId,
+        is_encrypted: bool,
+        /// Somebody attached it to this instance: then it stays so.
+        is_here: bool,
+    },
+    /// Not at all: nothing can be made of the snapshot.
+    Unfit(Exception),
+}
+
+/// Looks up what is to be drilled and where. Changes nothing.
+///
+/// # Errors
+/// What keeps every drill from being begun; a snapshot that cannot be drilled fails alone.
+pub async fn prepare(options: Options, services: &Services, engine: &Engine) -> Result<Ready, Fault> {
+    let run = RunId::random()?;
+    let lifetime = i64::try_from(options.lifetime.as_millis()).unwrap_or(i64::MAX);
+    let expires = SystemClock.now().plus_millis(lifetime);
+    let mark = Mark { run, owner: options.owner.clone(), expires };
+    let shop = Shop::open(options, mark, services, engine)?;
+    let subjects = match &shop.options.what {
+        What::Snapshots(choice) => choose::chosen(choice, services, engine).await?,
+        What::Restored { volume, snapshot } => {
+            vec![
+                restored(&shop.desk, &shop.options.here.instance, volume, snapshot.clone(), services, engine)
+                    .await?,
+            ]
+        }
+    };
+    if subjects.is_empty() {
+        let what = "no snapshot is as asked for";
+        return Err(Fault::new(Kind::NotFound, Place::Service, what).hint("icecore list shows what there is"));
+    }
+    let zone = shop.zone().await?;
+    Ok(Ready { shop: Arc::new(shop), subjects, zone })
+}
+
+impl Ready {
+    /// What is going to be done.
+    pub fn plan(&self) -> Plan {
+        let parts: Vec<_> = self
+            .subjects
+            .iter()
+            .zip(0..)
+            .map(|(subject, part)| {
+                (
+                    subject.name(),
+                    self.shop.steps(part, subject, &self.zone, &Past::default(), &Arc::default()),
+                )
+            })
+            .collect();
+        let mut plan = Plan::of(
+            parts.iter().map(|(name, steps)| (name.clone(), steps.as_slice())),
+            self.shop.options.at_once,
+        );
+        if self.shop.services.max_usd.is_none() {
+            plan.is_free = true;
+        }
+        plan
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// `Refused` where it would cost more than allowed, `Local` where no journal can be written: nothing has been done
+    /// then. Everything else is in the report.
+    pub async fn run(self) -> Result<Report, Fault> {
+        let Self { shop, subjects, zone } = self;
+        let plan = Ready { shop: shop.clone(), subjects: subjects.clone(), zone: zone.clone() }.plan();
+        allowed(plan.usd(), shop.services.max_usd)?;
+        let order = Order::of(&shop, &subjects, &zone);
+        let journal = Journal::begin(shop.engine.machine(), &shop.mark.run, &order)?;
+        shop.engine.note(format!(
+            "{}: icecore resume or icecore cleanup ends it, should this process die",
+            shop.mark.run
+        ));
+        worked(shop, subjects, zone, journal, Past::default()).await
+    }
+}
+
+/// Goes on with a run whose process died.
+pub(super) async fn resumed(
+    run: &RunId,
+    services: &Services,
+    engine: &Engine,
+    waits: Waits,
+) -> Result<Report, Fault> {
+    let (journal, order, past) = Journal::take::<Order>(engine.machine(), run)?;
+    order.is_of(&services.label)?;
+    let (options, mark, subjects, zone) = order.again(run, waits)?;
+    let shop = Shop::open(options, mark, services, engine)?;
+    worked(Arc::new(shop), subjects, zone, journal, past).await
+}
+
+/// Takes over the journal of a run that died, if it was begun at this place.
+pub(super) fn journal(run: &RunId, machine: &Machine, services: &Services) -> Result<(Journal, Past), Fault> {
+    let (journal, order, past) = Journal::take::<Order>(machine, run)?;
+    order.is_of(&services.label)?;
+    Ok((journal, past))
+}
+
+/// Walks every drill, several at once, and ends the journal where nothing is left.
+async fn worked(
+    shop: Arc<Shop>,
+    subjects: Vec<Subject>,
+    zone: String,
+    journal: Journal,
+    past: Past,
+) -> Result<Report, Fault> {
+    let (start, started) = (Instant::now(), past.begun.unwrap_or_else(|| SystemClock.now()));
+    let at_once = shop.options.at_once.max(1);
+    let work = subjects.iter().zip(0..).map(|(subject, part)| {
+        let (shop, zone, journal, past) = (&shop, &zone, &journal, &past);
+        async move {
+            let seen = Arc::<Seen>::default();
+            if let Way::Unfit(_) = subject.way {
+                return Drill::unfit(subject);
+            }
+            let steps = shop.steps(part, subject, zone, past, &seen);
+            let walked =
+                walk(part, &steps, subject.facts(), past, journal, shop.engine.monitor.as_ref()).await;
+            Drill::of(subject, walked, &seen, &shop.options, started, past.begun.is_some())
+        }
+    });
+    let drills: Vec<Drill> = stream::iter(work).buffered(at_once).collect().await;
+    if drills.iter().all(|drill| drill.left().next().is_none()) {
+        journal.remove()?;
+    }
+    Ok(Report {
+        run: shop.mark.run.clone(),
+        place: shop.services.label.clone(),
+        instance: shop.options.here.instance.clone(),
+        rto: shop.options.rto,
+        rpo: shop.options.rpo,
+        started,
+        ended: SystemClock.now(),
+        elapsed: start.elapsed(),
+        drills,
+        requests: shop.engine.requests(),
+    })
+}
+
+fn allowed(usd: Usd, max: Option<Usd>) -> Result<(), Fault> {
+    match max {
+        Some(max) if usd > max => {
+            let what = format!("it may take {usd}, more than {max}");
+            Err(Fault::new(Kind::Refused, Place::Service, what)
+                .hint("see --dry-run, and raise --max-usd if that is intended"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A restored volume and what it has to hold.
+async fn restored(
+    desk: &Desk,
+    here: &InstanceId,
+    id: &VolumeId,
+    snapshot: Option<SnapshotId>,
+    services: &Services,
+    engine: &Engine,
+) -> Result<Subject, Fault> {
+    let at = || Place::Volume(id.clone());
+    let Some(volume) = desk.volume(id).await? else {
+        return Err(
+            Fault::new(Kind::NotFound, at(), "there is no such volume").hint("check the id and the Region")
+        );
+    };
+    let Some(snapshot) = snapshot.or_else(|| volume.snapshot.clone()) else {
+        let what = "EC2 does not tell which snapshot it was made of";
+        return Err(Fault::new(Kind::Refused, at(), what).hint("name the snapshot it has to hold"));
+    };
+    // Its facts are welcome; that it cannot be read is found out by reading it.
+    let query = SnapshotQuery::one(&snapshot);
+    let found =
+        list::run(&query, services, engine).await.ok().and_then(|found| found.snapshots.into_iter().next());
+    let way = Way::Restored {
+        volume: id.clone(),
+        is_encrypted: volume.encrypted,
+        is_here: at_instance(&volume, here).is_some(),
+    };
+    Ok(match found {
+        Some(row) => Subject { way, ..Subject::of(row.info) },
+        None => Subject { snapshot, size: None, full_size: None, taken: None, way },
+    })
+}
+
+impl Subject {
+    /// A snapshot, if it can be drilled.
+    fn of(info: SnapshotInfo) -> Self {
+        let way = readable(&info).map_or_else(|fault| Way::Unfit(Exception::from(&fault)), |()| Way::Made);
+        Self {
+            snapshot: info.id,
+            size: Some(info.volume_size),
+            full_size: info.full_size,
+            taken: Some(info.start_time),
+            way,
+        }
+    }
+
+    /// A snapshot of which nothing is known but that it cannot be drilled.
+    fn unfit(snapshot: SnapshotId, why: Exception) -> Self {
+        Self { snapshot, size: None, full_size: None, taken: None, way: Way::Unfit(why) }
+    }
+
+    /// Blocks that it has, at most.
+    fn blocks(&self) -> Option<u64> {
+        let bytes = self.full_size.map(ByteSize::bytes).or_else(|| Some(u64::from(self.size?.get()) << 30));
+        bytes.map(|bytes| bytes.div_ceil(u64::from(BlockSize::EBS.bytes())))
+    }
+
+    /// What is known before the first step.
+    fn facts(&self) -> Facts {
+        let mut facts = Facts::from([("snapshot".to_owned(), self.snapshot.to_string())]);
+        if let Way::Restored { volume, .. } = &self.way {
+            facts.insert("volume".to_owned(), volume.to_string());
+        }
+        facts
+    }
+
+    fn name(&self) -> String {
+        match &self.way {
+            Way::Restored { volume, .. } => volume.to_string(),
+            Way::Made | Way::Unfit(_) => self.snapshot.to_string(),
+        }
+    }
+}
+
+impl Shop {
+    fn open(options: Options, mark: Mark, services: &Services, engine: &Engine) -> Result<Self, Fault> {
+        let Some(control) = services.control.clone() else {
+            return Err(Fault::new(Kind::Refused, Place::Service, "this build cannot ask EC2 for volumes")
+                .hint("build icecore with its feature ec2, which is on by default"));
+        };
+        let desk = Desk::new(control, engine.clone(), options.waits);
+        let undoing = desk.undoing();
+        let (services, engine) = (services.clone(), engine.clone());
+        Ok(Self { options, mark, services, engine, desk, undoing, names: Names::default() })
+    }
+
+    /// The zone in which volumes are made.
+    async fn zone(&self) -> Result<String, Fault> {
+        let here = &self.options.here;
+        if let Some(zone) = &here.zone {
+            return Ok(zone.clone());
+        }
+        let instance = self.desk.instance(&here.instance).await?;
+        if !instance.takes_volumes() {
+            let what = format!("{} is {}: volumes cannot be attached to it", instance.id, instance.state);
+            return Err(Fault::new(Kind::Refused, Place::Service, what));
+        }
+        Ok(instance.zone)
+    }
+
+    /// The steps of one drill.
+    fn steps(
+        self: &Arc<Self>,
+        part: u32,
+        subject: &Subject,
+        zone: &str,
+        past: &Past,
+        seen: &Arc<Seen>,
+    ) -> Vec<Box<dyn Step>> {
+        let mut steps: Vec<Box<dyn Step>> = Vec::new();
+        match &subject.way {
+            Way::Unfit(_) => return steps,
+            Way::Made => {
+                let asked = past.begun_at(part, "create");
+                steps.push(Box::new(create::Create::new(self, part, subject, zone, asked)));
+                steps.push(Box::new(attach::Attach::new(self, subject)));
+            }
+            Way::Restored { is_here: true, .. } => {}
+            Way::Restored { volume, .. } => {
+                steps.push(Box::new(sign::Sign::new(self, part, volume)));
+                steps.push(Box::new(attach::Attach::new(self, subject)));
+            }
+        }
+        steps.push(Box::new(device::Find::new(self)));
+        steps.push(Box::new(device::Protect::new(self, seen)));
+        steps.push(Box::new(verify::Verify::new(self, subject, seen)));
+        steps
+    }
+}
+
+/// The volume that the steps before found or made.
+fn volume_of(facts: &Facts) -> Result<VolumeId, Fault> {
+    let id = facts.get("volume").and_then(|id| id.parse().ok());
+    id.ok_or_else(|| Fault::new(Kind::Local, Place::Service, "no volume is known to this drill"))
+}
+
+/// The device that the steps before found.
+fn device_of(facts: &Facts) -> Result<PathBuf, Fault> {
+    let path = facts.get("device").map(PathBuf::from);
+    path.ok_or_else(|| Fault::new(Kind::Local, Place::Service, "no device is known to this drill"))
+}
+
+/// How long ago, as far as the clocks agree.
+pub(super) fn age(then: UnixMillis, now: UnixMillis) -> Duration {
+    Duration::from_millis(u64::try_from(now.0.saturating_sub(then.0)).unwrap_or_default())
+}

@@ -1,0 +1,286 @@
+//! What drills found, and what they left.
+
+use crate::block::GiB;
+use crate::estate::VolumeKind;
+use crate::fault::Kind;
+use crate::ops::verify::{self, Exception, State};
+use crate::orchestrate::RunId;
+use crate::orchestrate::drill::{Options, Subject, Way, age};
+use crate::orchestrate::step::{Outcome, Taken, Undoing, Walked};
+use crate::pipeline::Requests;
+use crate::snapshot::{InstanceId, SnapshotId, UnixMillis, VolumeId};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// What the steps of a drill saw that is too large for a journal.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    verified: Mutex<Option<verify::Report>>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Seen {
+    pub(super) fn verified(&self, report: verify::Report) {
+        *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+    }
+
+    pub(super) fn note(&self, sentence: &str) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(sentence.to_owned());
+    }
+}
+
+/// A goal that was not reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// The volume was there too late.
+    Rto {
+        /// How long it took.
+        took: Duration,
+        /// How long it may take.
+        allowed: Duration,
+    },
+    /// The snapshot is too old.
+    Rpo {
+        /// How old it is.
+        age: Duration,
+        /// How old it may be.
+        allowed: Duration,
+    },
+}
+
+/// One drill.
+#[derive(Clone, Debug)]
+pub struct Drill {
+    /// The snapshot.
+    pub snapshot_id: SnapshotId,
+    /// When it was taken; `None` where nobody tells.
+    pub taken: Option<UnixMillis>,
+    /// The size of its volume; `None` where nobody tells.
+    pub size: Option<GiB>,
+    /// The volume.
+    pub volume_id: Option<VolumeId>,
+    /// Whether the volume was restored by somebody else.
+    pub is_restored: bool,
+    /// What the volume was made of; `None` of one that was not made here.
+    pub kind: Option<VolumeKind>,
+    /// Whether the volume was encrypted; `None` where it never was there.
+    pub is_encrypted: Option<bool>,
+    /// Its device.
+    pub device: Option<PathBuf>,
+    /// How far each step came, and what became of it.
+    pub steps: Vec<Taken>,
+    /// What the verification found; `None` where there was none, or an earlier process made it.
+    pub verified: Option<verify::Report>,
+    /// How it ended, also where an earlier process made it.
+    pub verdict: Option<State>,
+    /// From asking for the volume until its device was there to be read; `None` where that was not reached, or an
+    /// earlier process began it.
+    pub restore: Option<Duration>,
+    /// How old the snapshot was when the drill began; `None` where nobody tells.
+    pub age: Option<Duration>,
+    /// Goals that were not reached.
+    pub missed: Vec<Missed>,
+    /// What kept it from being done or from being cleared away.
+    pub exceptions: Vec<Exception>,
+    /// What else is to be said, in whole sentences.
+    pub notes: Vec<String>,
+}
+
+impl Drill {
+    /// A drill that cannot be begun.
+    pub(super) fn unfit(subject: &Subject) -> Self {
+        let mut drill = Self::bare(subject);
+        if let Way::Unfit(why) = &subject.way {
+            drill.exceptions.push(why.clone());
+        }
+        drill
+    }
+
+    pub(super) fn of(
+        subject: &Subject,
+        walked: Walked,
+        seen: &Seen,
+        options: &Options,
+        started: UnixMillis,
+        is_resumed: bool,
+    ) -> Self {
+        let fact = |key: &str| walked.facts.get(key);
+        let took = |name: &str| {
+            let step = walked.steps.iter().find(|step| step.name == name && step.outcome == Outcome::Done)?;
+            Some(step.took)
+        };
+        let mut drill = Self::bare(subject);
+        drill.volume_id = fact("volume").and_then(|id| id.parse().ok());
+        drill.is_encrypted = fact("encrypted").and_then(|is| is.parse().ok()).or(drill.is_encrypted);
+        drill.device = fact("device").map(PathBuf::from);
+        drill.kind = (!drill.is_restored).then(|| options.made.kind.clone());
+        drill.verified = seen.verified.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drill.verdict = match &drill.verified {
+            Some(report) => Some(report.state()),
+            None => {
+                fact("verified").and_then(|state| State::ALL.into_iter().find(|one| one.as_str() == state))
+            }
+        };
+        if !is_resumed && !drill.is_restored {
+            let parts = [took("create"), took("attach"), took("device")];
+            drill.restore = parts.into_iter().sum();
+        }
+        drill.age = subject.taken.map(|taken| age(taken, started));
+        drill.notes = seen.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let (Some(took), Some(allowed)) = (drill.restore, options.rto)
+            && took > allowed
+        {
+            drill.missed.push(Missed::Rto { took, allowed });
+        }
+        if let (Some(age), Some(allowed)) = (drill.age, options.rpo)
+            && age > allowed
+        {
+            drill.missed.push(Missed::Rpo { age, allowed });
+        }
+        let unknown = |what: &str| Exception { kind: Kind::NotFound, what: what.to_owned() };
+        if options.rto.is_some() && drill.restore.is_none() && drill.verdict.is_some() && is_resumed {
+            let what = "how long the restore took is not known: an earlier process began it";
+            drill.exceptions.push(Exception { kind: Kind::Interrupted, what: what.to_owned() });
+        }
+        if options.rpo.is_some() && drill.age.is_none() {
+            drill.exceptions.push(unknown("how old the snapshot is is not known"));
+        }
+        drill.exceptions.extend(walked.failure().cloned());
+        drill.steps = walked.steps;
+        let left: Vec<_> = drill.left().map(|(_, exception)| exception.clone()).collect();
+        drill.exceptions.extend(left);
+        drill
+    }
+
+    fn bare(subject: &Subject) -> Self {
+        let (is_restored, is_encrypted) = match subject.way {
+            Way::Restored { is_encrypted, .. } => (true, Some(is_encrypted)),
+            Way::Made | Way::Unfit(_) => (false, None),
+        };
+        Self {
+            snapshot_id: subject.snapshot.clone(),
+            taken: subject.taken,
+            size: subject.size,
+            volume_id: None,
+            is_restored,
+            kind: None,
+            is_encrypted,
+            device: None,
+            steps: Vec::new(),
+            verified: None,
+            verdict: None,
+            restore: None,
+            age: None,
+            missed: Vec::new(),
+            exceptions: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// What is still there of what it made, and why.
+    pub fn left(&self) -> impl Iterator<Item = (&'static str, &Exception)> {
+        self.steps.iter().filter_map(|step| match &step.undoing {
+            Undoing::Left(exception) => Some((step.name, exception)),
+            _ => None,
+        })
+    }
+
+    /// How it ended: a pass says that the data is right, the goals were reached, and nothing is left.
+    pub fn state(&self) -> State {
+        match self.verdict {
+            Some(verdict @ (State::Fail | State::ChangedSinceRestore)) => verdict,
+            _ if !self.missed.is_empty() => State::Fail,
+            Some(State::Pass) if self.exceptions.is_empty() => State::Pass,
+            _ => State::Incomplete,
+        }
+    }
+
+    /// What AWS Backup is told of a restore that it made (AWS Backup API, PutRestoreValidationResult).
+    pub fn validation(&self) -> Validation {
+        let wrong = self.verified.as_ref().map_or(0, |report| report.mismatches.len());
+        let why =
+            self.exceptions.first().map(|exception| format!(": {}", exception.what)).unwrap_or_default();
+        let checked = match &self.verified {
+            Some(report) => format!(
+                "{} of {} blocks held against {}",
+                report.coverage.read, report.coverage.total, self.snapshot_id
+            ),
+            None => format!("not held against {}", self.snapshot_id),
+        };
+        let is_late = self.verified.as_ref().is_some_and(|report| report.stopped_by.is_some());
+        let (status, message) = match self.state() {
+            State::Pass => ("SUCCESSFUL", format!("{checked}: all are right")),
+            State::Fail if self.verdict == Some(State::Pass) => {
+                ("FAILED", format!("{checked}: all are right, but a goal was missed"))
+            }
+            State::Fail => ("FAILED", format!("{checked}: {wrong} are wrong")),
+            State::ChangedSinceRestore => {
+                ("FAILED", format!("{checked}: {wrong} differ; the volume was written to since its restore"))
+            }
+            State::Incomplete if is_late => {
+                ("TIMED_OUT", format!("{checked}: the time or the budget was up"))
+            }
+            State::Incomplete => ("VALIDATING", format!("{checked}: no verdict yet{why}")),
+        };
+        Validation { status, message }
+    }
+}
+
+/// Status and message for PutRestoreValidationResult.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validation {
+    /// `SUCCESSFUL`, `FAILED`, `TIMED_OUT` or, where nobody can tell yet, `VALIDATING`.
+    pub status: &'static str,
+    /// In one sentence.
+    pub message: String,
+}
+
+/// What `icecore drill` found.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Report {
+    /// The run.
+    pub run: RunId,
+    /// Where it was: the account's label.
+    pub place: String,
+    /// The instance that volumes were attached to.
+    pub instance: InstanceId,
+    /// How soon a volume had to be there.
+    pub rto: Option<Duration>,
+    /// How old a snapshot might be.
+    pub rpo: Option<Duration>,
+    /// When it began.
+    pub started: UnixMillis,
+    /// When it ended.
+    pub ended: UnixMillis,
+    /// How long it took; of a resumed run, this process.
+    pub elapsed: Duration,
+    /// The drills, in order.
+    pub drills: Vec<Drill>,
+    /// What was asked.
+    pub requests: Requests,
+}
+
+impl Report {
+    /// The worst of the drills; without any, nothing was drilled.
+    pub fn state(&self) -> State {
+        let has = |state| self.drills.iter().any(|drill| drill.state() == state);
+        let worst =
+            [State::Fail, State::ChangedSinceRestore, State::Incomplete].into_iter().find(|one| has(*one));
+        match worst {
+            Some(state) => state,
+            None if self.drills.is_empty() => State::Incomplete,
+            None => State::Pass,
+        }
+    }
+
+    /// Whether volumes were deleted: the Recycle Bin may keep them, and bill them.
+    pub fn deleted(&self) -> usize {
+        let is_deleted = |step: &Taken| step.name == "create" && step.undoing == Undoing::Undone;
+        self.drills
+            .iter()
+            .filter(|drill| drill.volume_id.is_some() && drill.steps.iter().any(is_deleted))
+            .count()
+    }
+}
