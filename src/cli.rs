@@ -17,6 +17,7 @@ mod exit;
 mod export;
 mod iam_policy;
 mod import;
+mod ledger;
 mod list;
 mod log;
 mod man;
@@ -29,6 +30,7 @@ mod settings;
 mod show;
 mod signals;
 mod spelled;
+mod state;
 mod store;
 mod verify;
 mod warm;
@@ -70,8 +72,10 @@ enum Command {
     Export(export::Args),
     Manifest(manifest::Args),
     Verify(Box<verify::Args>),
-    Evidence(evidence::Args),
+    Ledger(ledger::Args),
     Warm(Box<warm::Args>),
+    Evidence(evidence::Args),
+    State(state::Args),
     Store(store::Args),
     IamPolicy(iam_policy::Args),
     Completions(completions::Args),
@@ -100,6 +104,8 @@ impl Command {
             Self::Export(args) => export::run(args, cx).await,
             Self::Manifest(args) => manifest::run(args, cx).await,
             Self::Verify(args) => verify::run(*args, cx).await,
+            Self::Ledger(args) => ledger::run(args, cx).await,
+            Self::State(args) => state::run(args, cx).await,
             Self::Evidence(args) => evidence::run(args, cx).await,
             Self::Warm(args) => warm::run(*args, cx).await,
             Self::Store(args) => store::run(args, cx).await,

@@ -14,6 +14,8 @@ mod real;
 
 pub use real::RealDisk;
 
+use crate::block::Digest;
+use sha2::{Digest as _, Sha256};
 use std::any::Any;
 use std::fmt;
 use std::io;
@@ -216,6 +218,21 @@ impl dyn Disk + '_ {
             let _ = self.remove(&draft);
         }
         placed.and_then(|()| self.sync(directory(path)))
+    }
+
+    /// Length and SHA-256 of a file, read in pieces.
+    pub fn sha256(&self, path: &Path) -> io::Result<(u64, Digest)> {
+        const PIECE: usize = 1 << 20;
+        let file = self.open(path, Opening::Read)?;
+        let len = file.facts()?.len;
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; usize::try_from(len).unwrap_or(PIECE).min(PIECE)];
+        for at in (0..len).step_by(PIECE) {
+            let n = usize::try_from(len - at).unwrap_or(PIECE).min(PIECE);
+            file.read_at(&mut piece[..n], at)?;
+            hash.update(&piece[..n]);
+        }
+        Ok((len, Digest::from_bytes(hash.finalize().into())))
     }
 
     /// Makes a new file, whole and for good or not at all; `AlreadyExists` where its name is taken. Several may try the

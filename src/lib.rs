@@ -9,7 +9,7 @@
 //! 5  orchestrate                               plans of steps that can be undone, and their journal
 //! 4  ops                                       one file per operation: options -> report
 //! 3  pipeline store synthetic account endpoint  engine, local data, local server, AWS clients, devices
-//!    ebs ec2 device manifest evidence
+//!    ebs ec2 device manifest evidence ledger
 //! 2  source shelf control aws disk             the traits, memory versions, conformance suites; reaching AWS
 //! 1  delta cost sample estate iam fault monitor pure functions; what an account holds; what goes wrong; clock
 //! 0  block snapshot                            the vocabulary: no I/O, no async, no serde
@@ -34,6 +34,7 @@ pub mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod iam;
+pub mod ledger;
 pub mod manifest;
 pub mod monitor;
 pub mod ops;

@@ -51,7 +51,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = OUTPUT)]
     pub log_format: LogFormat,
 
-    /// Keep checkpoints in DIR; by default in icecore below the XDG state directory
+    /// Keep checkpoints and the ledger in DIR; by default in icecore below the XDG state directory
     #[arg(long, global = true, value_name = "DIR", env = "ICECORE_STATE", hide_env_values = true, help_heading = WORK)]
     pub state_dir: Option<PathBuf>,
 

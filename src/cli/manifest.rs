@@ -4,6 +4,7 @@ use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access};
+use crate::ops::Engine;
 use crate::ops::manifest::{self, Options};
 use crate::snapshot::{IdError, SnapshotId};
 use std::path::{Path, PathBuf};
@@ -22,25 +23,40 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MANIFEST")]
     base: Option<PathBuf>,
 
-    /// The file to make, readable by its owner only
+    /// The file to make, readable by its owner only; by default one in the state directory, which state push carries
     #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    output: Option<PathBuf>,
 
     /// Replace a file that is already there
-    #[arg(long)]
+    #[arg(long, requires = "output")]
     force: bool,
 }
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
-    let output = cx.output()?;
-    let options = Options { base: args.base, output: args.output, force: args.force };
-    let report = if args.of.starts_with("snap-") && !Path::new(&args.of).exists() {
-        let id: SnapshotId = args.of.parse().map_err(|error: IdError| Complaint::Usage(error.to_string()))?;
-        let place = open::open(cx, Access::Read).await?;
-        manifest::of_snapshot(&id, &options, &place.services, &place.engine).await?
-    } else {
-        manifest::of_image(Path::new(&args.of), &options, &open::local_engine(cx)).await?
+    let shown = cx.output()?;
+    let of = args.of.as_str();
+    let options = |engine: &Engine| match &args.output {
+        Some(output) => Ok(Options { base: args.base.clone(), output: output.clone(), force: args.force }),
+        None => {
+            manifest::draft(of, engine).map(|output| Options { base: args.base.clone(), output, force: true })
+        }
     };
-    output.show(&report)?;
+    let (report, engine) = if of.starts_with("snap-") && !Path::new(of).exists() {
+        let id: SnapshotId = of.parse().map_err(|error: IdError| Complaint::Usage(error.to_string()))?;
+        let place = open::open(cx, Access::Read).await?;
+        let options = options(&place.engine)?;
+        (manifest::of_snapshot(&id, &options, &place.services, &place.engine).await?, place.engine)
+    } else {
+        let engine = match &args.output {
+            Some(_) => open::local_engine(cx),
+            None => open::resumable_engine(cx)?,
+        };
+        (manifest::of_image(Path::new(of), &options(&engine)?, &engine).await?, engine)
+    };
+    let report = match &args.output {
+        Some(_) => report,
+        None => manifest::keep(of, report, &engine)?,
+    };
+    shown.show(&report)?;
     Ok(Exit::Clean)
 }

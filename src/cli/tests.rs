@@ -73,6 +73,8 @@ takes_globals! {
     export_takes_global_options_before_and_after: "export" "snap-01" "disk.img";
     manifest_takes_global_options_before_and_after: "manifest" "snap-01" "-o" "m";
     verify_takes_global_options_before_and_after: "verify" "snap-01" "/dev/sdz";
+    ledger_takes_global_options_before_and_after: "ledger" "--account";
+    state_takes_global_options_before_and_after: "state" "push" "dir";
     evidence_verify_takes_global_options_before_and_after: "evidence" "verify" "dir";
     warm_takes_global_options_before_and_after: "warm" "/dev/sdz" "--map" "m";
     store_check_takes_global_options_before_and_after: "store" "check" "/store";

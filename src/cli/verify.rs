@@ -48,18 +48,20 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         return one(args.typed, keeper, cx).await;
     }
     let output = cx.output::<Job>()?;
-    let (job, exit) = match jobs(&args, cx).await {
-        Ok(job) => {
-            let exits = job.items.iter().map(|item| exit_of_item(item, cx));
-            // A job that found nothing to verify has verified nothing.
-            let exit = exits.reduce(Exit::worst).unwrap_or(Exit::Usage);
-            (job, exit)
-        }
+    let mut job = match jobs(&args, cx).await {
+        Ok(job) => job,
         Err(complaint) => return Err(not_begun(args.name(), complaint, keeper, cx)),
     };
-    let kept = keep(keeper, &job, &[], cx);
+    if let Err(complaint) = keep(keeper, &job, &[], cx) {
+        complaint.say();
+        job.items
+            .push(Item { name: "evidence".to_owned(), outcome: Outcome::Failed(complaint.to_exception()) });
+    }
+    let exits = job.items.iter().map(|item| exit_of_item(item, cx));
+    // A job that found nothing to verify has verified nothing.
+    let exit = exits.reduce(Exit::worst).unwrap_or(Exit::Usage);
     output.show(&job)?;
-    Ok(exit.worst(kept))
+    Ok(exit)
 }
 
 impl Args {
@@ -77,14 +79,18 @@ impl Args {
 async fn one(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit, Complaint> {
     let output = cx.output()?;
     let name = typed.name();
-    let report = match verified(typed, cx).await {
+    let mut report = match verified(typed, cx).await {
         Ok(report) => report,
         Err(complaint) => return Err(not_begun(name, complaint, keeper, cx)),
     };
+    if let Err(complaint) = keep(keeper, &report, &[], cx) {
+        // What was to be evidence and is none was not verified.
+        complaint.say();
+        report.exceptions.push(complaint.to_exception());
+    }
     let exit = exit_of(&report, cx);
-    let kept = keep(keeper, &report, &[], cx);
     output.show(&report)?;
-    Ok(exit.worst(kept))
+    Ok(exit)
 }
 
 async fn verified(typed: Typed, cx: &Context) -> Result<Report, Complaint> {
@@ -95,7 +101,9 @@ async fn verified(typed: Typed, cx: &Context) -> Result<Report, Complaint> {
 
 /// A run that could not begin has no report of its own; that it failed is evidence all the same.
 fn not_begun(name: String, complaint: Complaint, keeper: Option<&Keeper>, cx: &Context) -> Complaint {
-    keep(keeper, &Job::not_begun(name, complaint.to_exception()), &[], cx);
+    if let Err(other) = keep(keeper, &Job::not_begun(name, complaint.to_exception()), &[], cx) {
+        other.say();
+    }
     complaint
 }
 

@@ -1,18 +1,14 @@
 //! Looking whether evidence is as it was kept.
 
 use crate::block::Digest;
-use crate::disk::{Disk, Opening};
+use crate::disk::Disk;
 use crate::evidence::chain::LONGEST;
 use crate::evidence::statement::{Listed, Statement};
 use crate::evidence::{PublicKey, SIGNATURE, STATEMENT, bundle, number};
 use crate::fault::{Fault, Kind, Place};
-use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-
-/// Files are hashed in pieces: a report may be long.
-const PIECE: usize = 1 << 20;
 
 /// What is known from elsewhere.
 #[derive(Clone, Debug, Default)]
@@ -135,9 +131,9 @@ pub fn examine(disk: &dyn Disk, dir: &Path, trust: &Trust) -> Result<Examined, F
             .hint("give the directory that --evidence named"));
     }
     let mut chain = Examination { disk, trust, findings: Vec::new(), bundles: Vec::new(), is_signed: false };
-    let there: BTreeMap<u64, ()> = names.iter().filter_map(|name| Some((number(name)?, ()))).collect();
+    let there: BTreeSet<u64> = names.iter().filter_map(|name| number(name)).collect();
     let mut expected = 1;
-    for number in there.into_keys() {
+    for number in there {
         chain.missing(expected, number);
         chain.bundle(number, &bundle(dir, number)).map_err(failed)?;
         expected = number + 1;
@@ -284,19 +280,10 @@ impl Examination<'_> {
 
     /// Length and SHA-256 of a file; `None` where there is none.
     fn hash(&self, path: &Path) -> io::Result<Option<(u64, Option<Digest>)>> {
-        let file = match self.disk.open(path, Opening::Read) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
-        };
-        let len = file.facts()?.len;
-        let mut hash = Sha256::new();
-        let mut piece = vec![0; PIECE];
-        for at in (0..len).step_by(PIECE) {
-            let n = usize::try_from(len - at).unwrap_or(PIECE).min(PIECE);
-            file.read_at(&mut piece[..n], at)?;
-            hash.update(&piece[..n]);
+        match self.disk.sha256(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            hashed => hashed.map(|(len, digest)| Some((len, Some(digest)))),
         }
-        Ok(Some((len, Some(Digest::from_bytes(hash.finalize().into())))))
     }
 
     /// The bundle that is the anchor; a finding where none is.

@@ -8,7 +8,9 @@ pub use snapshot::of_snapshot;
 
 use crate::block::{ByteSize, Geometry};
 use crate::fault::{Fault, Kind, Place};
+use crate::ledger::{self, Contents};
 use crate::manifest::Roots;
+use crate::ops::Engine;
 use crate::pipeline::Requests;
 use crate::snapshot::SnapshotId;
 use std::path::{Path, PathBuf};
@@ -55,6 +57,29 @@ pub struct Report {
     pub requests: Option<Requests>,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+/// A file to write a manifest to that will be kept in the state directory. The next run of the same subject has the
+/// same, and goes on there.
+pub fn draft(of: &str, engine: &Engine) -> Result<PathBuf, Fault> {
+    Ok(kept(engine).dir()?.join(format!(".draft-{}", label(of))))
+}
+
+/// Keeps a manifest that was written to a [`draft`]: its name follows from its content.
+pub fn keep(of: &str, report: Report, engine: &Engine) -> Result<Report, Fault> {
+    let output = kept(engine).adopt(&report.output, &label(of))?;
+    Ok(Report { output, ..report })
+}
+
+fn kept(engine: &Engine) -> Contents {
+    Contents::below(&engine.machine().disk, &engine.machine().state_dir, ledger::Kind::Manifests)
+}
+
+/// The end of a path, or a snapshot's id, as the beginning of a file's name.
+fn label(of: &str) -> String {
+    let name = of.rsplit('/').next().unwrap_or(of);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' };
+    name.chars().map(plain).collect()
 }
 
 /// Refuses an output that must not be written, before anything is read.

@@ -33,6 +33,7 @@ pub use report::{
 use crate::cost::Usd;
 use crate::device::System;
 use crate::fault::{Fault, Kind, Place};
+use crate::ledger::{self, Contents, Entry};
 use crate::monitor::{Clock, Event, SystemClock};
 use crate::ops::{Engine, Services, random};
 use crate::sample::{Aim, Partition};
@@ -183,7 +184,7 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
         Some(seed) => seed,
         None => random()?.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte)),
     };
-    let mut cycle = cycle::Remembered::take(options, &sides, services, engine, started)?;
+    let cycle = cycle::Remembered::take(options, &sides, engine, started)?;
     let parts = match &cycle {
         Some(cycle) => cycle.due().to_vec(),
         None => options.part.into_iter().collect(),
@@ -191,7 +192,7 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
     let work = work::Work { options, sides: &sides, services, engine, parts, before, seed };
     let done = work.run().await?;
     let name = random()?;
-    let report = Report {
+    let mut report = Report {
         run_id: crate::block::Digest::from_bytes(name).to_string()[..32].to_owned(),
         place: services.map_or_else(|| "this machine".to_owned(), |services| services.label.clone()),
         started,
@@ -215,10 +216,32 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
         usd: done.usd,
         usd_estimated: done.usd_estimated,
     };
-    if report.is_whole()
-        && let Some(cycle) = cycle.take()
-    {
-        cycle.finish()?;
-    }
+    let kept = record(&report, engine).and_then(|()| match cycle {
+        Some(cycle) if report.is_whole() => cycle.finish(),
+        _ => Ok(()),
+    });
+    // What nobody will remember was not verified.
+    report.exceptions.extend(kept.err().as_ref().map(Exception::from));
     Ok(report)
+}
+
+/// Enters the run into the ledger, under the snapshot that it is about.
+fn record(report: &Report, engine: &Engine) -> Result<(), Fault> {
+    let Some(snapshot_id) = &report.subject.snapshot_id else { return Ok(()) };
+    let volume_id = report.subject.info.as_ref().and_then(|info| info.volume_id.as_ref());
+    let machine = engine.machine();
+    Contents::below(&machine.disk, &machine.state_dir, ledger::Kind::Entries).put(&Entry {
+        run_id: report.run_id.clone(),
+        snapshot_id: snapshot_id.to_string(),
+        volume_id: volume_id.filter(|id| id.is_real()).map(ToString::to_string),
+        target: report.target.as_ref().map(|target| target.name.clone()),
+        level: report.level.number(),
+        mode: report.mode.name(),
+        state: report.state().to_string(),
+        blocks_total: report.coverage.total,
+        blocks_read: report.coverage.read,
+        mismatches: report.mismatches.len() as u64,
+        started_ms: report.started.0,
+        ended_ms: report.ended.0,
+    })
 }

@@ -3,7 +3,6 @@
 use crate::block::Digest;
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
 use crate::cli::log::NOTE;
 use crate::cli::settings::variable;
 use crate::cli::spelled::Days;
@@ -68,27 +67,20 @@ impl KeepArgs {
     }
 }
 
-/// Keeps the report, where there is a place for it, and says where. What goes wrong is said as well, and how that ends
-/// the program is returned: the report itself is there, and is still to be shown.
+/// Keeps the report, where there is a place for it, and says where. The report is to be shown also when this fails: what
+/// it says then is for the caller to add that it was not kept.
 pub(crate) fn keep<R: Render>(
     keeper: Option<&Keeper>,
     report: &R,
     others: &[Attachment<'_>],
     cx: &Context,
-) -> Exit {
-    let Some(keeper) = keeper else { return Exit::Clean };
+) -> Result<Option<Kept>, Complaint> {
+    let Some(keeper) = keeper else { return Ok(None) };
     cx.progress().finish();
-    match keeper.keep(report, others) {
-        Ok(Kept { number, path, hash }) => {
-            tracing::info!(target: NOTE, "evidence: bundle {number} in {}, anchor {hash}", path.display());
-            Exit::Clean
-        }
-        Err(fault) => {
-            let complaint = Complaint::from(fault);
-            complaint.say();
-            complaint.exit(cx.signal())
-        }
-    }
+    let kept = keeper.keep(report, others)?;
+    let (number, path) = (kept.number, kept.path.display());
+    tracing::info!(target: NOTE, "evidence: bundle {number} in {path}, anchor {}", kept.hash);
+    Ok(Some(kept))
 }
 
 impl Keeper {

@@ -1,0 +1,78 @@
+//! `icecore ledger` and `icecore state` as they are typed.
+
+use crate::cli::one_object;
+use crate::verify::command::One;
+use std::fs;
+
+#[test]
+fn every_verification_is_entered_and_moves_to_another_machine() {
+    let one = One::new();
+    let known = one.here.run(&["ledger", &one.id, "--format", "json"]);
+    assert_eq!(known.code, 1, "never verified is a finding");
+    assert_eq!(one_object(&known.stdout)["snapshots"][0]["state"], "never");
+
+    assert_eq!(one.run(&["verify", &one.id]).code, 0);
+    assert_eq!(one.run(&["verify", &one.id, "a.img", "--unencrypted"]).code, 0);
+    let known = one.here.run(&["ledger", "--format", "json"]).json();
+    let row = &known["snapshots"][0];
+    assert_eq!((&row["state"], &row["level"], &row["runs"]), (&"verified".into(), &4.into(), &2.into()));
+    assert_eq!((&row["coverage"], &row["snapshot_id"]), (&1.0.into(), &one.id.as_str().into()));
+
+    let kept = one.run(&["manifest", &one.id, "--format", "json"]).json();
+    let again = one.run(&["manifest", &one.id, "--format", "json"]).json();
+    assert_eq!(kept["output"], again["output"], "one snapshot has one manifest");
+    let name = kept["output"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+
+    let pushed = one.here.run(&["state", "push", "shared", "--format", "json"]).json();
+    assert_eq!((&pushed["copied"], &pushed["already"]), (&3.into(), &0.into()));
+    assert_eq!(one.here.run(&["state", "push", "shared", "--format", "json"]).json()["copied"], 0);
+    let elsewhere = ["--state-dir", "other"];
+    let pull = ["state", "pull", "shared", "--format", "json"];
+    assert_eq!(one.here.run(&[pull.as_slice(), &elsewhere].concat()).json()["copied"], 3);
+    let row = &one.here.run(&["ledger", "--format", "json", "--state-dir", "other"]).json()["snapshots"][0];
+    assert_eq!((&row["state"], &row["level"]), (&"verified".into(), &4.into()));
+    let manifest = format!("other/manifests/{name}");
+    assert_eq!(one.run(&["verify", &one.id, "--manifest", &manifest]).code, 0);
+
+    one.flip(1);
+    assert_eq!(one.run(&["verify", &one.id, "a.img", "--unencrypted"]).code, 1);
+    assert_eq!(one.run(&["verify", &one.id]).code, 0);
+    let failed = one.here.run(&["ledger"]);
+    assert_eq!(failed.code, 1);
+    assert!(failed.stdout.starts_with("0 verified, 1 failed"), "{}", failed.stdout);
+    assert!(failed.stdout.contains("L4 failed"), "{}", failed.stdout);
+    let csv = one.here.run(&["ledger", "--format", "csv"]).stdout;
+    let columns = |line: usize| csv.lines().nth(line).unwrap().split(',').count();
+    assert_eq!((csv.lines().count(), columns(0)), (2, columns(1)), "{csv}");
+}
+
+#[test]
+fn a_damaged_entry_is_named_and_nothing_is_claimed_from_it() {
+    let one = One::new();
+    assert_eq!(one.run(&["verify", &one.id]).code, 0);
+    let path = fs::read_dir(one.here.path("state/ledger")).unwrap().next().unwrap().unwrap().path();
+    let forged = fs::read_to_string(&path).unwrap().replace("\"level\":2", "\"level\":4");
+    fs::write(&path, forged).unwrap();
+    let known = one.here.run(&["ledger", &one.id, "--format", "json"]);
+    assert_eq!(known.code, 1);
+    let known = one_object(&known.stdout);
+    assert_eq!((&known["state"], &known["snapshots"][0]["state"]), (&"incomplete".into(), &"never".into()));
+    assert_eq!(known["damaged"].as_array().unwrap().len(), 1);
+    let pushed = one.here.run(&["state", "push", "shared"]);
+    assert_eq!(pushed.code, 1);
+    assert!(pushed.stdout.contains("damaged, left alone"), "{}", pushed.stdout);
+    one.here.run(&["state", "pull", "nowhere"]).refused(2, &["no such directory"]);
+}
+
+#[test]
+fn what_cannot_be_entered_is_no_pass() {
+    let one = One::new();
+    fs::create_dir_all(one.here.path("state")).unwrap();
+    // Nothing can be put where a file stands instead of the directory.
+    fs::write(one.here.path("state/ledger"), "").unwrap();
+    let report = one.run(&["verify", &one.id, "--format", "json"]);
+    assert_eq!(report.code, 7, "{report:?}");
+    let report = one_object(&report.stdout);
+    assert_eq!((&report["state"], &report["blocks_read"]), (&"incomplete".into(), &3.into()));
+    assert_eq!(report["exceptions"][0]["kind"], "local");
+}
