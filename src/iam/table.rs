@@ -78,6 +78,7 @@ pub const TASKS: &[Task] = &[
     task("manifest --base", &[READ, CHANGED, SNAPSHOTS], DECRYPT),
     task("verify", &[READ, SNAPSHOTS, VOLUMES], DECRYPT),
     task("verify --delta-from", &[READ, CHANGED, SNAPSHOTS], DECRYPT),
+    task("ledger --account", &[SNAPSHOTS], &[]),
     Task {
         name: "cost",
         like: &["cost archive-advice", "cost compare", "cost reconcile"],
@@ -94,4 +95,5 @@ pub const TASKS: &[Task] = &[
 ];
 
 /// Commands that ask AWS for nothing.
-pub const LOCAL: &[&str] = &["completions", "demo", "iam-policy", "man", "serve", "store"];
+pub const LOCAL: &[&str] =
+    &["completions", "demo", "evidence", "iam-policy", "man", "serve", "state", "store"];
