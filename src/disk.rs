@@ -2,11 +2,12 @@
 //!
 //! [`Disk`] works on whole paths, [`Handle`] on one open file. Whatever has to survive a crash goes through them:
 //! stores, checkpoints, exported images, what is known of a target. [`RealDisk`] is the machine's; [`memory`] forgets
-//! on demand whatever was not synced; [`faulty`] wraps any other and fails when told to.
+//! on demand whatever was not synced; [`faulty`] wraps any other and fails when told to; [`cold`] makes a file slow.
 //!
 //! Nothing is durable before [`Disk::sync`], [`Disk::sync_all`] or [`Handle::sync`] has returned; a file's bytes and
 //! its name are two things, made durable by syncing the file and its directory.
 
+pub mod cold;
 mod direct;
 pub mod faulty;
 pub mod memory;

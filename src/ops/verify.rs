@@ -30,15 +30,18 @@ pub use report::{
     SubjectKind, Target, TargetKind,
 };
 
+use crate::block::BlockSet;
 use crate::cost::Usd;
 use crate::device::System;
 use crate::fault::{Fault, Kind, Place};
 use crate::ledger::{self, Contents, Entry};
+use crate::manifest::Draft;
 use crate::monitor::{Clock, Event, SystemClock};
 use crate::ops::{Engine, Services, random};
 use crate::sample::{Aim, Partition};
 use crate::snapshot::{SnapshotId, UnixMillis, VolumeId};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -69,6 +72,15 @@ pub enum Against {
     },
 }
 
+/// Blocks of an image that were read, and what they hash to.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The blocks.
+    pub blocks: BlockSet,
+    /// Their digests.
+    pub digests: Arc<Draft>,
+}
+
 /// What to verify, how deep and how much of it.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -76,6 +88,8 @@ pub struct Options {
     pub what: What,
     /// What it is held against.
     pub against: Against,
+    /// What somebody has read of the image already: those blocks are not read again, and no others at all.
+    pub taken: Option<Taken>,
     /// A manifest that the snapshot's blocks are held against.
     pub manifest: Option<PathBuf>,
     /// Manifests of older snapshots, to tell stale blocks.
@@ -116,6 +130,7 @@ impl Options {
         Self {
             what,
             against: Against::Nothing,
+            taken: None,
             manifest: None,
             older: Vec::new(),
             delta_from: None,

@@ -77,7 +77,7 @@ pub(crate) fn one_object(text: &str) -> Value {
     let schema = value["schema"].as_str().unwrap();
     let name = schema.strip_prefix("icecore/").and_then(|rest| rest.strip_suffix("/1"));
     assert!(name.is_some_and(|name| !name.is_empty()), "{schema}");
-    let states = ["complete", "incomplete", "pass", "fail", "changed_since_restore"];
+    let states = ["complete", "incomplete", "pass", "fail", "changed_since_restore", "warm", "partial"];
     assert!(states.contains(&value["state"].as_str().unwrap()), "{text}");
     value
 }

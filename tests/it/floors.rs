@@ -113,7 +113,7 @@ const KEYS: &[(&str, &[&str])] = &[
     // Its clock is everybody's from floor 2 on; its tasks and sockets belong to these.
     (
         "tokio",
-        &["source", "control", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops", "orchestrate", "cli"],
+        &["source", "control", "disk", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops", "orchestrate", "cli"],
     ),
     ("tracing", &["aws", "ebs", "ec2", "endpoint", "pipeline", "store", "ops", "orchestrate", "cli"]),
     ("tracing_subscriber", &["cli"]),

@@ -28,3 +28,4 @@ mod read_verbs;
 mod store;
 mod together;
 mod verify;
+mod warm;

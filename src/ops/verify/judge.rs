@@ -7,7 +7,7 @@ use crate::manifest::{Draft, Manifest};
 use crate::monitor::{Event, Monitor};
 use crate::ops::progress::Progress;
 use crate::ops::scan::{Listener, Scanned};
-use crate::ops::verify::Exception;
+use crate::ops::verify::{Exception, Taken};
 use crate::source::{Block, BlockSink};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -69,6 +69,8 @@ pub(super) struct Judge {
     pub(super) pads: bool,
     /// The restored volume, where blocks of a snapshot are held against one.
     pub(super) image: Option<Arc<Image>>,
+    /// What was read of it before.
+    pub(super) taken: Option<Taken>,
     /// Keeps the digests of the blocks that come.
     pub(super) draft: Option<Arc<Draft>>,
     pub(super) monitor: Arc<dyn Monitor>,
@@ -83,6 +85,7 @@ impl Judge {
             absent_is_zero: false,
             pads: false,
             image: None,
+            taken: None,
             draft: None,
             monitor,
             buffers: Buffers::default(),
@@ -113,6 +116,16 @@ impl Judge {
     pub(super) fn hold(&self, index: BlockIndex, actual: Option<Digest>) -> Result<(), Fault> {
         let expected = self.expected.of(index)?;
         self.verdict(index, expected.unwrap_or(actual), actual)
+    }
+
+    /// Judges the blocks of the image that were read before.
+    pub(super) fn taken(&self, taken: &Taken, todo: &BlockSet) -> Result<(), Fault> {
+        (todo & &taken.blocks).iter().try_for_each(|index| {
+            let digest = taken.digests.get(index)?;
+            Listener::read(self, &Scanned { index, digest })?;
+            self.monitor.on(Event::Done { blocks: 1, size: BlockSize::EBS.of(1) });
+            Ok(())
+        })
     }
 
     fn verdict(
@@ -191,6 +204,9 @@ impl BlockSink for Judge {
             && expected != Some(digest)
         {
             return self.verdict(index, expected, Some(digest));
+        }
+        if let Some(taken) = &self.taken {
+            return self.verdict(index, Some(digest), Some(taken.digests.get(index)?));
         }
         let Some(image) = &self.image else { return self.right(index) };
         match self.differing(image, block) {

@@ -57,6 +57,8 @@ pub(super) struct Sides {
     pub(super) volume: Option<Volume>,
     /// Whether a block that is not there is known to read as zeros, on both sides.
     pub(super) absent_is_zero: bool,
+    /// Whether only blocks that the subject lists are spoken of.
+    pub(super) is_of_listed: bool,
 }
 
 impl Sides {
@@ -69,6 +71,7 @@ impl Sides {
         let listed = &self.present | &self.in_other;
         let all = BlockSet::from(self.geometry().range());
         match (&self.other, &self.baseline) {
+            (Other::Image(_), _) if self.is_of_listed => (listed, 0),
             (Other::Image(_), _) if self.absent_is_zero => (all, 0),
             (Other::Image(_), _) => {
                 let absent = all.len() - listed.len();
@@ -110,6 +113,7 @@ pub(super) async fn sides(
         in_other: BlockSet::new(),
         volume: None,
         absent_is_zero,
+        is_of_listed: options.taken.is_some(),
         subject,
     };
     match &options.against {

@@ -186,7 +186,7 @@ impl Work<'_> {
         let older: Vec<_> = self.sides.older.iter().map(|manifest| manifest.roots().map).collect();
         Ok(format!(
             "verify {target} at {stamp} with {manifests:?} {truth:?} {older:?} delta {} audit {} parts {:?} sample {:?} \
-             seed {:?} zeros {} pads {}",
+             seed {:?} zeros {} pads {} taken {}",
             options.delta_from.is_some(),
             options.audit,
             self.parts,
@@ -194,6 +194,7 @@ impl Work<'_> {
             options.seed,
             self.sides.absent_is_zero,
             options.pads,
+            options.taken.is_some(),
         ))
     }
 
@@ -210,7 +211,10 @@ impl Work<'_> {
         judge.absent_is_zero = self.sides.absent_is_zero;
         judge.pads = self.options.pads;
         match &self.sides.other {
-            Other::Image(image) => judge.image = Some(image.clone()),
+            Other::Image(image) => {
+                judge.image = Some(image.clone());
+                judge.taken = self.options.taken.clone();
+            }
             Other::None | Other::Snapshot(..) => {}
         }
         if matches!(
@@ -227,6 +231,14 @@ impl Work<'_> {
         let sides = self.sides;
         let leashed = |engine: &Engine| Engine { stop: leash.stop().clone(), ..engine.clone() };
         let engine = leashed(self.engine);
+        if let Some(taken) = &judge.taken {
+            return match &sides.truth {
+                Truth::Manifest(_) => judge.taken(taken, todo),
+                Truth::Snapshot(source) => {
+                    self.fetch(&engine, source, &(todo & &taken.blocks), judge, leash).await
+                }
+            };
+        }
         match (&sides.truth, &sides.other) {
             (Truth::Manifest(_), Other::Image(image)) => {
                 scan(&engine, image, in_turn(todo.clone()), judge).await
@@ -414,6 +426,11 @@ impl Work<'_> {
         if resumed > 0 {
             remarks
                 .push(format!("{resumed} of the blocks were read by an earlier run that was interrupted."));
+        }
+        if self.sides.is_of_listed {
+            remarks.push(
+                "Only allocated blocks were read; the others of the target were not checked.".to_owned(),
+            );
         }
         let listed = self.sides.geometry().block_size.of(self.sides.present.len());
         let told = self.sides.subject.info.as_ref().and_then(|info| info.full_size);

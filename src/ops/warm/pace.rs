@@ -62,7 +62,7 @@ impl Pace {
     /// A read goes in the slot.
     pub(super) fn take(&mut self, now: Duration) {
         if let Some(rate) = self.rate() {
-            self.next = self.slot(now) + Duration::from_secs_f64(1.0 / rate.max(f64::MIN_POSITIVE).min(1e9));
+            self.next = self.slot(now) + Duration::from_secs_f64(1.0 / rate.clamp(1e-3, 1e9));
         }
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often the coordinator looks.
-const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(10);
 /// How long reads that are in flight are waited for once somebody asked to stop.
 const GRACE: Duration = Duration::from_secs(1);
 /// Nobody waits longer without looking again.

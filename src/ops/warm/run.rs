@@ -1,21 +1,23 @@
 //! From opened volumes to their reports.
 
 use crate::block::{BlockSet, BlockSize, ByteSize};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, Place};
+use crate::manifest::Draft;
 use crate::monitor::{Clock, Event, SystemClock};
 use crate::ops::preflight::suspended;
 use crate::ops::progress::Progress;
-use crate::ops::verify::Exception;
+use crate::ops::verify::{self, Against, Exception, Taken};
 use crate::ops::warm::order::Ranked;
 use crate::ops::warm::pace::Pace;
 use crate::ops::warm::proof::{self, TOUCH};
 use crate::ops::warm::read::{self, Got, Orders, Source, lost};
 use crate::ops::warm::schedule::Schedule;
 use crate::ops::warm::target::{self, Target, initialization};
-use crate::ops::warm::{Amount, Bound, Bounds, Options, Proof, Report, State};
+use crate::ops::warm::{Amount, Bound, Bounds, Options, Proof, Report, State, What, Where};
 use crate::ops::{Engine, Services};
 use crate::pipeline::Requests;
 use crate::snapshot::{UnixMillis, VolumeId};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -92,8 +94,8 @@ pub async fn run_all(
     let (mut items, mut targets) = (Vec::new(), Vec::new());
     for (place, options) in options.iter().enumerate() {
         let name = match &options.device {
-            crate::ops::warm::Where::Path(path) => path.display().to_string(),
-            crate::ops::warm::Where::Volume(id) => id.to_string(),
+            Where::Path(path) => path.display().to_string(),
+            Where::Volume(id) => id.to_string(),
         };
         match target::open(options, services, engine).await {
             Ok(target) => targets.push((place, name, target)),
@@ -146,7 +148,17 @@ pub(super) async fn warmed(
             let told = initialization(id, services, engine).await;
             target.initialization.extend(told.unwrap_or_default());
         }
+        let mut failed = None;
+        let verified = match verified(&target, &got, end, services, engine).await {
+            Ok(verified) => verified,
+            Err(fault) => {
+                failed = Some(Exception::from(&fault));
+                None
+            }
+        };
         let ending = Ending {
+            failed,
+            verified,
             progress: progress.next().flatten(),
             is_late: read.is_late,
             interrupted: exceptions.clone(),
@@ -243,8 +255,35 @@ impl Drop for Watch {
     }
 }
 
+/// Holds what was read against what it should be.
+async fn verified(
+    target: &Target,
+    got: &Got,
+    end: Option<Instant>,
+    services: Option<&Services>,
+    engine: &Engine,
+) -> Result<Option<verify::Report>, Fault> {
+    let (Some(digests), false) = (&target.digests, engine.stop.is_requested()) else { return Ok(None) };
+    let what = match &target.options.what {
+        What::Snapshot(id) => verify::What::Snapshot(id.clone()),
+        What::Manifest(path) => verify::What::Manifest(path.clone()),
+        // It is refused before anything is read.
+        What::Map(_) => return Ok(None),
+    };
+    let options = verify::Options {
+        against: Against::Image(target.device.path.clone()),
+        taken: Some(Taken { blocks: &got.done | &target.resumed, digests: digests.clone() }),
+        deadline: end.map(|end| end.saturating_duration_since(Instant::now())),
+        system: target.options.system.clone(),
+        ..verify::Options::of(what)
+    };
+    verify::run(&options, services, engine).await.map(Some)
+}
+
 /// How the reading of one volume ended.
 struct Ending {
+    failed: Option<Exception>,
+    verified: Option<verify::Report>,
     progress: Option<Progress>,
     is_late: bool,
     interrupted: Option<Exception>,
@@ -271,6 +310,7 @@ impl Ending {
             Amount::All | Amount::Hottest(_) | Amount::Probe => None,
         };
         let mut exceptions = got.exceptions;
+        exceptions.extend(self.failed);
         if !is_done && let Some(interrupted) = self.interrupted {
             exceptions.push(interrupted);
         }
@@ -278,7 +318,11 @@ impl Ending {
             let is_kept = !cold.is_empty() && progress.n_recorded() > 0;
             match is_kept {
                 true => exceptions.iter_mut().for_each(|exception| *exception = kept(exception)),
-                false => progress.remove()?,
+                false => {
+                    progress.remove()?;
+                    // A reader that its device does not let go of may hold on to them; the next run uses them again.
+                    target.digests.and_then(Arc::into_inner).map_or(Ok(()), Draft::remove)?;
+                }
             }
         }
         let of_proof = proof.as_ref().map_or(0, |proof| proof.sample * TOUCH as u64);
@@ -312,7 +356,7 @@ impl Ending {
             exceeded: self.exceeded,
             warnings: target.warnings,
             exceptions,
-            verified: None,
+            verified: self.verified,
             requests: self.requests,
         })
     }
@@ -322,7 +366,7 @@ impl Ending {
 fn kept(exception: &Exception) -> Exception {
     match exception.kind {
         Kind::Interrupted => {
-            let fault = Fault::new(Kind::Interrupted, crate::fault::Place::Service, "interrupted");
+            let fault = Fault::new(Kind::Interrupted, Place::Service, "interrupted");
             Exception::from(&suspended(fault))
         }
         _ => exception.clone(),
