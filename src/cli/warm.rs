@@ -4,9 +4,10 @@ mod options;
 
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
+use crate::cli::evidence::{KeepArgs, Keeper, keep};
 use crate::cli::exit::Exit;
 use crate::ops::verify::{Exception, State as Verified};
-use crate::ops::warm::{self, Item, Outcome, Report, State};
+use crate::ops::warm::{self, Item, Job, Outcome, Report, State};
 use options::Typed;
 
 /// Make a restored volume fast before it is needed: read what is allocated, the hottest first
@@ -21,27 +22,63 @@ use options::Typed;
 pub(crate) struct Args {
     #[command(flatten)]
     typed: Typed,
+
+    #[command(flatten)]
+    evidence: KeepArgs,
 }
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
-    let typed = args.typed;
-    if typed.pairs().is_empty() {
-        let output = cx.output()?;
-        let resolved = typed.resolve(cx).await?;
-        let services = resolved.place.as_ref().map(|place| &place.services);
-        let [options] = &resolved.options[..] else { unreachable!("without pairs there is one") };
-        let report = warm::run(options, &resolved.bounds, services, &resolved.engine).await?;
-        let exit = exit_of(&report, cx);
-        output.show(&report)?;
-        return Ok(exit);
+    let keeper = args.evidence.open("warm")?;
+    let keeper = keeper.as_ref();
+    match args.typed.pairs() {
+        [] => one(args.typed, keeper, cx).await,
+        _ => several(args.typed, keeper, cx).await,
     }
+}
+
+async fn one(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit, Complaint> {
     let output = cx.output()?;
-    let resolved = typed.resolve(cx).await?;
-    let services = resolved.place.as_ref().map(|place| &place.services);
-    let job = warm::run_all(&resolved.options, &resolved.bounds, services, &resolved.engine).await?;
-    let exit = job.items.iter().map(|item| exit_of_item(item, cx)).fold(Exit::Clean, Exit::worst);
+    let name = typed.name();
+    let report = match warmed(typed, cx).await {
+        Ok(report) => report,
+        Err(complaint) => return Err(not_begun(name, complaint, keeper, cx)),
+    };
+    let kept = keep(keeper, &report, &[], cx);
+    let exit = exit_of(&report, cx).worst(kept);
+    output.show(&report)?;
+    Ok(exit)
+}
+
+async fn several(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit, Complaint> {
+    let output = cx.output()?;
+    let name = typed.name();
+    let job = match all_warmed(typed, cx).await {
+        Ok(job) => job,
+        Err(complaint) => return Err(not_begun(name, complaint, keeper, cx)),
+    };
+    let kept = keep(keeper, &job, &[], cx);
+    let exit = job.items.iter().map(|item| exit_of_item(item, cx)).fold(kept, Exit::worst);
     output.show(&job)?;
     Ok(exit)
+}
+
+async fn warmed(typed: Typed, cx: &Context) -> Result<Report, Complaint> {
+    let resolved = typed.resolve(cx).await?;
+    let services = resolved.place.as_ref().map(|place| &place.services);
+    let [options] = &resolved.options[..] else { unreachable!("without pairs there is one") };
+    Ok(warm::run(options, &resolved.bounds, services, &resolved.engine).await?)
+}
+
+async fn all_warmed(typed: Typed, cx: &Context) -> Result<Job, Complaint> {
+    let resolved = typed.resolve(cx).await?;
+    let services = resolved.place.as_ref().map(|place| &place.services);
+    Ok(warm::run_all(&resolved.options, &resolved.bounds, services, &resolved.engine).await?)
+}
+
+/// A run that could not begin has no report of its own; that it failed is evidence all the same.
+fn not_begun(name: String, complaint: Complaint, keeper: Option<&Keeper>, cx: &Context) -> Complaint {
+    keep(keeper, &Job::not_begun(name, complaint.to_exception()), &[], cx);
+    complaint
 }
 
 /// How a report ends the program; the first signal that came, where one did, is what interrupted it.

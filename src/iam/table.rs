@@ -30,6 +30,7 @@ const TAG_SNAPSHOTS: &[Need] = &[Need::of("ec2:CreateTags", ON_SNAPSHOTS).unseen
 /// whatever takes `--tag`.
 const SNAPSHOTS: &[Need] = &[asked("ec2:DescribeSnapshots")];
 const VOLUMES: &[Need] = &[asked("ec2:DescribeVolumes")];
+const INITIALIZATION: &[Need] = &[asked("ec2:DescribeVolumeStatus")];
 const BIN: &[Need] = &[asked("ec2:ListSnapshotsInRecycleBin")];
 
 /// What stands against deleting snapshots. What is denied is reported as unknown.
@@ -79,6 +80,8 @@ pub const TASKS: &[Task] = &[
     task("verify", &[READ, SNAPSHOTS, VOLUMES], DECRYPT),
     task("verify --delta-from", &[READ, CHANGED, SNAPSHOTS], DECRYPT),
     task("ledger --account", &[SNAPSHOTS], &[]),
+    task("warm", &[LIST, CHANGED, SNAPSHOTS, VOLUMES, INITIALIZATION], &[]),
+    task("warm --verify", &[READ, CHANGED, SNAPSHOTS, VOLUMES, INITIALIZATION], DECRYPT),
     Task {
         name: "cost",
         like: &["cost archive-advice", "cost compare", "cost reconcile"],

@@ -1,19 +1,20 @@
 //! The main job from end to end, on disk images that come with the program.
 //!
 //! Three nights of one small server's volume (`fixtures/volumes`) go into a store through the AWS SDK and HTTP, are
-//! compared, and come out again, to be held against the images they came from. No account, no network but
-//! loopback.
+//! compared, and come out again, to be held against the images they came from, and to be warmed. No account, no network
+//! but loopback.
 
 use crate::aws::{Deadlines, Local, Session};
 use crate::block::{BlockIndex, BlockSet, BlockSize, ByteSize, Geometry};
 use crate::cost::{PriceTable, Usd};
 use crate::device::{Image, unpack};
 use crate::disk::Machine;
+use crate::disk::cold::{Cold, ColdVolume, Model};
 use crate::endpoint::{self, Config, Shelves};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, Event, SystemClock};
 use crate::ops::verify::{Against, What};
-use crate::ops::{Engine, Services, cost, diff, export, import, verify};
+use crate::ops::{Engine, Services, cost, diff, export, import, verify, warm};
 use crate::pipeline::Requests;
 use crate::shelf::Shelf;
 use crate::snapshot::{SnapshotId, Tags};
@@ -66,6 +67,8 @@ pub struct Report {
     pub flipped: BlockIndex,
     /// What `icecore verify` said of that image.
     pub damaged: verify::Report,
+    /// The exported image warmed, as if it were a volume that is slow on first touch.
+    pub warmed: warm::Report,
     /// What was asked in all.
     pub requests: Requests,
     /// How long it took.
@@ -101,12 +104,13 @@ pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
     let done = async {
         let (nights, diff, export) = main_job(dir, &images, &services, engine).await?;
         let proof = prove(&dir.join("restored.img"), &diff, &export.snapshot_id, &services, engine).await?;
+        let warmed = warmed(&dir.join("restored.img"), &diff, &services, engine).await?;
         let bill = bill(store, &services, engine).await?;
-        Ok((nights, diff, export, proof, bill))
+        Ok((nights, diff, export, proof, warmed, bill))
     };
     let done = done.await;
     endpoint.stop().await;
-    let (nights, diff, export, (verified, flipped, damaged), bill) = done?;
+    let (nights, diff, export, (verified, flipped, damaged), warmed, bill) = done?;
 
     let exported = dir.join("restored.img");
     let source = images.last().cloned().unwrap_or_default();
@@ -124,6 +128,7 @@ pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
         verified,
         flipped,
         damaged,
+        warmed,
         requests: engine.requests(),
         elapsed: start.elapsed(),
     })
@@ -206,6 +211,31 @@ async fn prove(
     let damaged = verify::run(&options, Some(services), engine).await?;
     flip(image, flipped)?;
     Ok((verified, flipped, damaged))
+}
+
+/// How long the first touch of a block takes in the demo: about what restored volumes show.
+pub const FIRST_TOUCH: Duration = Duration::from_millis(20);
+
+/// Warms the restored image. A file is never cold, so this one is read through a disk that plays a volume made from a
+/// snapshot.
+async fn warmed(
+    image: &Path,
+    diff: &diff::Report,
+    services: &Services,
+    engine: &Engine,
+) -> Result<warm::Report, Fault> {
+    let chain = diff.steps.iter().map(|step| step.first.clone());
+    let Some(last) = diff.steps.last() else { unreachable!("there are nights") };
+    let cold = last.volume_size.map(|size| BlockSet::from(Geometry::ebs(size).range())).unwrap_or_default();
+    let model = Model { cold, latency: FIRST_TOUCH, ..Model::default() };
+    let disk = Cold::new(engine.machine().disk.clone(), image.to_owned(), ColdVolume::new(model));
+    let engine = engine.clone().on_disk(Arc::new(disk));
+    let what = warm::What::Snapshot(last.second.clone());
+    let options = warm::Options {
+        older: chain.collect(),
+        ..warm::Options::of(warm::Where::Path(image.to_owned()), what)
+    };
+    warm::run(&options, &warm::Bounds::default(), Some(services), &engine).await
 }
 
 /// Turns one bit in the middle of a block over.

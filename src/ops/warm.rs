@@ -38,6 +38,7 @@ use crate::monitor::Event;
 use crate::ops::{Engine, Services};
 use crate::snapshot::{SnapshotId, VolumeId};
 use forecast::Forecast;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -49,6 +50,15 @@ pub enum Where {
     Path(PathBuf),
     /// The device of this volume.
     Volume(VolumeId),
+}
+
+impl fmt::Display for Where {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Volume(id) => id.fmt(f),
+        }
+    }
 }
 
 /// What tells which blocks are allocated.
@@ -166,3 +176,6 @@ pub async fn run(
     let mut reports = run::warmed(vec![target], bounds, services, engine, start).await?;
     Ok(reports.pop().unwrap_or_else(|| unreachable!("one target, one report")))
 }
+
+#[cfg(test)]
+mod tests;

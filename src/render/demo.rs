@@ -1,10 +1,10 @@
 //! `icecore demo`: the main job told to somebody who sees it for the first time.
 
 use crate::block::{BlockRange, BlockSize, ByteSize};
-use crate::ops::demo::Report;
+use crate::ops::demo::{FIRST_TOUCH, Report};
 use crate::ops::diff::Step;
 use crate::render::json::{self, Frame};
-use crate::render::numbers::{blocks, count, span};
+use crate::render::numbers::{blocks, count, millis, span};
 use crate::render::{Format, Printer, Render, text_or_json};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -81,8 +81,30 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         "  one bit flipped in block {}: icecore verify says {state} and finds {found}",
         report.flipped
     )?;
+    warmed(report, out)?;
     let requests = report.requests;
     writeln!(out, "\n{} requests in {}.", count(requests.sent()), span(report.elapsed))
+}
+
+fn warmed(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let warmed = &report.warmed;
+    writeln!(
+        out,
+        "\nWARMED, played by this program: each first touch of a block takes {}",
+        millis(FIRST_TOUCH)
+    )?;
+    let one_by_one = FIRST_TOUCH * u32::try_from(warmed.read).unwrap_or(u32::MAX);
+    writeln!(
+        out,
+        "  {} of {} read, what changed last first, in {}; one after the other they take {}",
+        blocks(warmed.read),
+        count(u64::from(report.geometry.n_blocks())),
+        span(warmed.reading),
+        span(one_by_one)
+    )?;
+    let p99 = warmed.proof.as_ref().and_then(|proof| proof.latencies.quantile(0.99));
+    let sample = p99.map(|p99| format!(": 99 of 100 reads of a sample within {}", millis(p99)));
+    writeln!(out, "  icecore warm says {}{}", warmed.state().as_str(), sample.unwrap_or_default())
 }
 
 fn billed(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -140,6 +162,8 @@ struct View<'a> {
     flipped_block: u32,
     flipped_state: &'a str,
     flipped_found: Vec<u32>,
+    warm_state: &'a str,
+    warm_blocks_read: u64,
 }
 
 #[derive(Serialize)]
@@ -173,6 +197,8 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         verify_state: report.verified.state().as_str(),
         flipped_block: report.flipped.get(),
         flipped_state: report.damaged.state().as_str(),
+        warm_state: report.warmed.state().as_str(),
+        warm_blocks_read: report.warmed.read,
         flipped_found: report.damaged.mismatches.iter().map(|wrong| wrong.index.get()).collect(),
     };
     let frame = Frame { complete: true, requests: Some(report.requests), elapsed: Some(report.elapsed) };

@@ -15,6 +15,7 @@ use fuser::{
 };
 use icecore::block::{BlockIndex, BlockRange, BlockSet};
 use icecore::disk::cold::{ColdVolume, Model};
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -310,7 +311,21 @@ impl Filesystem for Files {
             reply.error(Errno::EIO);
             return;
         }
-        let mut bytes = vec![0; usize::try_from(len).unwrap()];
+        BYTES.with_borrow_mut(|bytes| {
+            self.fill(offset, end, bytes);
+            reply.data(bytes);
+        });
+    }
+}
+
+thread_local! {
+    /// What a read is answered with. Fresh memory for each would cost more than the answer.
+    static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Files {
+    fn fill(&self, offset: u64, end: u64, bytes: &mut Vec<u8>) {
+        bytes.resize(usize::try_from(end - offset).unwrap(), 0);
         let mut at = offset;
         while at < end {
             let stop = (at / BLOCK + 1).saturating_mul(BLOCK).min(end);
@@ -319,6 +334,5 @@ impl Filesystem for Files {
             bytes[within(at)..within(stop)].fill(byte);
             at = stop;
         }
-        reply.data(&bytes);
     }
 }

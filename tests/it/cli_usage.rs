@@ -23,6 +23,7 @@ const COMMANDS: &[&str] = &[
     "evidence verify",
     "evidence key",
     "state push",
+    "warm",
     "store check",
     "iam-policy",
     "completions",

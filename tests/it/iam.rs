@@ -32,6 +32,17 @@ const RUNS: &[(&str, &[&str])] = &[
     ("verify", &["verify A"]),
     ("verify --delta-from", &["verify B --delta-from a.manifest"]),
     ("ledger --account", &["ledger --account"]),
+    (
+        "warm",
+        &[
+            "warm out.img --snapshot B --older A",
+            "warm out.img --snapshot B --volume-id vol-0123456789abcdef0",
+        ],
+    ),
+    (
+        "warm --verify",
+        &["warm out.img --snapshot B --older A --verify", "warm out.img --snapshot B --verify"],
+    ),
     // Before any other of its kind: listings are kept.
     ("cost", &["cost"]),
     ("cost archive-advice", &["cost archive-advice"]),
@@ -121,7 +132,12 @@ const BILL: &str = "line_item_resource_id,line_item_usage_type,line_item_usage_s
                     line_item_usage_end_date,line_item_usage_amount\n";
 
 /// Asked of a target that is an NVMe device of EBS, which a machine of tests has not.
-const OF_DEVICES: [(&str, &str); 1] = [("verify", "DescribeVolumes")];
+const OF_DEVICES: [(&str, &str); 4] = [
+    ("verify", "DescribeVolumes"),
+    ("warm", "DescribeVolumeStatus"),
+    ("warm --verify", "DescribeVolumes"),
+    ("warm --verify", "DescribeVolumeStatus"),
+];
 
 fn policy(words: &[&str]) -> Outcome {
     Here::new().run(&[&["iam-policy"], words].concat())

@@ -25,40 +25,40 @@ use std::sync::Arc;
 const BLOCK: usize = 524_288;
 
 /// An account in memory, and a directory for images, manifests and state.
-struct World {
+pub(crate) struct World {
     dir: tempfile::TempDir,
     memory: Arc<MemoryService>,
-    services: Services,
+    pub(crate) services: Services,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let memory = Arc::new(MemoryService::new(50));
         let services = services(&memory, "memory");
         Self { dir: tempfile::tempdir().unwrap(), memory, services }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> Engine {
         self.stoppable(Stop::new())
     }
 
-    fn stoppable(&self, stop: Stop) -> Engine {
+    pub(crate) fn stoppable(&self, stop: Stop) -> Engine {
         Engine::new(Settings::open(self.path("state")), Arc::new(Recorder::default()), stop)
     }
 
     /// A snapshot of 1 GiB with these blocks (index, version of its content).
-    fn snapshot(&self, parent: Option<&SnapshotId>, blocks: &[(u32, u64)]) -> SnapshotId {
+    pub(crate) fn snapshot(&self, parent: Option<&SnapshotId>, blocks: &[(u32, u64)]) -> SnapshotId {
         let blocks =
             blocks.iter().map(|(index, version)| Block::hashed(at(*index), content(*index, *version)));
         self.memory.add(GiB::try_from(1).unwrap(), parent, blocks)
     }
 
     /// A sparse image of 1 GiB with the same.
-    fn image(&self, name: &str, blocks: &[(u32, u64)]) -> PathBuf {
+    pub(crate) fn image(&self, name: &str, blocks: &[(u32, u64)]) -> PathBuf {
         let path = self.path(name);
         let file = File::create(&path).unwrap();
         file.set_len(1 << 30).unwrap();
@@ -68,7 +68,7 @@ impl World {
         path
     }
 
-    async fn manifest_of(
+    pub(crate) async fn manifest_of(
         &self,
         id: &SnapshotId,
         base: Option<&Path>,
@@ -98,7 +98,7 @@ fn services(memory: &Arc<MemoryService>, label: &str) -> Services {
     }
 }
 
-fn at(index: u32) -> BlockIndex {
+pub(crate) fn at(index: u32) -> BlockIndex {
     BlockIndex::new(index)
 }
 

@@ -190,6 +190,12 @@ pub(super) struct Resolved {
 }
 
 impl Typed {
+    /// What the run is called.
+    pub(super) fn name(&self) -> String {
+        let devices = self.device.iter().chain(self.pair.iter().map(|Pair(device, _)| device));
+        devices.map(|device| device.0.to_string()).collect::<Vec<_>>().join(", ")
+    }
+
     /// The volumes of a run of several.
     pub(super) fn pairs(&self) -> &[Pair] {
         &self.pair

@@ -18,7 +18,7 @@ impl Default for Latencies {
 
 impl Latencies {
     /// Adds one.
-    pub(super) fn record(&mut self, took: Duration) {
+    pub fn record(&mut self, took: Duration) {
         // What took more than an hour is counted as an hour.
         self.0.saturating_record(u64::try_from(took.as_micros()).unwrap_or(LONGEST_MICROS).max(1));
     }

@@ -13,7 +13,7 @@ use crate::ops::warm::proof::{self, TOUCH};
 use crate::ops::warm::read::{self, Got, Orders, Source, lost};
 use crate::ops::warm::schedule::Schedule;
 use crate::ops::warm::target::{self, Target, initialization};
-use crate::ops::warm::{Amount, Bound, Bounds, Options, Proof, Report, State, What, Where};
+use crate::ops::warm::{Amount, Bound, Bounds, Options, Proof, Report, State, What};
 use crate::ops::{Engine, Services};
 use crate::pipeline::Requests;
 use crate::snapshot::{UnixMillis, VolumeId};
@@ -71,6 +71,13 @@ pub struct Job {
 }
 
 impl Job {
+    /// One that could not even be begun.
+    pub fn not_begun(name: String, why: Exception) -> Self {
+        let now = SystemClock.now();
+        let items = vec![Item { name, outcome: Outcome::Failed(why) }];
+        Self { items, started: now, ended: now, elapsed: Duration::ZERO }
+    }
+
     /// The worst of its items; one without any has warmed nothing.
     pub fn state(&self) -> State {
         let has = |state| self.items.iter().any(|item| item.state() == state);
@@ -93,10 +100,7 @@ pub async fn run_all(
     engine.monitor.on(Event::Stage { verb: "listing", total: None });
     let (mut items, mut targets) = (Vec::new(), Vec::new());
     for (place, options) in options.iter().enumerate() {
-        let name = match &options.device {
-            Where::Path(path) => path.display().to_string(),
-            Where::Volume(id) => id.to_string(),
-        };
+        let name = options.device.to_string();
         match target::open(options, services, engine).await {
             Ok(target) => targets.push((place, name, target)),
             Err(fault) => {

@@ -18,7 +18,7 @@ pub(super) fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         table::wrapped(&mut facts, "skipped", skipped(skip));
     } else {
         if !report.is_probe {
-            facts.push(("read", read(report)));
+            table::wrapped(&mut facts, "read", &read(report));
             facts.push(("order", order(report)));
         }
         if let Some(latencies) = latencies(&report.latencies) {

@@ -5,6 +5,7 @@ use crate::warm::cold::{ColdFile, Spec, a_quarter};
 use icecore::block::{BlockIndex, BlockRange, BlockSet};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 const CHILD: [&str; 4] = ["warm::serves_a_cold_file_if_asked", "--exact", "--nocapture", "--test-threads=1"];
@@ -189,4 +190,41 @@ fn several_volumes_are_warmed_together_and_a_bad_one_stops_none() {
     assert_eq!(states, [Some("warm"), Some("incomplete"), Some("warm")]);
     assert!(job["items"][1]["error"].as_str().unwrap().contains("there is no such file"));
     assert_eq!((one.told().touched, two.told().touched), (512, 512));
+}
+
+/// Kills in a full count are 20; one by default.
+fn kills() -> u32 {
+    #[expect(clippy::disallowed_methods, reason = "how a full count is asked for")]
+    let is_full = std::env::var_os("ICECORE_SEEDS").is_some();
+    if is_full { 20 } else { 1 }
+}
+
+#[test]
+fn a_killed_run_goes_on_and_reads_hardly_anything_twice() {
+    // A kill costs what is in flight, and what was not recorded in the ten milliseconds before it.
+    let blocks = 16_384;
+    let allocated = a_quarter(blocks);
+    let spec = Spec::new(blocks, &allocated, Duration::from_millis(2));
+    for kill in 0..kills() {
+        let Some(mut file) = served(&spec, "a run that is killed") else { return };
+        let here = Here::new();
+        let (map, device) = (map(&here, &allocated), file.path());
+        let rest = ["warm", device.to_str().unwrap(), "--map", &map, "--format", "json", EASY[0], EASY[1]];
+        let slowly = [&rest[..], &["--rate", "256MiB/s", "--concurrency", "8"]].concat();
+        let mut child = here.command(&slowly).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // So much is read when it is killed, wherever that is.
+        let enough = allocated.len() * u64::from(kill * 37 % 80 + 10) / 100;
+        while file.told().whole < enough {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let report = report(&here.run(&rest), 0);
+        let (told, resumed) = (file.told(), report["blocks_resumed"].as_u64().unwrap());
+        assert_eq!((told.whole, report["state"].as_str()), (allocated.len(), Some("warm")));
+        assert!(
+            resumed > 0 && told.again * 100 < allocated.len(),
+            "{told:?}, {resumed} resumed, kill {kill}"
+        );
+    }
 }
