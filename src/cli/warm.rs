@@ -8,6 +8,7 @@ use crate::cli::evidence::{KeepArgs, Keeper, keep};
 use crate::cli::exit::Exit;
 use crate::ops::verify::{Exception, State as Verified};
 use crate::ops::warm::{self, Item, Job, Outcome, Report, State};
+use crate::render::Render;
 use options::Typed;
 
 /// Make a restored volume fast before it is needed: read what is allocated, the hottest first
@@ -43,8 +44,7 @@ async fn one(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit
         Ok(report) => report,
         Err(complaint) => return Err(not_begun(name, complaint, keeper, cx)),
     };
-    let kept = keep(keeper, &report, &[], cx);
-    let exit = exit_of(&report, cx).worst(kept);
+    let exit = exit_of(&report, cx).worst(kept(keeper, &report, cx));
     output.show(&report)?;
     Ok(exit)
 }
@@ -56,8 +56,8 @@ async fn several(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<
         Ok(job) => job,
         Err(complaint) => return Err(not_begun(name, complaint, keeper, cx)),
     };
-    let kept = keep(keeper, &job, &[], cx);
-    let exit = job.items.iter().map(|item| exit_of_item(item, cx)).fold(kept, Exit::worst);
+    let exits = job.items.iter().map(|item| exit_of_item(item, cx));
+    let exit = exits.fold(kept(keeper, &job, cx), Exit::worst);
     output.show(&job)?;
     Ok(exit)
 }
@@ -77,8 +77,20 @@ async fn all_warmed(typed: Typed, cx: &Context) -> Result<Job, Complaint> {
 
 /// A run that could not begin has no report of its own; that it failed is evidence all the same.
 fn not_begun(name: String, complaint: Complaint, keeper: Option<&Keeper>, cx: &Context) -> Complaint {
-    keep(keeper, &Job::not_begun(name, complaint.to_exception()), &[], cx);
+    kept(keeper, &Job::not_begun(name, complaint.to_exception()), cx);
     complaint
+}
+
+/// Keeps the report where that is asked for. The volume is as warm as it is without evidence, which is said and shows in
+/// how the program ends.
+fn kept<R: Render>(keeper: Option<&Keeper>, report: &R, cx: &Context) -> Exit {
+    match keep(keeper, report, &[], cx) {
+        Ok(_) => Exit::Clean,
+        Err(complaint) => {
+            complaint.say();
+            complaint.exit(cx.signal())
+        }
+    }
 }
 
 /// How a report ends the program; the first signal that came, where one did, is what interrupted it.

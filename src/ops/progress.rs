@@ -30,8 +30,13 @@ impl Progress {
 
     /// A block was right, or read.
     pub(super) fn done(&mut self, index: BlockIndex, draft: Option<&Draft>) -> Result<(), Fault> {
-        self.waiting.push((Mark::Done, index));
+        self.note(index);
         self.tick(draft)
+    }
+
+    /// The same, without looking whether it is time to record it.
+    pub(super) fn note(&mut self, index: BlockIndex) {
+        self.waiting.push((Mark::Done, index));
     }
 
     /// Time has passed: what waits is recorded if it has waited long enough.

@@ -104,8 +104,14 @@ const KEYS: &[(&str, &[&str])] = &[
     ("rayon", &["cost"]),
     ("roaring", &["pipeline"]),
     ("rustix", &["device", "disk"]),
-    ("serde", &["device", "ebs", "endpoint", "evidence", "ledger", "orchestrate", "pipeline", "render", "store"]),
-    ("serde_json", &["device", "ebs", "endpoint", "evidence", "ledger", "orchestrate", "pipeline", "render", "store"]),
+    (
+        "serde",
+        &["device", "ebs", "endpoint", "evidence", "ledger", "orchestrate", "pipeline", "render", "store"],
+    ),
+    (
+        "serde_json",
+        &["device", "ebs", "endpoint", "evidence", "ledger", "orchestrate", "pipeline", "render", "store"],
+    ),
     ("sha2", &["block", "disk", "endpoint", "manifest"]),
     ("tape_sha256", &["block"]),
     ("tempfile", &["cli"]),
@@ -113,7 +119,19 @@ const KEYS: &[(&str, &[&str])] = &[
     // Its clock is everybody's from floor 2 on; its tasks and sockets belong to these.
     (
         "tokio",
-        &["source", "control", "disk", "aws", "ebs", "ec2", "endpoint", "pipeline", "ops", "orchestrate", "cli"],
+        &[
+            "source",
+            "control",
+            "disk",
+            "aws",
+            "ebs",
+            "ec2",
+            "endpoint",
+            "pipeline",
+            "ops",
+            "orchestrate",
+            "cli",
+        ],
     ),
     ("tracing", &["aws", "ebs", "ec2", "endpoint", "pipeline", "store", "ops", "orchestrate", "cli"]),
     ("tracing_subscriber", &["cli"]),

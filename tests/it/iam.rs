@@ -35,13 +35,16 @@ const RUNS: &[(&str, &[&str])] = &[
     (
         "warm",
         &[
-            "warm out.img --snapshot B --older A",
-            "warm out.img --snapshot B --volume-id vol-0123456789abcdef0",
+            "warm out.img --snapshot B --older A --threshold 20s",
+            "warm out.img --snapshot B --volume-id vol-0123456789abcdef0 --threshold 20s",
         ],
     ),
     (
         "warm --verify",
-        &["warm out.img --snapshot B --older A --verify", "warm out.img --snapshot B --verify"],
+        &[
+            "warm out.img --snapshot B --older A --verify --threshold 20s",
+            "warm out.img --snapshot B --verify --threshold 20s",
+        ],
     ),
     // Before any other of its kind: listings are kept.
     ("cost", &["cost"]),

@@ -36,8 +36,8 @@ async fn read_verbs_send_no_mutating_call() {
         &["verify", a],
         &["verify", b, "--manifest", "b.manifest"],
         &["verify", b, "out.img"],
-        &["warm", "out.img", "--snapshot", b, "--older", a],
-        &["warm", "out.img", "--snapshot", b, "--verify"],
+        &["warm", "out.img", "--snapshot", b, "--older", a, "--threshold", "20s"],
+        &["warm", "out.img", "--snapshot", b, "--verify", "--threshold", "20s"],
         #[cfg(feature = "ec2")]
         &["cost"],
         #[cfg(feature = "ec2")]

@@ -82,7 +82,7 @@ struct Selection {
     probe: bool,
 
     /// What the slowest hundredth of the sample has to stay under, as in 5ms; by default a quarter of what first touch
-    /// took, at most 10ms
+    /// took, from 4ms to 10ms
     #[arg(long, value_name = "TIME")]
     threshold: Option<Moment>,
 

@@ -18,10 +18,9 @@ pub(super) const SAMPLE: u64 = 300;
 pub(super) const TOUCH: usize = 4096;
 /// No sample slower than this is warm, however slow first touch was.
 const SLOWEST: Duration = Duration::from_millis(10);
-/// And none faster is cold: a warm EBS volume answers within a millisecond or so.
-const FASTEST: Duration = Duration::from_millis(1);
-/// First touch that was not slower than this was of blocks that were there already.
-const NEVER_SLOW: Duration = Duration::from_millis(4);
+/// And none faster is cold: AWS promises single-digit milliseconds of a gp3 volume that is warm (EBS user guide,
+/// "general-purpose"), and a busy host adds to that. First touch that was no slower was of blocks that were there.
+const FASTEST: Duration = Duration::from_millis(4);
 
 /// What the sample showed.
 #[derive(Clone, Debug)]
@@ -58,7 +57,7 @@ impl Proof {
 /// What a sample is held against: what was asked for, or a quarter of the first touch's median within reason; and
 /// whether first touch was never slow.
 fn threshold(asked: Option<Duration>, first: &Latencies) -> (Duration, bool) {
-    let was_never_slow = first.quantile(0.99).is_some_and(|p99| p99 <= NEVER_SLOW);
+    let was_never_slow = first.quantile(0.99).is_some_and(|p99| p99 <= FASTEST);
     let found = first.quantile(0.5).map_or(SLOWEST, |median| (median / 4).clamp(FASTEST, SLOWEST));
     (asked.unwrap_or(found), was_never_slow && asked.is_none())
 }
@@ -141,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_threshold_is_a_quarter_of_first_touch_within_reason() {
-        for (first, expected) in [(20, 5), (400, 10), (8, 2), (3, 1)] {
+        for (first, expected) in [(20, 5), (400, 10), (8, 4), (3, 4)] {
             let micros = threshold(None, &latencies(&[first; 50])).0.as_micros();
             assert!(micros.abs_diff(expected * 1000) < 20, "{first} ms: {micros} us");
         }

@@ -103,7 +103,7 @@ pub(super) struct Orders {
 
 /// Reads. Blocks the thread it is called on.
 pub(super) fn read(orders: Orders, engine: &Engine) -> Read {
-    let Orders { sources, schedule, mut progress, slo, until, planned } = orders;
+    let Orders { sources, schedule, progress, slo, until, planned } = orders;
     let state = State {
         lanes: sources.iter().map(|_| Got::default()).collect(),
         guard: slo.clone().map(Guard::new),
@@ -124,90 +124,125 @@ pub(super) fn read(orders: Orders, engine: &Engine) -> Read {
         let gauged = Arc::clone(&shared);
         thread::spawn(move || gauged.gauge(&slo.gauge));
     }
-    let mut forecast = Forecast::new(planned, until);
-    let mut crew = 0;
-    let (mut is_late, mut fault, mut stopped) = (false, None, None);
-    loop {
-        let mut state = shared.lock();
-        while crew < state.schedule.depth() && !state.is_over {
-            let reader = Arc::clone(&shared);
-            let spawned = thread::Builder::new().name("warm".to_owned()).spawn(move || reader.work());
-            match spawned {
-                Ok(_) => crew += 1,
+    let forecast = Forecast::new(planned, until);
+    Coordinator { shared, engine, progress, forecast, until, crew: 0, fault: None, stopped: None }
+        .read(planned)
+}
+
+/// Whoever hires the readers, and writes down what they did.
+struct Coordinator<'a> {
+    shared: Arc<Shared>,
+    engine: &'a Engine,
+    progress: Vec<Option<Progress>>,
+    forecast: Forecast,
+    until: Option<Duration>,
+    /// Readers hired.
+    crew: usize,
+    fault: Option<Fault>,
+    /// When somebody asked to stop.
+    stopped: Option<Duration>,
+}
+
+impl Coordinator<'_> {
+    fn read(mut self, planned: u64) -> Read {
+        loop {
+            self.hire();
+            let is_over = self.news();
+            if is_over || self.is_stopped() || self.is_late() {
+                break;
+            }
+        }
+        let took = self.shared.start.elapsed();
+        self.shared.close();
+        let mut state = self.shared.lock();
+        let exceeded = state.guard.as_ref().map(Guard::exceeded);
+        let lanes: Vec<_> = state.lanes.iter_mut().map(std::mem::take).collect();
+        drop(state);
+        // What came back since is done as well.
+        let fresh: Vec<_> = lanes.iter().map(|lane| lane.fresh.clone()).collect();
+        self.record(&fresh);
+        self.save();
+        let n_ended: u64 = lanes.iter().map(|lane| lane.done.len() + lane.unreadable.len()).sum();
+        let is_late = self.until.is_some() && n_ended < planned && self.fault.is_none();
+        let Self { progress, fault, forecast, .. } = self;
+        Read { lanes, progress, is_late, fault, predicted: forecast.share(), exceeded, took }
+    }
+
+    /// As many readers as there may be reads in flight.
+    fn hire(&mut self) {
+        let mut state = self.shared.lock();
+        while self.crew < state.schedule.depth() && !state.is_over {
+            let reader = Arc::clone(&self.shared);
+            match thread::Builder::new().name("warm".to_owned()).spawn(move || reader.work()) {
+                Ok(_) => self.crew += 1,
                 // With those that there are it takes longer.
-                Err(_) if crew > 0 => break,
+                Err(_) if self.crew > 0 => break,
                 Err(error) => {
-                    fault = Some(Fault::local("threads", "start", error));
+                    self.fault = Some(Fault::local("threads", "start", error));
                     state.is_over = true;
                 }
             }
         }
+    }
+
+    /// Waits for what readers have to tell, writes it down and tells it on; whether they are through.
+    fn news(&mut self) -> bool {
+        let mut state = self.shared.lock();
         if !state.is_over {
-            state = shared.wait(&shared.news, state, TICK);
+            state = self.shared.wait(&self.shared.news, state, TICK);
         }
-        let now = shared.start.elapsed();
         let fresh: Vec<_> = state.lanes.iter_mut().map(|lane| std::mem::take(&mut lane.fresh)).collect();
-        let is_over = state.is_over;
-        let slots = state.schedule.pace.rate();
+        let (is_over, limit) = (state.is_over, state.schedule.pace.rate());
         let n_done: u64 = state.lanes.iter().map(|lane| lane.done.len()).sum();
         drop(state);
-        forecast.update(n_done, slots, now, engine);
-        shared.lock().rate = forecast.rate();
-        if let Err(full) = record(&fresh, &shared.sources, &mut progress) {
-            fault.get_or_insert(full);
-            shared.close();
-            break;
-        }
+        self.forecast.update(n_done, limit, self.shared.start.elapsed(), self.engine);
+        self.shared.lock().rate = self.forecast.rate();
+        self.record(&fresh);
         let blocks: u64 = fresh.iter().map(|fresh| fresh.len() as u64).sum();
         if blocks > 0 {
-            engine.monitor.on(Event::Done { blocks, size: BlockSize::EBS.of(blocks) });
+            self.engine.monitor.on(Event::Done { blocks, size: BlockSize::EBS.of(blocks) });
         }
-        if is_over {
-            break;
+        // Without a record nothing can be gone on with, and that is worth stopping for.
+        is_over || (self.fault.is_some() && self.stopped.is_none())
+    }
+
+    /// Whether somebody has asked to stop, and what was in flight then is back or waited for long enough.
+    fn is_stopped(&mut self) -> bool {
+        if !self.engine.stop.is_requested() {
+            return false;
         }
-        if engine.stop.is_requested() {
-            fault.get_or_insert_with(interrupted);
-            let since = *stopped.get_or_insert(now);
-            shared.lock().schedule.stop();
-            shared.turn.notify_all();
-            if now.saturating_sub(since) > GRACE {
-                break;
+        let now = self.shared.start.elapsed();
+        let since = *self.stopped.get_or_insert(now);
+        self.fault.get_or_insert_with(interrupted);
+        self.shared.lock().schedule.stop();
+        self.shared.turn.notify_all();
+        now.saturating_sub(since) > GRACE
+    }
+
+    fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| self.shared.start.elapsed() >= until)
+    }
+
+    /// Puts what is done where the next run finds it.
+    fn record(&mut self, fresh: &[Vec<BlockIndex>]) {
+        for ((fresh, source), progress) in fresh.iter().zip(&self.shared.sources).zip(&mut self.progress) {
+            let Some(progress) = progress else { continue };
+            fresh.iter().for_each(|index| progress.note(*index));
+            if let Err(full) = progress.tick(source.digests.as_deref()) {
+                self.fault.get_or_insert(full);
             }
         }
-        if until.is_some_and(|until| now >= until) {
-            is_late = true;
-            break;
+    }
+
+    /// Leaves nothing unrecorded.
+    fn save(&mut self) {
+        for (source, progress) in self.shared.sources.iter().zip(&mut self.progress) {
+            let Some(progress) = progress else { continue };
+            if let Err(full) = progress.save(source.digests.as_deref()) {
+                self.fault.get_or_insert(full);
+            }
         }
     }
-    shared.close();
-    let took = shared.start.elapsed();
-    let mut state = shared.lock();
-    let exceeded = state.guard.as_ref().map(Guard::exceeded);
-    let lanes: Vec<_> = state.lanes.iter_mut().map(std::mem::take).collect();
-    drop(state);
-    // What came back since is done as well.
-    let fresh: Vec<_> = lanes.iter().map(|lane| lane.fresh.clone()).collect();
-    if let Err(full) = record(&fresh, &shared.sources, &mut progress) {
-        fault.get_or_insert(full);
-    }
-    let n_done: u64 = lanes.iter().map(|lane| lane.done.len() + lane.unreadable.len()).sum();
-    is_late |= until.is_some() && n_done < planned && fault.is_none();
-    Read { lanes, progress, is_late, fault, predicted: forecast.share(), exceeded, took }
-}
-
-/// Puts what is done where the next run finds it.
-fn record(
-    fresh: &[Vec<BlockIndex>],
-    sources: &[Source],
-    progress: &mut [Option<Progress>],
-) -> Result<(), Fault> {
-    for ((fresh, source), progress) in fresh.iter().zip(sources).zip(progress) {
-        let Some(progress) = progress else { continue };
-        let digests = source.digests.as_deref();
-        fresh.iter().try_for_each(|index| progress.done(*index, digests))?;
-        progress.tick(digests)?;
-    }
-    Ok(())
 }
 
 impl Shared {
