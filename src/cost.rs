@@ -9,6 +9,7 @@
 
 mod amount;
 pub mod archive;
+mod copy;
 mod descent;
 mod doubt;
 pub mod keep;
@@ -24,6 +25,7 @@ mod usd;
 mod versions;
 
 pub use amount::Amount;
+pub use copy::CopyTime;
 pub use descent::{Compared, Descended, Descent};
 pub use doubt::{Doubt, Quality};
 pub use kinship::{Against, Kin, Kinship, Origin, Sight, families};
