@@ -24,6 +24,7 @@ mod man;
 mod manifest;
 mod open;
 mod output;
+mod paint;
 mod progress;
 mod serve;
 mod settings;

@@ -2,11 +2,12 @@
 
 use crate::cli::args::Global;
 use crate::cli::complaint::Complaint;
+use crate::cli::paint::{self, Painted};
 use crate::cli::progress::Progress;
 use crate::fault::Fault;
 use crate::render::{Format, Printer, Render};
 use std::fs::Permissions;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub(crate) struct Output<R> {
     printer: Printer<R>,
     file: Option<(NamedTempFile, PathBuf)>,
     progress: Arc<Progress>,
+    /// For people: it may be painted.
+    is_text: bool,
 }
 
 impl<R: Render> Output<R> {
@@ -25,7 +28,7 @@ impl<R: Render> Output<R> {
     pub(crate) fn open(global: &Global, progress: Arc<Progress>) -> Result<Self, Complaint> {
         let printer = R::printer(global.format).ok_or_else(|| unsuitable(global.format, &R::formats()))?;
         let file = global.report_file.as_deref().map(temporary).transpose()?;
-        Ok(Self { printer, file, progress })
+        Ok(Self { printer, file, progress, is_text: global.format == Format::Text })
     }
 
     /// Writes the report.
@@ -36,8 +39,24 @@ impl<R: Render> Output<R> {
             written.map_err(|error| Fault::local(&path, "write the report", error))?;
             file.persist(&path).map_err(|error| Fault::local(&path, "write the report", error.error))?;
         }
-        to_stdout(|out| (self.printer)(report, out))
+        to_stdout(|out| match self.is_text && has_colours() {
+            false => (self.printer)(report, out),
+            true => {
+                let mut painted = Painted::new(out);
+                (self.printer)(report, &mut painted)?;
+                painted.flush()
+            }
+        })
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what every program that has colours asks, and clap does not read"
+)]
+fn has_colours() -> bool {
+    let variable = |name| std::env::var(name).ok();
+    paint::is_wanted(io::stdout().is_terminal(), variable("NO_COLOR").as_deref(), variable("TERM").as_deref())
 }
 
 /// Writes to standard output. A reader that went away (`| head`) has seen what it wanted.
