@@ -30,7 +30,12 @@ pub(crate) enum Volume {
     Sparse = 2,
     /// 4 GiB, every block written.
     Image = 3,
+    /// 200 GiB in [`LINEAGE`] generations, each of which rewrites every block.
+    Lineage = 4,
 }
+
+/// Generations of [`Volume::Lineage`].
+pub(crate) const LINEAGE: u32 = 24;
 
 impl Volume {
     pub(crate) fn id(self, generation: u32) -> String {
@@ -38,7 +43,8 @@ impl Volume {
     }
 }
 
-fn shelf() -> SyntheticShelf {
+/// All of them.
+pub(crate) fn shelf() -> SyntheticShelf {
     let recipe = |seed, gib, first, edits| Recipe {
         seed,
         size: GiB::try_from(gib).unwrap(),
@@ -50,6 +56,7 @@ fn shelf() -> SyntheticShelf {
         (recipe(2, 2_048, 1, 4), 1),
         (recipe(3, 1_024, 64, 4), 1),
         (recipe(4, 4, 1, 4), 1),
+        (recipe(5, 200, 1, 1), LINEAGE),
     ])
 }
 
