@@ -48,7 +48,7 @@ proptest! {
 
     #[test]
     fn no_set_costs_less(
-        steps in vec(vec((any::<bool>(), 0..12_u32, 1..6_u32), 0..4), 1..9),
+        steps in vec(vec((any::<bool>(), 0..12_u32, 1..6_u32), 0..4), 1..=9),
         gaps in vec(1..5_i64, 9), must in vec(0..6_u8, 9),
         count in proptest::option::of(1..10_usize), max_gap in proptest::option::of(1..12_i64),
         most_blocks in proptest::option::of(0..40_u64),
