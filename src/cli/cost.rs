@@ -128,8 +128,8 @@ struct Look {
     #[arg(long, global = true)]
     no_cache: bool,
 
-    /// Stop after N list requests; the same command goes on from there
-    #[arg(long, value_name = "N", global = true)]
+    /// Stop after N list requests, 2 at least; the same command goes on from there
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u64).range(2..))]
     max_requests: Option<u64>,
 
     /// Stop after so much time, as in 10m; the same command goes on from there
@@ -147,8 +147,8 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         Some(Question::Orphans { older_than }) => {
             let output = cx.output()?;
             let (place, measured) = measured(&args, cx).await?;
-            let days = older_than.map(|age| age.millis() / 86_400_000);
-            let report = measured.orphans(days, &place.services, &place.engine).await?;
+            let longest = older_than.map(Span::time);
+            let report = measured.orphans(longest, &place.services, &place.engine).await?;
             output.show(&report)?;
             Ok(ending(Exit::Clean, report.fault.as_ref(), cx))
         }
@@ -258,6 +258,7 @@ fn options(args: &Args, place: &Opened) -> Result<Options, Complaint> {
         max_requests: args.look.max_requests,
         deadline: args.look.deadline.map(Span::time),
         bin_days: args.look.bin_days,
+        verified: None,
     })
 }
 

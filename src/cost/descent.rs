@@ -85,6 +85,16 @@ impl Descent {
         Self { is_probe: true, ..Self::new(&Against::Any { kin: Vec::new(), strangers }, most) }
     }
 
+    /// Whether it only asks whose kin it is.
+    pub fn is_probe(&self) -> bool {
+        self.is_probe
+    }
+
+    /// Strangers that it may ask whether it is of their family, one of each.
+    pub fn nearest_strangers(&self) -> impl Iterator<Item = usize> {
+        self.strangers.iter().filter_map(|family| family.first().copied())
+    }
+
     /// Strangers that were not asked for.
     pub fn not_asked(&self) -> impl Iterator<Item = usize> {
         self.strangers.iter().flatten().copied()

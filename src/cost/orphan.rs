@@ -3,8 +3,9 @@
 //! A reason makes a candidate; whether it may go is [`crate::cost::protection`]'s word. What is not known is no
 //! reason.
 
-use crate::cost::protection::{Told, is_backup_managed, is_dlm_managed};
+use crate::cost::protection::Told;
 use crate::snapshot::{SnapshotInfo, UnixMillis};
+use std::time::Duration;
 
 /// Days for which a volume must be unattached to count: the window of AWS Compute Optimizer.
 pub const UNATTACHED_DAYS: i64 = 32;
@@ -68,7 +69,9 @@ pub struct Surroundings {
     pub volume_exists: Told<bool>,
     /// Since when its volume has been unattached; `None` in the fact while it is attached.
     pub unattached_since: Told<Option<UnixMillis>>,
-    /// Whether the image of its description is there.
+    /// Whether a service of AWS keeps it by a plan of its own.
+    pub is_managed: bool,
+    /// Whether the image that it says it was made for is there; `None` where it says of none.
     pub image_exists: Told<bool>,
     /// Blocks written since the one before it on the same volume.
     pub written_since_last: Told<u64>,
@@ -81,35 +84,26 @@ pub fn reasons(
     info: &SnapshotInfo,
     around: &Surroundings,
     now: UnixMillis,
-    longest_days: Option<i64>,
+    longest: Option<Duration>,
 ) -> Vec<Reason> {
     const DAY: i64 = 86_400_000;
-    let age = (now.0 - info.start_time.0) / DAY;
+    let age = Duration::from_millis(u64::try_from(now.0 - info.start_time.0).unwrap_or(0));
     let is_copy = copied_from(&info.description).is_some();
     let unattached =
         around.unattached_since.flatten().is_some_and(|since| (now.0 - since.0) / DAY >= UNATTACHED_DAYS);
-    let is_owned = is_backup_managed(&info.tags, &info.description)
-        || is_dlm_managed(&info.tags)
-        || info.tags.keys().any(|key| key.starts_with("icecore:"));
+    let is_owned = around.is_managed || info.tags.keys().any(|key| key.starts_with("icecore:"));
     [
         (info.volume_id.is_some() && around.volume_exists == Some(false), Reason::VolumeGone),
-        (image_of(&info.description).is_some() && around.image_exists == Some(false), Reason::ImageGone),
+        (around.image_exists == Some(false), Reason::ImageGone),
         (!is_owned, Reason::NoOwner),
         (around.written_since_last == Some(0), Reason::Duplicate),
         (is_copy && around.source_is_kept == Some(true), Reason::CopyOfKept),
         (unattached, Reason::VolumeUnattached),
-        (longest_days.is_some_and(|longest| age > longest), Reason::TooOld),
+        (longest.is_some_and(|longest| age > longest), Reason::TooOld),
     ]
     .into_iter()
     .filter_map(|(holds, reason)| holds.then_some(reason))
     .collect()
-}
-
-/// The image that a snapshot was made for: EC2 writes `Created by CreateImage(i-..) for ami-..`.
-pub fn image_of(description: &str) -> Option<&str> {
-    let rest = description.strip_prefix("Created by CreateImage(")?;
-    let id = rest.split_once(") for ")?.1.split_whitespace().next()?;
-    id.starts_with("ami-").then_some(id)
 }
 
 /// The snapshot that one was copied from: EC2 writes `[Copied snap-.. from REGION]` where nothing else is given.
@@ -147,17 +141,17 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(description: &str, around: Surroundings, longest: Option<i64>, expected: &[Reason]) {
+    fn check(description: &str, around: Surroundings, longest: Option<u64>, expected: &[Reason]) {
+        let longest = longest.map(|days| Duration::from_secs(days * 86_400));
         assert_eq!(reasons(&info(description), &around, NOW, longest), expected);
     }
 
     #[test]
     fn each_reason_holds_by_its_own_fact() {
         let none = Surroundings::default;
-        let image = "Created by CreateImage(i-0abc) for ami-0def from vol-0a";
         let ago = |days: i64| Some(Some(NOW.plus_millis(-days * 86_400_000)));
         check("", Surroundings { volume_exists: Some(false), ..none() }, None, &[Reason::VolumeGone]);
-        check(image, Surroundings { image_exists: Some(false), ..none() }, None, &[Reason::ImageGone]);
+        check("", Surroundings { image_exists: Some(false), ..none() }, None, &[Reason::ImageGone]);
         check("", Surroundings { written_since_last: Some(0), ..none() }, None, &[Reason::Duplicate]);
         let copied = "[Copied snap-0123 from us-east-1] backup";
         check(copied, Surroundings { source_is_kept: Some(true), ..none() }, None, &[Reason::CopyOfKept]);
@@ -166,6 +160,7 @@ mod tests {
         let mut bare = info("");
         bare.tags.clear();
         assert_eq!(reasons(&bare, &none(), NOW, None), [Reason::NoOwner]);
+        assert_eq!(reasons(&bare, &Surroundings { is_managed: true, ..none() }, NOW, None), []);
     }
 
     #[test]
@@ -173,7 +168,6 @@ mod tests {
         let none = Surroundings::default;
         let ago = |days: i64| Some(Some(NOW.plus_millis(-days * 86_400_000)));
         check("Created by CreateImage(i-0abc) for ami-0def", none(), Some(40), &[]);
-        check("by hand", Surroundings { image_exists: Some(false), ..none() }, None, &[]);
         check("", Surroundings { unattached_since: ago(31), ..none() }, None, &[]);
         check("", Surroundings { unattached_since: Some(None), ..none() }, None, &[]);
         check(
@@ -185,9 +179,8 @@ mod tests {
     }
 
     #[test]
-    fn descriptions_of_ec2_are_read() {
-        assert_eq!(image_of("Created by CreateImage(i-1) for ami-2 from vol-3"), Some("ami-2"));
+    fn the_source_of_a_copy_is_read_off_its_description() {
         assert_eq!(copied_from("[Copied snap-1 from eu-west-1]"), Some("snap-1"));
-        assert_eq!((image_of("for ami-2"), copied_from("Copied by hand")), (None, None));
+        assert_eq!(copied_from("Copied by hand"), None);
     }
 }

@@ -32,12 +32,12 @@ pub struct Protection {
     pub is_shared: Told<bool>,
     /// Whether fast restore is on, somewhere.
     pub is_fast: Told<bool>,
-    /// Whether a launch template or an Auto Scaling group names it; nobody has to ask.
-    pub is_launched: bool,
     /// Whether a copy, an archiving or a restore of it is under way.
-    pub is_in_progress: bool,
-    /// Whether it is the last that a restore was verified from.
-    pub is_last_verified: bool,
+    pub is_in_progress: Told<bool>,
+    /// Whether AWS Backup manages it, as far as it tells itself.
+    pub is_backup_managed: bool,
+    /// Whether Data Lifecycle Manager does, likewise.
+    pub is_dlm_managed: bool,
 }
 
 /// Something that stands against deleting.
@@ -51,8 +51,6 @@ pub enum Blocker {
     ImageDeprecated,
     /// An image in the Recycle Bin would come back without it.
     ImageInRecycleBin,
-    /// Something launches from it.
-    LaunchTemplate,
     /// It is locked: AWS refuses.
     Locked,
     /// Nothing would be left of its volume.
@@ -85,6 +83,8 @@ pub enum Blocker {
     SharingUnknown,
     /// Nobody told whether fast restore is on.
     FastRestoreUnknown,
+    /// Nobody told whether it is on its way between the tiers.
+    InProgressUnknown,
 }
 
 impl Blocker {
@@ -95,7 +95,6 @@ impl Blocker {
             Self::ImageDisabled => "image_disabled",
             Self::ImageDeprecated => "image_deprecated",
             Self::ImageInRecycleBin => "image_in_recycle_bin",
-            Self::LaunchTemplate => "launch_template",
             Self::Locked => "locked",
             Self::LastOfVolume => "last_of_volume",
             Self::NewestOfVolume => "newest_of_volume",
@@ -112,6 +111,7 @@ impl Blocker {
             Self::LockUnknown => "lock_unknown",
             Self::SharingUnknown => "sharing_unknown",
             Self::FastRestoreUnknown => "fast_restore_unknown",
+            Self::InProgressUnknown => "in_progress_unknown",
         }
     }
 
@@ -122,7 +122,6 @@ impl Blocker {
             Self::ImageDisabled => "a disabled image holds it",
             Self::ImageDeprecated => "a deprecated image holds it",
             Self::ImageInRecycleBin => "an image in the Recycle Bin holds it",
-            Self::LaunchTemplate => "a launch template names it",
             Self::Locked => "it is locked",
             Self::LastOfVolume => "nothing else is left of its volume",
             Self::NewestOfVolume => "it is the newest of its volume",
@@ -139,6 +138,7 @@ impl Blocker {
             Self::LockUnknown => "unknown whether it is locked",
             Self::SharingUnknown => "unknown whether it is shared",
             Self::FastRestoreUnknown => "unknown whether fast restore is on",
+            Self::InProgressUnknown => "unknown whether it is on its way between the tiers",
         }
     }
 
@@ -146,13 +146,47 @@ impl Blocker {
     pub const fn is_unknown(self) -> bool {
         matches!(
             self,
-            Self::ImagesUnknown | Self::LockUnknown | Self::SharingUnknown | Self::FastRestoreUnknown
+            Self::ImagesUnknown
+                | Self::LockUnknown
+                | Self::SharingUnknown
+                | Self::FastRestoreUnknown
+                | Self::InProgressUnknown
         )
     }
 }
 
+/// The tag that the snapshots of one multi-volume backup of ours have in common.
+pub const SET_TAG: &str = "icecore:set";
+
+/// What nobody looks at: a report says so, and no more follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NotAsked {
+    /// Launch templates and Auto Scaling groups that name a snapshot.
+    LaunchTemplates,
+    /// Which snapshots a restore was verified from.
+    Verifications,
+}
+
+impl NotAsked {
+    /// For programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::LaunchTemplates => "launch_templates",
+            Self::Verifications => "verifications",
+        }
+    }
+
+    /// For people: what it is that was not looked at.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::LaunchTemplates => "launch templates",
+            Self::Verifications => "what was verified",
+        }
+    }
+}
+
 /// What stands against deleting a snapshot, from its own facts.
-pub fn blockers(protection: &Protection, tags: &Tags, description: &str) -> Vec<Blocker> {
+pub fn blockers(protection: &Protection, tags: &Tags) -> Vec<Blocker> {
     let mut found = Vec::new();
     match &protection.images {
         None => found.push(Blocker::ImagesUnknown),
@@ -171,12 +205,10 @@ pub fn blockers(protection: &Protection, tags: &Tags, description: &str) -> Vec<
     told(protection.is_locked, Blocker::Locked, Blocker::LockUnknown);
     told(protection.is_shared, Blocker::Shared, Blocker::SharingUnknown);
     told(protection.is_fast, Blocker::FastRestore, Blocker::FastRestoreUnknown);
+    told(protection.is_in_progress, Blocker::InProgress, Blocker::InProgressUnknown);
     for (fact, blocker) in [
-        (protection.is_launched, Blocker::LaunchTemplate),
-        (protection.is_in_progress, Blocker::InProgress),
-        (protection.is_last_verified, Blocker::LastVerified),
-        (is_backup_managed(tags, description), Blocker::BackupManaged),
-        (is_dlm_managed(tags), Blocker::DlmManaged),
+        (protection.is_backup_managed, Blocker::BackupManaged),
+        (protection.is_dlm_managed, Blocker::DlmManaged),
         (is_held(tags), Blocker::LegalHold),
     ] {
         told(Some(fact), blocker, blocker);
@@ -184,17 +216,6 @@ pub fn blockers(protection: &Protection, tags: &Tags, description: &str) -> Vec<
     found.sort_unstable();
     found.dedup();
     found
-}
-
-/// AWS Backup marks its snapshots with tags and a description of its own.
-pub fn is_backup_managed(tags: &Tags, description: &str) -> bool {
-    tags.keys().any(|key| key.starts_with("aws:backup:"))
-        || description.starts_with("This snapshot is created by the AWS Backup service")
-}
-
-/// Data Lifecycle Manager tags its snapshots with the policy.
-pub fn is_dlm_managed(tags: &Tags) -> bool {
-    tags.contains_key("aws:dlm:lifecycle-policy-id")
 }
 
 /// A tag that says: do not delete, whatever it is set to except a plain no.
@@ -216,30 +237,28 @@ mod tests {
             is_locked: no,
             is_shared: no,
             is_fast: no,
+            is_in_progress: no,
             ..Protection::default()
         }
     }
 
     #[track_caller]
-    fn check(protection: &Protection, tags: &[(&str, &str)], description: &str, expected: &[Blocker]) {
+    fn check(protection: &Protection, tags: &[(&str, &str)], expected: &[Blocker]) {
         let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        assert_eq!(blockers(protection, &tags, description), expected);
+        assert_eq!(blockers(protection, &tags), expected);
     }
 
     #[test]
     fn nothing_stands_against_a_snapshot_that_is_known_to_be_free() {
-        check(&free(), &[("Name", "x"), ("legal-hold", "false")], "by hand", &[]);
+        check(&free(), &[("Name", "x"), ("legal-hold", "false")], &[]);
     }
 
     #[test]
     fn what_nobody_told_blocks_too() {
-        use Blocker::{FastRestoreUnknown, ImagesUnknown, LockUnknown, SharingUnknown};
-        check(
-            &Protection::default(),
-            &[],
-            "",
-            &[ImagesUnknown, LockUnknown, SharingUnknown, FastRestoreUnknown],
-        );
+        use Blocker::{FastRestoreUnknown, ImagesUnknown, InProgressUnknown, LockUnknown, SharingUnknown};
+        let all = [ImagesUnknown, LockUnknown, SharingUnknown, FastRestoreUnknown, InProgressUnknown];
+        check(&Protection::default(), &[], &all);
+        assert!(all.iter().all(|blocker| blocker.is_unknown()));
     }
 
     #[test]
@@ -253,15 +272,12 @@ mod tests {
             (Protection { is_locked: yes, ..free() }, Blocker::Locked),
             (Protection { is_shared: yes, ..free() }, Blocker::Shared),
             (Protection { is_fast: yes, ..free() }, Blocker::FastRestore),
-            (Protection { is_launched: true, ..free() }, Blocker::LaunchTemplate),
-            (Protection { is_in_progress: true, ..free() }, Blocker::InProgress),
-            (Protection { is_last_verified: true, ..free() }, Blocker::LastVerified),
+            (Protection { is_in_progress: yes, ..free() }, Blocker::InProgress),
+            (Protection { is_backup_managed: true, ..free() }, Blocker::BackupManaged),
+            (Protection { is_dlm_managed: true, ..free() }, Blocker::DlmManaged),
         ] {
-            check(&protection, &[], "", &[blocker]);
+            check(&protection, &[], &[blocker]);
         }
-        check(&free(), &[("aws:backup:source-resource", "x")], "", &[Blocker::BackupManaged]);
-        check(&free(), &[], "This snapshot is created by the AWS Backup service.", &[Blocker::BackupManaged]);
-        check(&free(), &[("aws:dlm:lifecycle-policy-id", "policy-1")], "", &[Blocker::DlmManaged]);
-        check(&free(), &[("Legal_Hold", "case 7")], "", &[Blocker::LegalHold]);
+        check(&free(), &[("Legal_Hold", "case 7")], &[Blocker::LegalHold]);
     }
 }

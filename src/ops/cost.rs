@@ -18,11 +18,12 @@ pub use candidates::{Advice, AdviceReport, Orphan, OrphansReport};
 pub use estimate::{EstimateReport, estimate};
 pub use facts::{Binned, Facts};
 pub use gather::{measure, measure_these};
-pub use measured::{Group, GroupBy, LineageRow, Measured, Report, Row, Spent, Totals};
+pub use measured::{Group, GroupBy, Groups, LineageRow, Measured, Report, Row, Spent, Totals};
 pub use what_if::{Freed, What, WhatIf};
 
 use crate::cost::Prices;
 use crate::snapshot::{SnapshotId, SnapshotInfo, Tag, VolumeId};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What to look at, and how.
@@ -43,6 +44,8 @@ pub struct Options {
     /// Days for which a Recycle Bin rule keeps what is deleted; 0 where none does. `None` where nobody told: the rules
     /// are another service's.
     pub bin_days: Option<u32>,
+    /// Snapshots that a restore was verified from; `None` where nobody told.
+    pub verified: Option<BTreeSet<SnapshotId>>,
 }
 
 /// Which snapshots are meant: those named, of one of the volumes, and with all of the tags. Empty means all.

@@ -264,6 +264,7 @@ async fn bill(store: Arc<StoreWriter>, services: &Services, engine: &Engine) -> 
         max_requests: None,
         deadline: None,
         bin_days: None,
+        verified: None,
     };
     let measured = cost::measure_these(facts, &options, services, engine).await?;
     let middle: Vec<SnapshotId> =

@@ -8,8 +8,9 @@ mod view;
 pub use history::{EarlierError, earlier};
 
 use crate::block::ByteSize;
+use crate::cost::protection::NotAsked;
 use crate::cost::{Amount, Quality};
-use crate::ops::cost::{Freed, Report, Row, Spent, Totals, What, WhatIf};
+use crate::ops::cost::{Freed, GroupBy, Groups, Report, Row, Spent, Totals, What, WhatIf};
 use crate::render::escape::{csv_field, escaped};
 use crate::render::numbers::{count, rfc3339, span};
 use crate::render::{Format, Printer, Render, table};
@@ -67,10 +68,11 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     table::rows(out, &header, &[2, 3, 4, 5, 6], rows)?;
     remarks(report, out)?;
     lineages(report, out)?;
-    if let Some(groups) = &report.groups {
+    if let Some(Groups { by, groups }) = &report.groups {
         writeln!(out)?;
+        let nameless = if matches!(by, GroupBy::Tag(_)) { "untagged" } else { "none" };
         let cells = |group: &crate::ops::cost::Group| {
-            let name = group.name.as_deref().map_or_else(|| "untagged".to_owned(), escaped);
+            let name = group.name.as_deref().map_or_else(|| nameless.to_owned(), escaped);
             let totals = &group.totals;
             vec![
                 name.chars().take(40).collect(),
@@ -81,7 +83,7 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         };
         table::rows(
             out,
-            &["GROUP", "SNAPSHOTS", "BILLED GiB", "USD/MONTH"],
+            &[&heading(by), "SNAPSHOTS", "BILLED GiB", "USD/MONTH"],
             &[1, 2, 3],
             groups.iter().map(cells),
         )?;
@@ -90,17 +92,28 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out)?;
         answer(what_if, decimals, out)?;
     }
-    writeln!(
+    writeln!(out)?;
+    let prices = &report.prices;
+    let (standard, archive) = (prices.standard.exact(), prices.archive.exact());
+    table::facts(
         out,
-        "\nPrices of {} as of {}: {} USD a GiB and month, {} archived. Sizes are those of\n\
-         block maps; AWS does not say whether it compresses for billing: icecore cost reconcile\n\
-         compares with a bill.",
-        report.prices.region,
-        report.prices.as_of,
-        report.prices.standard.exact(),
-        report.prices.archive.exact(),
+        &[
+            (
+                "prices",
+                format!(
+                    "{} as of {}: {standard} USD a GiB and month, {archive} archived",
+                    prices.region, prices.as_of
+                ),
+            ),
+            (
+                "sizes",
+                "as block maps tell; AWS does not say whether it compresses: icecore cost reconcile"
+                    .to_owned(),
+            ),
+            ("spent", spent_on(&report.spent)),
+        ],
     )?;
-    footer(out, &report.spent, report.fault.is_some())
+    incomplete(out, report.fault.is_some())
 }
 
 /// Why figures are not exact, each reason once.
@@ -157,20 +170,24 @@ fn answer(what_if: &WhatIf, decimals: u32, out: &mut dyn Write) -> io::Result<()
     let n = what_if.snapshots.len();
     let ids = named(what_if.snapshots.iter().map(|id| id.as_str()));
     let (doing, verb) = match &what_if.what {
-        What::Delete(_) => ("DELETING".to_owned(), "deleted"),
-        What::Archive(..) => ("ARCHIVING".to_owned(), "archived"),
-        What::Keep { .. } => (format!("KEEPING {}, DROPPING", what_if.kept.len()), "dropped"),
-        What::Retain(policy) => {
-            (format!("KEEPING {policy}: {} STAY, DROPPING", what_if.kept.len()), "dropped")
-        }
+        What::Delete(_) => ("DELETING", "deleted"),
+        What::Archive(..) => ("ARCHIVING", "archived"),
+        What::Keep { .. } | What::Retain(_) => ("DROPPING", "dropped"),
     };
-    writeln!(out, "{doing} {} snapshot{}{}", count(n as u64), plural(n), if n == 0 { "" } else { ":" })?;
+    writeln!(out, "{doing} {} SNAPSHOT{}", count(n as u64), if n == 1 { "" } else { "S" })?;
     if n == 0 {
         return writeln!(out, "  nothing would be {verb}");
     }
     let sign = |text: String| bounded(text, what_if.quality);
-    let mut facts = vec![("snapshots", ids), ("frees", sign(format!("{} GiB", gib_of(what_if.freed))))];
-    facts.extend(what_if.archived.map(|size| ("archives", format!("{} GiB", gib_of(size)))));
+    let mut facts = vec![(doing_to(&what_if.what), ids)];
+    let kept = || named(what_if.kept.iter().map(|id| id.as_str()));
+    match &what_if.what {
+        What::Delete(_) | What::Archive(..) => {}
+        What::Keep { .. } => facts.push(("keeps", kept())),
+        What::Retain(policy) => facts.push(("keeps", format!("{} by {policy}", kept()))),
+    }
+    facts.extend([("frees", sign(format!("{} GiB", gib_of(what_if.freed))))]);
+    facts.extend(what_if.archived.map(|size| ("adds", format!("{} GiB to the archive tier", gib_of(size)))));
     facts.push(match what_if.saved.is_negative() {
         false => ("saves", sign(format!("{} USD a month", what_if.saved.rounded(decimals.max(2))))),
         true => {
@@ -185,7 +202,7 @@ fn answer(what_if: &WhatIf, decimals: u32, out: &mut dyn Write) -> io::Result<()
     for (at, (id, size)) in what_if.moved.iter().take(NAMED).enumerate() {
         facts.push((
             if at == 0 { "moves" } else { "" },
-            format!("{} GiB to {id}, which needs them too", gib_of(*size)),
+            format!("{} GiB to the bill of {id}, which shares them", gib_of(*size)),
         ));
     }
     if what_if.moved.len() > NAMED {
@@ -210,11 +227,12 @@ fn answer(what_if: &WhatIf, decimals: u32, out: &mut dyn Write) -> io::Result<()
             ("recoverable", format!("until {}, and billed as now until then", days(time, time)))
         }
     });
+    facts.extend(not_asked(&what_if.not_asked).map(|what| ("not asked", what)));
     table::facts(out, &facts)?;
     if what_if.blockers.is_empty() {
-        return writeln!(out, "  nothing is known to stand against it");
+        return writeln!(out, "  Nothing is known to stand against it.");
     }
-    writeln!(out, "  STANDS AGAINST IT")?;
+    writeln!(out, "\n  STANDS AGAINST IT")?;
     let mut by_kind: Vec<_> = what_if.blockers.iter().collect();
     by_kind.sort_by_key(|(_, blocker)| *blocker);
     for same in by_kind.chunk_by(|a, b| a.1 == b.1) {
@@ -224,19 +242,50 @@ fn answer(what_if: &WhatIf, decimals: u32, out: &mut dyn Write) -> io::Result<()
     Ok(())
 }
 
-/// What the inspection itself took.
+fn doing_to(what: &What) -> &'static str {
+    match what {
+        What::Delete(_) => "deletes",
+        What::Archive(..) => "archives",
+        What::Keep { .. } | What::Retain(_) => "drops",
+    }
+}
+
+/// What else could stand against it, for people.
+fn not_asked(what: &[NotAsked]) -> Option<String> {
+    let named: Vec<&str> = what.iter().map(|what| what.sentence()).collect();
+    (!named.is_empty()).then(|| format!("{}: they could stand against it, too", named.join(", ")))
+}
+
+fn heading(by: &GroupBy) -> String {
+    match by {
+        GroupBy::Tag(key) => escaped(key).chars().take(40).collect(),
+        GroupBy::Volume => "VOLUME".to_owned(),
+        GroupBy::Account => "ACCOUNT".to_owned(),
+        GroupBy::Region => "REGION".to_owned(),
+    }
+}
+
+/// The last lines: what the inspection itself took.
 fn footer(out: &mut dyn Write, spent: &Spent, is_incomplete: bool) -> io::Result<()> {
+    writeln!(out)?;
+    table::facts(out, &[("spent", spent_on(spent))])?;
+    incomplete(out, is_incomplete)
+}
+
+fn spent_on(spent: &Spent) -> String {
     let (sent, kept) = (spent.requests.list, spent.kept);
     let usd = if spent.is_billed { format!(", {} USD", spent.usd().exact()) } else { String::new() };
-    writeln!(
-        out,
-        "This took {} list request{}{usd} and {}; {} of {} listings were kept from before.",
+    format!(
+        "{} list request{}{usd}, {}; {} of {} listings were kept from before",
         count(sent),
         plural(usize::try_from(sent).unwrap_or(usize::MAX)),
         span(spent.elapsed),
         count(kept),
         count(kept + spent.listings),
-    )?;
+    )
+}
+
+fn incomplete(out: &mut dyn Write, is_incomplete: bool) -> io::Result<()> {
     if is_incomplete {
         writeln!(out, "Not everything could be listed: what is missing is unknown, not nothing.")
     } else {

@@ -62,6 +62,13 @@ impl Outcome {
         }
     }
 
+    /// Words that the command line does not know: code 2 before anything is done, with usage and what is expected.
+    #[track_caller]
+    pub(crate) fn refused_by_clap(&self, said: &str) {
+        assert_eq!((self.code, self.stdout.as_str()), (2, ""), "{self:?}");
+        assert!(self.stderr.contains(said), "expected '{said}' in: {}", self.stderr);
+    }
+
     /// The one JSON object that standard output holds.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {

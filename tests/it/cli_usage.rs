@@ -67,9 +67,7 @@ fn no_command_at_all_shows_the_help_and_is_a_usage_error() {
 
 #[track_caller]
 fn misused(words: &[&str], said: &str) {
-    let outcome = Here::new().run(words);
-    assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{words:?}: {outcome:?}");
-    assert!(outcome.stderr.contains(said), "{words:?}: expected '{said}' in: {}", outcome.stderr);
+    Here::new().run(words).refused_by_clap(said);
 }
 
 #[test]

@@ -4,15 +4,15 @@ use crate::cli_golden::{REQUESTS, check, id, info};
 use icecore::block::{BlockIndex, BlockRange, ByteSize};
 use icecore::cost::archive::{Archiving, Use};
 use icecore::cost::orphan::Reason;
-use icecore::cost::protection::Blocker;
+use icecore::cost::protection::{Blocker, NotAsked};
 use icecore::cost::{Amount, Doubt, PriceTable, Prices, Quality, RequestPrices, Usd};
 use icecore::delta::Churn;
 use icecore::fault::{Fault, Kind, Place};
 use icecore::ops::cost::compare::{CompareReport, Difference, Why};
 use icecore::ops::cost::reconcile::{Class, Line, ReconcileReport};
 use icecore::ops::cost::{
-    Advice, AdviceReport, EstimateReport, Freed, Group, LineageRow, Orphan, OrphansReport, Report, Row,
-    Spent, Totals, What, WhatIf,
+    Advice, AdviceReport, EstimateReport, Freed, Group, GroupBy, Groups, LineageRow, Orphan, OrphansReport,
+    Report, Row, Spent, Totals, What, WhatIf,
 };
 use icecore::snapshot::{SnapshotState, StorageTier, UnixMillis};
 use std::time::Duration;
@@ -100,7 +100,7 @@ fn doubtful() -> Report {
     Report {
         rows: vec![row(1, 819_200, 819_200, 40_960), archived, bounded, pending],
         totals: totals(4, 1_239_040, 1, 1),
-        groups: Some(groups),
+        groups: Some(Groups { by: GroupBy::Tag("team".into()), groups }),
         binned: None,
         fault: Some(denied),
         ..bill()
@@ -122,6 +122,7 @@ fn answer(what: What) -> WhatIf {
         quality: Quality::Exact,
         is_exact_choice: None,
         blockers: Vec::new(),
+        not_asked: vec![NotAsked::LaunchTemplates],
     }
 }
 
@@ -188,6 +189,7 @@ fn orphans_free_and_blocked() {
         saved: Amount::ZERO,
         quality: Quality::Exact,
         untold: vec![("images", "access denied".into())],
+        not_asked: vec![NotAsked::LaunchTemplates, NotAsked::Verifications],
         spent: spent(),
         fault: None,
     };
@@ -225,6 +227,7 @@ fn an_estimate_of_a_year_of_a_tib() {
         listings: 365,
         kept: 10,
         requests: 76_650,
+        most_requests: 613_200,
         usd: Usd::from_nanos(600).times(76_650),
         time: Some(Duration::from_secs(1_533)),
     };

@@ -10,6 +10,8 @@ mod cli_serve;
 mod cli_signals;
 mod cli_usage;
 mod cost;
+#[cfg(feature = "ec2")]
+mod cost_cli;
 mod cost_golden;
 mod drill;
 mod ebs;

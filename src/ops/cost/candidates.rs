@@ -3,13 +3,15 @@
 use crate::block::ByteSize;
 use crate::cost::archive::{Archiving, Use};
 use crate::cost::orphan::{self, Reason, Surroundings};
-use crate::cost::protection::Blocker;
+use crate::cost::protection::{Blocker, NotAsked};
 use crate::cost::{Amount, Prices, Quality};
+use crate::estate::{Manager, image_of};
 use crate::fault::Fault;
 use crate::ops::cost::facts::Holders;
 use crate::ops::cost::measured::{Measured, Row, Spent};
 use crate::ops::{Engine, Services};
 use crate::snapshot::{SnapshotId, StorageTier};
+use std::time::Duration;
 
 /// A snapshot that nobody seems to need.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct OrphansReport {
     pub quality: Quality,
     /// What was not told, and why.
     pub untold: Vec<(&'static str, String)>,
+    /// What could stand against deleting one as well, and was not looked at.
+    pub not_asked: Vec<NotAsked>,
     /// What it took.
     pub spent: Spent,
     /// The worst of what went wrong.
@@ -77,7 +81,7 @@ impl Measured {
     /// Candidates for deletion.
     pub async fn orphans(
         self,
-        longest_days: Option<i64>,
+        longest: Option<Duration>,
         services: &Services,
         engine: &Engine,
     ) -> Result<OrphansReport, Fault> {
@@ -86,9 +90,7 @@ impl Measured {
         let suspects: Vec<(usize, Vec<Reason>)> = self
             .shown
             .iter()
-            .map(|at| {
-                (*at, orphan::reasons(&rows[*at].info, &self.around(*at, &first), self.now, longest_days))
-            })
+            .map(|at| (*at, orphan::reasons(&rows[*at].info, &self.around(*at, &first), self.now, longest)))
             .filter(|(_, reasons)| reasons.iter().any(|reason| reason.suffices()))
             .collect();
         let ids: Vec<SnapshotId> = suspects.iter().map(|(at, _)| rows[*at].info.id.clone()).collect();
@@ -115,6 +117,7 @@ impl Measured {
             saved: change.saved,
             quality: change.quality,
             untold,
+            not_asked: self.not_asked(),
             spent: self.spent,
             fault: self.fault,
         })
@@ -134,7 +137,8 @@ impl Measured {
             volume_exists: volume.and_then(|id| self.facts.volume_exists(id)),
             // EC2 does not tell since when.
             unattached_since: None,
-            image_exists: orphan::image_of(&info.description).and_then(|id| holders.image_exists(id)),
+            is_managed: Manager::of(info).is_some(),
+            image_exists: image_of(info).and_then(|id| holders.image_exists(&id)),
             written_since_last: written,
             source_is_kept: source.map(is_there).filter(|kept| *kept),
         }

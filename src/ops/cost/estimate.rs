@@ -1,8 +1,9 @@
 //! What an inspection will cost, before anything of it is listed.
 
 use crate::block::BlockSize;
-use crate::cost::{Against, Estimate, Kinship, Usd};
+use crate::cost::{Against, Estimate, Survey, Usd};
 use crate::fault::Fault;
+use crate::ops::cost::gather::wanted;
 use crate::ops::cost::lister::{identity, place};
 use crate::ops::cost::{Facts, Options};
 use crate::ops::{Engine, Services};
@@ -22,6 +23,8 @@ pub struct EstimateReport {
     pub kept: u64,
     /// Pages that have to be asked for, at most.
     pub requests: u64,
+    /// The same if snapshots whose descent nobody knows turn out to be related to all that they could be.
+    pub most_requests: u64,
     /// What they cost.
     pub usd: Usd,
     /// How long they take at the rate that the quota allows; `None` where there is none.
@@ -35,43 +38,62 @@ pub async fn estimate(
     engine: &Engine,
 ) -> Result<EstimateReport, Fault> {
     let facts = Facts::ask(services, engine).await?;
-    Ok(of(&facts, options, services, engine))
+    of(&facts, options, services, engine)
 }
 
-fn of(facts: &Facts, options: &Options, services: &Services, engine: &Engine) -> EstimateReport {
-    let kinship = Kinship::of(&facts.kin(), &[]);
+fn of(
+    facts: &Facts,
+    options: &Options,
+    services: &Services,
+    engine: &Engine,
+) -> Result<EstimateReport, Fault> {
+    let mut survey = Survey::new(facts.kin(), wanted(facts, options)?, options.compare);
+    let first_round = survey.round();
     let kept_listings = options.keeps_listings.then(|| Kept::below(&engine.settings.state_dir));
     let place = place(options, services);
-    let (mut snapshots, mut listings, mut kept, mut requests) = (0, 0, 0, 0);
-    for (at, info) in facts.snapshots.iter().enumerate() {
-        let Some(against) = kinship.against(at) else { continue };
+    let is_kept = |first: Option<usize>, second: usize| {
+        let first = first.map(|first| &facts.snapshots[first]);
+        let identity = identity(&place, first, &facts.snapshots[second]);
+        kept_listings.as_ref().is_some_and(|all| all.has(&identity))
+    };
+    let (mut snapshots, mut listings, mut kept, mut requests, mut most_requests) = (0, 0, 0, 0, 0);
+    for (at, descent) in first_round {
+        // A stranger answers with one page that it is none; one that is kin answers with all that differs, and so
+        // may the rest of its family.
+        let strangers = descent.nearest_strangers().take(options.compare);
+        requests += strangers.filter(|stranger| !is_kept(Some(*stranger), at)).count() as u64;
+        let whole = blocks(&facts.snapshots[at]).div_ceil(Estimate::PAGE).max(1);
+        most_requests += descent.not_asked().count().min(options.compare) as u64 * whole;
+        if descent.is_probe() {
+            continue;
+        }
         snapshots += 1;
-        let others: Vec<Option<usize>> = match against {
-            Against::Nothing => vec![None],
-            Against::One(one) => vec![Some(*one)],
-            Against::Any { kin, strangers } => {
-                let own = kin.iter().copied().take(options.compare).map(Some);
-                // A stranger answers with one page that it is none; then the snapshot's own blocks are listed.
-                requests += strangers.len().min(options.compare) as u64;
-                if kin.is_empty() { vec![None] } else { own.collect() }
+        let info = &facts.snapshots[at];
+        // Where there is no kin, the snapshot's own blocks are listed.
+        let others: Vec<Option<usize>> = match survey.kinship().against(at) {
+            Some(Against::One(one)) => vec![Some(*one)],
+            Some(Against::Any { kin, .. }) if !kin.is_empty() => {
+                kin.iter().copied().take(options.compare).map(Some).collect()
             }
+            _ => vec![None],
         };
         for other in others {
-            let first = other.map(|other| &facts.snapshots[other]);
             listings += 1;
-            if kept_listings.as_ref().is_some_and(|all| all.has(&identity(&place, first, info))) {
+            if is_kept(other, at) {
                 kept += 1;
                 continue;
             }
-            let most = first.map_or(0, blocks).max(blocks(info));
-            requests += most.div_ceil(Estimate::PAGE).max(1);
+            let most = other.map_or(0, |other| blocks(&facts.snapshots[other])).max(blocks(info));
+            let pages = most.div_ceil(Estimate::PAGE).max(1);
+            requests += pages;
+            most_requests += pages;
         }
     }
     let lists = Estimate { lists: requests, ..Estimate::default() };
     let usd = if services.max_usd.is_some() { lists.usd(&options.prices.requests) } else { Usd::ZERO };
     let rate = engine.settings.lists_per_second;
     let time = rate.map(|rate| Duration::from_secs(requests.div_ceil(u64::from(rate.max(1)))));
-    EstimateReport { snapshots, listings, kept, requests, usd, time }
+    Ok(EstimateReport { snapshots, listings, kept, requests, most_requests, usd, time })
 }
 
 /// Blocks that it holds, or could.
@@ -122,10 +144,20 @@ mod tests {
             max_requests: None,
             deadline: None,
             bin_days: None,
+            verified: None,
         };
-        let report = of(&Facts::of(year.collect()), &options, &services, &engine);
+        let facts = Facts::of(year.collect());
+        let report = of(&facts, &options, &services, &engine).unwrap();
         assert_eq!((report.snapshots, report.listings, report.kept), (365, 365, 0));
         assert_eq!((report.requests, report.usd.exact().as_str()), (76_650, "0.04599"));
+        assert_eq!(report.most_requests, 76_650, "along one volume all is known");
         assert_eq!(report.time.unwrap().as_secs().div_ceil(60), 26);
+        // One day of it: its lineage is looked at whole all the same.
+        let mut one = options.clone();
+        one.shown.ids = vec![facts.snapshots[7].id.clone()];
+        assert_eq!(of(&facts, &one, &services, &engine).unwrap().requests, 76_650);
+        let mut none = options;
+        none.shown.volumes = vec!["vol-0b".parse().unwrap()];
+        assert_eq!(of(&facts, &none, &services, &engine).unwrap_err().kind, crate::fault::Kind::NotFound);
     }
 }

@@ -2,12 +2,14 @@
 
 use crate::control::{ImageQuery, Known, SnapshotQuery, VolumeQuery, known};
 use crate::cost::protection::{Image as Held, Protection};
-use crate::cost::{Kin, Origin, Sight, orphan};
-use crate::estate::{BinnedSnapshot, Image, ImageState, TieringState, Volume, VolumeState};
+use crate::cost::{Kin, Origin, Sight};
+use crate::estate::{
+    BinnedSnapshot, Image, ImageState, Manager, TieringState, Volume, VolumeState, image_of,
+};
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::{Control, Engine, Services};
 use crate::pipeline::{Action, Ask, Tries};
-use crate::snapshot::{SnapshotId, SnapshotInfo, SnapshotState, StorageTier, UnixMillis, VolumeId};
+use crate::snapshot::{ImageId, SnapshotId, SnapshotInfo, SnapshotState, StorageTier, UnixMillis, VolumeId};
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,10 +97,10 @@ impl Facts {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holders {
     images: Option<Vec<Image>>,
-    binned_images: BTreeSet<String>,
+    binned_images: Option<BTreeSet<ImageId>>,
     locked: Option<BTreeSet<SnapshotId>>,
     fast: Option<BTreeSet<SnapshotId>>,
-    moving: BTreeSet<SnapshotId>,
+    moving: Option<BTreeSet<SnapshotId>>,
     shared: BTreeMap<SnapshotId, bool>,
 }
 
@@ -123,20 +125,17 @@ impl Holders {
         let is_moving = |last: &Option<TieringState>| matches!(last, Some(Archiving | Lending | Returning));
         Ok(Self {
             images: images.get().cloned(),
-            binned_images: binned.get().into_iter().flatten().map(|image| image.id.to_string()).collect(),
+            binned_images: binned.get().map(|all| all.iter().map(|image| image.id.clone()).collect()),
             locked: locks.get().map(|locks| {
                 locks.iter().filter(|lock| lock.holds()).map(|lock| lock.snapshot.clone()).collect()
             }),
             fast: fast
                 .get()
                 .map(|fast| fast.iter().filter(|one| one.is_on()).map(|one| one.snapshot.clone()).collect()),
-            moving: tierings
-                .get()
-                .into_iter()
-                .flatten()
-                .filter(|tiering| is_moving(&tiering.last))
-                .map(|tiering| tiering.snapshot.clone())
-                .collect(),
+            moving: tierings.get().map(|all| {
+                let moving = all.iter().filter(|tiering| is_moving(&tiering.last));
+                moving.map(|tiering| tiering.snapshot.clone()).collect()
+            }),
             shared,
         })
     }
@@ -148,17 +147,25 @@ impl Holders {
             _ => Held::Registered,
         };
         let binds = |image: &&Image| image.binds_snapshots() && image.snapshots.contains(&info.id);
-        let binned = orphan::image_of(&info.description).filter(|id| self.binned_images.contains(*id));
+        // What a binned image holds is not told, but most snapshots say for which image they were made.
+        let is_binned = match (image_of(info), &self.binned_images) {
+            (None, _) => Some(false),
+            (Some(id), Some(binned)) => Some(binned.contains(&id)),
+            (Some(_), None) => None,
+        };
+        let images = self.images.as_ref().zip(is_binned).map(|(images, is_binned)| {
+            let binned = is_binned.then_some(Held::Binned);
+            images.iter().filter(binds).map(held).chain(binned).collect()
+        });
+        let manager = Manager::of(info);
         Protection {
-            images: self.images.as_ref().map(|images| {
-                images.iter().filter(binds).map(held).chain(binned.map(|_| Held::Binned)).collect()
-            }),
+            images,
             is_locked: self.locked.as_ref().map(|locked| locked.contains(&info.id)),
             is_shared: self.shared.get(&info.id).copied(),
             is_fast: self.fast.as_ref().map(|fast| fast.contains(&info.id)),
-            is_launched: false,
-            is_in_progress: self.moving.contains(&info.id),
-            is_last_verified: false,
+            is_in_progress: self.moving.as_ref().map(|moving| moving.contains(&info.id)),
+            is_backup_managed: manager == Some(Manager::Backup),
+            is_dlm_managed: manager == Some(Manager::Dlm),
         }
     }
 
@@ -167,10 +174,9 @@ impl Holders {
     }
 
     /// Whether an image is there; nobody may tell.
-    pub(super) fn image_exists(&self, id: &str) -> Option<bool> {
-        let there =
-            self.images.as_ref()?.iter().any(|image| image.id.as_str() == id && image.binds_snapshots());
-        Some(there || self.binned_images.contains(id))
+    pub(super) fn image_exists(&self, id: &ImageId) -> Option<bool> {
+        let is_there = self.images.as_ref()?.iter().any(|image| image.id == *id && image.binds_snapshots());
+        if is_there { Some(true) } else { self.binned_images.as_ref().map(|binned| binned.contains(id)) }
     }
 }
 

@@ -63,7 +63,7 @@ pub async fn measure_these(
 }
 
 /// The snapshots that are to be shown.
-fn wanted(facts: &Facts, options: &Options) -> Result<Vec<bool>, Fault> {
+pub(super) fn wanted(facts: &Facts, options: &Options) -> Result<Vec<bool>, Fault> {
     if let Some(id) = options.shown.ids.iter().find(|id| facts.snapshots.iter().all(|info| info.id != **id)) {
         let what = "the snapshot is not one of ours";
         return Err(Fault::new(Kind::NotFound, Place::Snapshot(id.clone()), what)

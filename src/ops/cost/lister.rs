@@ -9,7 +9,9 @@ use crate::ops::preflight::{open, suspended};
 use crate::ops::{Engine, Services};
 use crate::pipeline::{Kept, Left, Listing, Part, Requests, blocks_left, changes_left};
 use crate::snapshot::{SnapshotId, SnapshotInfo};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 /// Lists, or finds what was listed before.
@@ -23,6 +25,8 @@ pub(super) struct Lister<'a> {
     deadline: Option<Instant>,
     listings: AtomicU64,
     found: AtomicU64,
+    /// What this run has listed, by identity; with what it told where that is kept nowhere else. Rounds ask again.
+    told: Mutex<HashMap<String, Option<Listing>>>,
 }
 
 impl<'a> Lister<'a> {
@@ -42,6 +46,7 @@ impl<'a> Lister<'a> {
             deadline: options.deadline.map(|after| Instant::now() + after),
             listings: AtomicU64::new(0),
             found: AtomicU64::new(0),
+            told: Mutex::default(),
         }
     }
 
@@ -57,7 +62,7 @@ impl<'a> Lister<'a> {
         self.listings.load(Ordering::Relaxed)
     }
 
-    /// Listings that were kept whole.
+    /// Listings that were kept whole from an earlier run.
     pub(super) fn found(&self) -> u64 {
         self.found.load(Ordering::Relaxed)
     }
@@ -108,10 +113,14 @@ impl<'a> Lister<'a> {
 
     async fn listing(&self, first: Option<&SnapshotInfo>, second: &SnapshotInfo) -> Result<Listing, Fault> {
         let identity = identity(&self.place, first, second);
+        let told = self.told().get(&identity).cloned();
+        if let Some(Some(listing)) = told {
+            return Ok(listing);
+        }
         if let Some(kept) = &self.kept
             && let Some(listing) = kept.get(&identity)
         {
-            self.found.fetch_add(1, Ordering::Relaxed);
+            self.found.fetch_add(u64::from(told.is_none()), Ordering::Relaxed);
             return Ok(listing);
         }
         self.listings.fetch_add(1, Ordering::Relaxed);
@@ -133,7 +142,13 @@ impl<'a> Lister<'a> {
         if let Some(kept) = &self.kept {
             kept.put(&identity, &listing)?;
         }
+        let elsewhere = self.kept.is_some();
+        self.told().insert(identity.clone(), (!elsewhere).then(|| listing.clone()));
         Ok(listing)
+    }
+
+    fn told(&self) -> MutexGuard<'_, HashMap<String, Option<Listing>>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lists what is left.

@@ -9,8 +9,8 @@ use crate::fault::Fault;
 use crate::monitor::{Clock, SystemClock};
 use crate::ops::cost::{Facts, Options, WhatIf};
 use crate::pipeline::Requests;
-use crate::snapshot::{SnapshotInfo, SnapshotState, StorageTier, UnixMillis};
-use std::collections::BTreeMap;
+use crate::snapshot::{SnapshotId, SnapshotInfo, SnapshotState, StorageTier, UnixMillis};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Ranges shown of a lineage that are written most often.
@@ -35,6 +35,8 @@ pub struct Measured {
     pub now: UnixMillis,
     /// Days for which the Recycle Bin keeps what is deleted, if anybody told.
     pub bin_days: Option<u32>,
+    /// Snapshots that a restore was verified from, if anybody told.
+    pub verified: Option<BTreeSet<SnapshotId>>,
 }
 
 /// What an inspection took.
@@ -158,6 +160,15 @@ pub struct Group {
     pub totals: Totals,
 }
 
+/// The groups of what is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// By what they are made.
+    pub by: GroupBy,
+    /// Most expensive first.
+    pub groups: Vec<Group>,
+}
+
 /// What a lineage costs, and where it changes.
 #[derive(Clone, Debug)]
 pub struct LineageRow {
@@ -181,8 +192,8 @@ pub struct Report {
     pub totals: Totals,
     /// The lineages of what is shown.
     pub lineages: Vec<LineageRow>,
-    /// Sums by group, most expensive first; where asked for.
-    pub groups: Option<Vec<Group>>,
+    /// Sums by group; where asked for.
+    pub groups: Option<Groups>,
     /// What would change; where asked for.
     pub what_if: Option<WhatIf>,
     /// Snapshots in the Recycle Bin: billed, and not in the sums. `None` where nobody told.
@@ -215,8 +226,8 @@ impl Measured {
         let is_shown = |at: &usize| options.shown.admits(&facts.snapshots[*at]);
         let shown = (0..facts.snapshots.len()).filter(is_shown).collect();
         let prices = options.prices.clone();
-        let (now, bin_days) = (SystemClock.now(), options.bin_days);
-        let mut measured = Self { facts, shown, holdings, prices, spent, fault, now, bin_days };
+        let (now, bin_days, verified) = (SystemClock.now(), options.bin_days, options.verified.clone());
+        let mut measured = Self { facts, shown, holdings, prices, spent, fault, now, bin_days, verified };
         measured.doubt_for_binned();
         measured
     }
@@ -295,7 +306,8 @@ impl Measured {
     pub fn report(self, group_by: Option<&GroupBy>, what_if: Option<WhatIf>) -> Report {
         let all = self.rows();
         let mut rows: Vec<Row> = self.shown.iter().map(|at| all[*at].clone()).collect();
-        let groups = group_by.map(|by| groups(&rows, by, &self.prices.region));
+        let groups =
+            group_by.map(|by| Groups { by: by.clone(), groups: groups(&rows, by, &self.prices.region) });
         let lineages = self.lineages(&all);
         rows.sort_by(|a, b| b.usd.cmp(&a.usd).then(a.info.start_time.cmp(&b.info.start_time)));
         Report {

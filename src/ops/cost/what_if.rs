@@ -3,7 +3,7 @@
 use crate::block::{BlockSize, ByteSize};
 use crate::cost::archive::{Archiving, Use};
 use crate::cost::keep::{Wanted, cheapest};
-use crate::cost::protection::{Blocker, blockers};
+use crate::cost::protection::{Blocker, NotAsked, SET_TAG, blockers};
 use crate::cost::retention::Retention;
 use crate::cost::{Amount, Doubt, Quality, Standing, Usd, orphan};
 use crate::fault::{Fault, Kind, Place};
@@ -73,6 +73,8 @@ pub struct WhatIf {
     pub is_exact_choice: Option<bool>,
     /// What stands against it.
     pub blockers: Vec<(SnapshotId, Blocker)>,
+    /// What could stand against it as well, and was not looked at.
+    pub not_asked: Vec<NotAsked>,
 }
 
 impl Measured {
@@ -173,7 +175,13 @@ impl Measured {
             quality,
             is_exact_choice: None,
             blockers: Vec::new(),
+            not_asked: self.not_asked(),
         }
+    }
+
+    pub(super) fn not_asked(&self) -> Vec<NotAsked> {
+        let verifications = self.verified.is_none().then_some(NotAsked::Verifications);
+        [NotAsked::LaunchTemplates].into_iter().chain(verifications).collect()
     }
 
     fn freed_when(&self) -> Freed {
@@ -194,7 +202,7 @@ impl Measured {
         let mut found = Vec::new();
         for at in gone {
             let info = &self.facts.snapshots[*at];
-            let mut own = blockers(&holders.of(info, self.now), &info.tags, &info.description);
+            let mut own = blockers(&holders.of(info, self.now), &info.tags);
             if is_archiving {
                 // Locked, and fast while it is there, it may still be archived; a newest one only costs time.
                 own.retain(|blocker| {
@@ -202,6 +210,8 @@ impl Measured {
                 });
             }
             own.extend(self.last_of_its_kind(*at, gone));
+            own.extend(self.is_last_verified(*at, gone).then_some(Blocker::LastVerified));
+            own.extend((!is_archiving && self.breaks_a_set(*at, gone)).then_some(Blocker::IncompleteSet));
             found.extend(own.into_iter().map(|blocker| (info.id.clone(), blocker)));
         }
         found
@@ -229,6 +239,36 @@ impl Measured {
                 && orphan::copied_from(&self.facts.snapshots[other].description).is_some()
         };
         others(&same).1.then_some(Blocker::NewestCopy)
+    }
+
+    /// Whether a restore of it was verified, and of none that is newer and stays.
+    fn is_last_verified(&self, at: usize, gone: &[usize]) -> bool {
+        let is_verified = |at: usize| {
+            self.verified.as_ref().is_some_and(|verified| verified.contains(&self.facts.snapshots[at].id))
+        };
+        let newer = at + 1..self.facts.snapshots.len();
+        is_verified(at)
+            && !newer.into_iter().any(|other| {
+                self.is_same_line(at, other) && is_verified(other) && gone.binary_search(&other).is_err()
+            })
+    }
+
+    /// Of one volume, or where none is told, of one family.
+    fn is_same_line(&self, one: usize, other: usize) -> bool {
+        let volume = |at: usize| self.facts.snapshots[at].volume_id.as_ref().filter(|id| id.is_real());
+        match (volume(one), volume(other)) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.holdings.families[one] == self.holdings.families[other],
+        }
+    }
+
+    /// Whether others of its set stay, which are worth less without it.
+    fn breaks_a_set(&self, at: usize, gone: &[usize]) -> bool {
+        let set = |at: usize| self.facts.snapshots[at].tags.get(SET_TAG);
+        let stays = |other: &usize| gone.binary_search(other).is_err();
+        set(at).is_some_and(|own| {
+            (0..self.facts.snapshots.len()).filter(stays).any(|other| set(other) == Some(own))
+        })
     }
 
     /// What a policy drops, volume by volume. What cannot be looked at is kept.
@@ -282,7 +322,7 @@ impl Measured {
                 let protection = held.of(info(nth), self.now);
                 let is_held = protection.is_locked == Some(true)
                     || protection.images.is_some_and(|images| !images.is_empty())
-                    || protection.is_last_verified;
+                    || self.is_last_verified(lineage.members[nth], &[]);
                 is_held || newest.get(&info(nth).volume_id.as_ref()) == Some(&nth)
             };
             let must: Vec<bool> = (0..n).map(must).collect();

@@ -1,7 +1,7 @@
 //! `icecore cost orphans` and `archive-advice`: one candidate a line.
 
 use super::view::{Exact, RowView, SpentView, exact, frame};
-use super::{bounded, day, decimals, footer, gib, gib_of};
+use super::{bounded, day, decimals, footer, gib, gib_of, not_asked};
 use crate::cost::protection::Blocker;
 use crate::cost::{Amount, Quality};
 use crate::ops::cost::{Advice, AdviceReport, Orphan, OrphansReport};
@@ -67,6 +67,9 @@ fn orphans_text(report: &OrphansReport, out: &mut dyn Write) -> io::Result<()> {
         bounded(gib_of(report.freed), report.quality),
         bounded(report.saved.rounded(decimals.max(2)), report.quality),
     )?;
+    if let Some(what) = not_asked(&report.not_asked) {
+        writeln!(out, "Not asked: {what}.")?;
+    }
     footer(out, &report.spent, report.fault.is_some())
 }
 
@@ -103,6 +106,7 @@ struct OrphansView<'a> {
     saved_usd_month: Exact,
     quality: &'static str,
     not_told: Vec<&'static str>,
+    not_asked: Vec<&'static str>,
     inspection: SpentView,
 }
 
@@ -124,6 +128,7 @@ fn orphans_json(report: &OrphansReport, out: &mut dyn Write) -> io::Result<()> {
         saved_usd_month: exact(report.saved),
         quality: report.quality.code(),
         not_told: report.untold.iter().map(|(what, _)| *what).collect(),
+        not_asked: report.not_asked.iter().map(|what| what.code()).collect(),
         inspection: SpentView::new(&report.spent),
     };
     json::object(out, "cost-orphans", frame(&report.spent, report.fault.is_none()), &view)
@@ -153,22 +158,19 @@ fn verdict(advice: &Advice) -> &'static str {
 fn advice_text(report: &AdviceReport, out: &mut dyn Write) -> io::Result<()> {
     let expected = report.expected;
     let restores = match expected.restores_a_year {
-        0 => "never restored".to_owned(),
-        1 => format!("restored once a year for {} days", expected.days_restored),
-        n => format!("restored {n} times a year for {} days", expected.days_restored),
+        0 => "if it is never restored".to_owned(),
+        1 => format!("if it is restored once a year for {} days", expected.days_restored),
+        n => format!("if it is restored {n} times a year for {} days", expected.days_restored),
     };
     let threshold = match report.threshold {
         Some(thousandths) if thousandths <= 1000 => {
-            format!(
-                "pays where more than {}.{} % of a snapshot is its alone",
-                thousandths / 10,
-                thousandths % 10
-            )
+            let percent = format!("{}.{} %", thousandths / 10, thousandths % 10);
+            format!("Archiving a snapshot pays where it holds more than {percent} of its blocks alone,")
         }
-        Some(_) => "never pays".to_owned(),
-        None => "cannot be judged: the retrieval price is not known".to_owned(),
+        Some(_) => "Archiving a snapshot never pays".to_owned(),
+        None => "Whether archiving pays cannot be judged, the retrieval price being unknown,".to_owned(),
     };
-    writeln!(out, "Archiving a snapshot {restores}\n{threshold} ({}).\n", report.prices.region)?;
+    writeln!(out, "{threshold}\n{restores} ({}).\n", report.prices.region)?;
     let decimals = decimals(report.advice.iter().filter_map(|advice| advice.row.usd));
     let cells = |advice: &Advice| {
         let change = advice.archiving;

@@ -24,16 +24,18 @@ fn text(report: &EstimateReport, out: &mut dyn Write) -> io::Result<()> {
         0 => String::new(),
         kept => format!(", {} of them kept from before", count(kept)),
     };
-    table::facts(
-        out,
-        &[
-            ("snapshots", count(report.snapshots as u64)),
-            ("listings", format!("{}{kept}", count(report.listings))),
-            ("requests", count(report.requests)),
-            ("price", format!("{} USD", report.usd.exact())),
-            ("time", time),
-        ],
-    )
+    let mut facts = vec![
+        ("snapshots", count(report.snapshots as u64)),
+        ("listings", format!("{}{kept}", count(report.listings))),
+        ("requests", count(report.requests)),
+        ("price", format!("{} USD", report.usd.exact())),
+        ("time", time),
+    ];
+    if report.most_requests > report.requests {
+        let most = count(report.most_requests);
+        facts.push(("or", format!("up to {most} requests, where it is unknown what continues what")));
+    }
+    table::facts(out, &facts)
 }
 
 #[derive(Serialize)]
@@ -42,6 +44,7 @@ struct View {
     listings: u64,
     listings_kept: u64,
     list_requests: u64,
+    list_requests_most: u64,
     usd: Exact,
     seconds: Option<u64>,
 }
@@ -52,6 +55,7 @@ fn as_json(report: &EstimateReport, out: &mut dyn Write) -> io::Result<()> {
         listings: report.listings,
         listings_kept: report.kept,
         list_requests: report.requests,
+        list_requests_most: report.most_requests,
         usd: exact(report.usd.into()),
         seconds: report.time.map(|time| time.as_secs()),
     };

@@ -112,6 +112,8 @@ struct WhatIfView<'a> {
     choice: Option<&'static str>,
     moved_to: Vec<MovedView<'a>>,
     blockers: Vec<BlockerView<'a>>,
+    /// What could stand against it as well, and was not looked at.
+    not_asked: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -228,6 +230,7 @@ impl<'a> WhatIfView<'a> {
                 .iter()
                 .map(|(id, blocker)| BlockerView { snapshot_id: id.as_str(), code: blocker.code() })
                 .collect(),
+            not_asked: answer.not_asked.iter().map(|what| what.code()).collect(),
         }
     }
 }
@@ -246,17 +249,17 @@ pub(super) fn frame(spent: &Spent, is_complete: bool) -> Frame {
     Frame { complete: is_complete, requests: Some(spent.requests), elapsed: Some(spent.elapsed) }
 }
 
-pub(super) fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn as_json<'a>(report: &'a Report, out: &mut dyn Write) -> io::Result<()> {
     let view = View {
         totals: TotalsView::new(&report.totals),
         snapshots: report.rows.iter().map(RowView::new).collect(),
         lineages: report.lineages.iter().map(LineageView::new).collect(),
         groups: report.groups.as_ref().map(|groups| {
-            let view = |group: &'_ Group| TotalsView::new(&group.totals);
-            groups
-                .iter()
-                .map(|group| GroupView { name: group.name.as_deref(), totals: view(group) })
-                .collect()
+            let view = |group: &'a Group| GroupView {
+                name: group.name.as_deref(),
+                totals: TotalsView::new(&group.totals),
+            };
+            groups.groups.iter().map(view).collect()
         }),
         what_if: report.what_if.as_ref().map(WhatIfView::new),
         recycle_bin_snapshots: report.binned,

@@ -1,0 +1,299 @@
+//! `icecore cost` as it is typed: every question in every format, what is wrong in one sentence, every exit code.
+
+use crate::cli::{Here, Outcome, one_object};
+use crate::cost::{tagged, written};
+use icecore::snapshot::SnapshotId;
+use icecore::store::StoreWriter;
+use serde_json::Value;
+use std::fs;
+
+/// A store of four snapshots: a chain of three, and one apart that a tag holds.
+struct Account {
+    here: Here,
+    chain: [SnapshotId; 3],
+    held: SnapshotId,
+}
+
+fn account() -> Account {
+    let here = Here::new();
+    let store = StoreWriter::open_or_create(here.path("store"), "a test").unwrap();
+    let first = tagged(&store, 1, None, 0..100, &[("team", "storage")]);
+    let second = written(&store, 1, Some(&first), 0..10);
+    let third = written(&store, 1, Some(&second), 5..20);
+    let held = tagged(&store, 1, None, 0..30, &[("legal-hold", "case 7"), ("Name", "held, \"really\"")]);
+    Account { here, chain: [first, second, third], held }
+}
+
+impl Account {
+    fn cost(&self, words: &[&str]) -> Outcome {
+        let words: Vec<&str> = ["cost"].iter().chain(words).chain(&["--local", "store"]).copied().collect();
+        self.here.run(&words)
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        self.cost(&[words, &["--format", "json"]].concat()).json()
+    }
+
+    /// The billed blocks of a snapshot.
+    fn billed(report: &Value, id: &SnapshotId) -> u64 {
+        let rows = report["snapshots"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["snapshot_id"] == id.as_str()).unwrap();
+        row["attributed_bytes"].as_u64().unwrap() / 524_288
+    }
+
+    fn save(&self, name: &str, text: &str) {
+        fs::write(self.here.path(name), text).unwrap();
+    }
+}
+
+#[test]
+fn the_bill_is_the_same_in_every_format() {
+    let account = account();
+    let report = account.json(&[]);
+    let [first, second, third] = &account.chain;
+    let billed = [first, second, third, &account.held].map(|id| Account::billed(&report, id));
+    assert_eq!(billed, [100, 10, 15, 30]);
+    assert_eq!(report["totals"]["stored_bytes"], 155 * 524_288);
+    // 155 blocks of a 2,048th GiB at 0.05 USD, all digits.
+    assert_eq!(report["totals"]["usd_month"].to_string(), "0.0037841796875");
+
+    let csv = account.cost(&["--format", "csv"]);
+    let mut lines = csv.stdout.lines();
+    assert!(
+        lines.next().unwrap().starts_with("snapshot_id,volume_id,start_time,tier,state,lineage,full_bytes")
+    );
+    assert_eq!((csv.code, lines.count()), (0, 4));
+    assert!(csv.stdout.contains(r#","held, ""really""""#), "{}", csv.stdout);
+
+    let text = account.cost(&[]);
+    assert_eq!(text.code, 0, "{text:?}");
+    let sum = text.stdout.lines().find(|line| line.starts_with("4 snapshots")).unwrap();
+    assert!(sum.contains("0.076") && sum.contains("0.0038"), "{sum}");
+    assert!(text.stdout.lines().all(|line| line.chars().count() <= 100), "{}", text.stdout);
+    assert!(text.stdout.lines().last().unwrap().starts_with("  spent"), "{}", text.stdout);
+    assert!(!text.stdout.contains('\x1b'), "colour is for terminals");
+}
+
+#[test]
+fn a_second_run_asks_for_no_listing_and_no_cache_asks_again() {
+    let account = account();
+    let listed = |words: &[&str]| {
+        let report = account.json(words);
+        (report["inspection"]["listings"].as_u64().unwrap(), report["requests"]["list"].as_u64().unwrap())
+    };
+    // A block map for each lineage, two comparisons, and one that finds the two lineages unrelated.
+    assert_eq!(listed(&["--no-cache"]), (5, 5));
+    assert_eq!(listed(&[]), (5, 5), "nothing was kept");
+    assert_eq!(listed(&[]), (0, 0));
+}
+
+#[test]
+fn a_deletion_frees_what_is_its_alone_and_a_held_one_is_blocked() {
+    let account = account();
+    let second = account.chain[1].as_str();
+    let answer = account.json(&["--delete", second, "--bin-days", "0"])["what_if"].clone();
+    assert_eq!((&answer["what"], answer["freed_bytes"].as_u64()), (&"delete".into(), Some(5 * 524_288)));
+    assert_eq!(answer["moved_to"][0]["snapshot_id"], account.chain[2].as_str());
+    assert_eq!((&answer["freed_now_bytes"], &answer["quality"]), (&answer["freed_bytes"], &"exact".into()));
+    assert_eq!(answer["blockers"], Value::Array(Vec::new()));
+
+    let unknown = account.json(&["--delete", second])["what_if"].clone();
+    assert_eq!((&unknown["freed_now_bytes"], &unknown["freed_later_bytes"]), (&Value::Null, &Value::Null));
+
+    let blocked = account.cost(&["--delete", account.held.as_str(), "--format", "json"]);
+    assert_eq!(blocked.code, 1, "{blocked:?}");
+    let answer = one_object(&blocked.stdout)["what_if"].clone();
+    assert_eq!(answer["freed_bytes"], 30 * 524_288);
+    assert_eq!(answer["blockers"][0]["code"], "legal_hold");
+    let text = account.cost(&["--delete", account.held.as_str()]);
+    assert!(text.stdout.contains("STANDS AGAINST IT") && text.code == 1, "{text:?}");
+}
+
+#[test]
+fn archiving_keeping_and_retaining_answer_in_every_format() {
+    let account = account();
+    let third = account.chain[2].as_str();
+    let answer = account.json(&["--archive", third, "--bin-days", "0"])["what_if"].clone();
+    assert_eq!(
+        (&answer["what"], answer["archived_bytes"].as_u64()),
+        (&"archive".into(), Some(100 * 524_288))
+    );
+
+    let lineage = account.chain[0].as_str();
+    for words in
+        [vec!["--keep", "1", lineage], vec!["--max-gap", "7d", lineage], vec!["--save", "0.0001", lineage]]
+    {
+        let answer = account.json(&words)["what_if"].clone();
+        assert_eq!((&answer["what"], &answer["choice"]), (&"keep".into(), &"exact".into()), "{words:?}");
+        assert!(answer["kept"].as_array().unwrap().contains(&account.chain[2].as_str().into()), "{words:?}");
+    }
+    let answer = account.json(&["retention", "last=1"])["what_if"].clone();
+    assert_eq!((&answer["what"], answer["snapshots"].as_array().unwrap().len()), (&"retention".into(), 2));
+
+    for question in [vec!["--keep", "1"], vec!["retention", "daily=7"], vec!["--archive", third]] {
+        for format in ["text", "csv", "json"] {
+            let outcome = account.cost(&[question.as_slice(), &["--format", format]].concat());
+            assert!(outcome.code <= 1 && !outcome.stdout.is_empty(), "{question:?} {format}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn candidates_and_advice_answer_in_every_format() {
+    let account = account();
+    let orphans = account.json(&["orphans", "--older-than", "1s"]);
+    assert_eq!(
+        (&orphans["schema"], orphans["orphans"].as_array().unwrap().len()),
+        (&"icecore/cost-orphans/1".into(), 4)
+    );
+    assert!(orphans["not_asked"].as_array().unwrap().contains(&"launch_templates".into()), "{orphans}");
+    let advice = account.json(&["archive-advice", "--restores-a-year", "1"]);
+    assert_eq!(
+        (&advice["schema"], advice["threshold_thousandths"].as_u64()),
+        (&"icecore/cost-archive-advice/1".into(), Some(319))
+    );
+    let estimate = account.json(&["--estimate", "--no-cache"]);
+    assert_eq!(account.json(&["--estimate"])["list_requests"], 0, "all of it is kept");
+    assert_eq!(
+        (&estimate["schema"], estimate["list_requests"].as_u64()),
+        (&"icecore/cost-estimate/1".into(), Some(5))
+    );
+    for question in [vec!["orphans"], vec!["archive-advice"]] {
+        let csv = account.cost(&[question.as_slice(), &["--format", "csv"]].concat());
+        assert!(csv.code == 0 && csv.stdout.starts_with("snapshot_id,"), "{csv:?}");
+        assert_eq!(account.cost(&question).code, 0);
+    }
+    assert!(account.cost(&["--estimate"]).stdout.contains("requests"), "text");
+    account.cost(&["--estimate", "--format", "csv"]).refused(2, &["csv does not fit"]);
+}
+
+#[test]
+fn groups_have_a_row_for_what_has_no_tag() {
+    let account = account();
+    let report = account.json(&["--group-by", "tag:team"]);
+    let groups: Vec<_> =
+        report["groups"].as_array().unwrap().iter().map(|group| group["name"].as_str()).collect();
+    assert_eq!(groups, [Some("storage"), None]);
+    let text = account.cost(&["--group-by", "tag:team"]).stdout;
+    assert!(text.contains("storage") && text.contains("untagged"), "{text}");
+    account.cost(&["--group-by", "colour"]).refused_by_clap("tag:KEY, volume, account or region");
+}
+
+#[test]
+fn a_month_above_the_limit_is_a_finding() {
+    let account = account();
+    assert_eq!(account.cost(&["--fail-over", "0.003"]).code, 1);
+    assert_eq!(account.cost(&["--fail-over", "0.004"]).code, 0);
+    // What could not be listed may be more than that.
+    let stopped = account.cost(&["--fail-over", "1000", "--no-cache", "--max-requests", "2"]);
+    assert_eq!(stopped.code, 1, "{stopped:?}");
+}
+
+#[test]
+fn a_stopped_run_ends_with_3_and_the_same_command_goes_on() {
+    let account = account();
+    let words = ["--max-requests", "2", "--format", "json"];
+    let first = account.cost(&words);
+    assert_eq!(first.code, 3, "{first:?}");
+    let report = one_object(&first.stdout);
+    assert_eq!((&report["state"], &report["totals"]["quality"]), (&"incomplete".into(), &"unknown".into()));
+    assert!(report["totals"]["unknown_snapshots"].as_u64() > Some(0), "{report}");
+    let ends = (0..5).map(|_| account.cost(&words).code).find(|code| *code != 3);
+    assert_eq!(ends, Some(0), "two listings a run, of five");
+    account.cost(&["--max-requests", "1"]).refused_by_clap("--max-requests");
+
+    let late = account.cost(&["--no-cache", "--deadline", "0s"]);
+    assert_eq!(late.code, 2, "no time at all is no deadline: {late:?}");
+}
+
+#[test]
+fn what_changed_since_a_report_is_told_with_its_reason() {
+    let account = account();
+    let before = account.cost(&["--format", "json"]).stdout;
+    account.save("before.json", &before);
+    let same = account.json(&["compare", "before.json"]);
+    assert_eq!(same["differences"], Value::Array(Vec::new()));
+    {
+        let store = StoreWriter::open_or_create(account.here.path("store"), "a test").unwrap();
+        let _ = written(&store, 1, Some(&account.chain[2]), 90..92);
+        icecore::shelf::ShelfWriter::delete(&store, &account.chain[1]).unwrap();
+        let _ = written(&store, 1, None, 0..7);
+    }
+    let report = account.json(&["compare", "before.json"]);
+    let why: Vec<_> = report["why"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(why, ["churn", "deleted", "moved", "new"]);
+    for format in ["text", "csv"] {
+        assert_eq!(account.cost(&["compare", "before.json", "--format", format]).code, 0);
+    }
+    account
+        .cost(&["compare", "before.json", "--region", "eu-west-2"])
+        .refused(2, &["before.json", "us-east-1", "eu-west-2"]);
+}
+
+#[test]
+fn a_bill_of_either_kind_is_held_against_the_model() {
+    let account = account();
+    let [first, second, third] = &account.chain;
+    // A day of September in GB-months: GiB, divided by the days of the month.
+    let days = [(first, 100), (second, 10), (third, 10), (&account.held, 30)];
+    let amount = |blocks: u32| f64::from(blocks) / 2048.0 / 30.0;
+    let mut cur = "lineItem/ResourceId,lineItem/UsageType,lineItem/UsageStartDate,lineItem/UsageEndDate,lineItem/UsageAmount\n".to_owned();
+    let mut focus = "ResourceId,x_UsageType,ChargePeriodStart,ChargePeriodEnd,ConsumedQuantity\n".to_owned();
+    for (id, blocks) in days {
+        let name = format!("arn:aws:ec2:us-east-1:123456789012:snapshot/{id},USE1-EBS:SnapshotUsage");
+        let line = format!("2026-09-13T00:00:00Z,2026-09-14T00:00:00Z,{:.15}\n", amount(blocks));
+        cur += &format!("{name},{line}");
+        focus += &format!("{name},{line}");
+    }
+    account.save("cur.csv", &cur);
+    account.save("focus.csv", &focus);
+    for file in ["cur.csv", "focus.csv"] {
+        let report = account.json(&["reconcile", file]);
+        let class = |id: &SnapshotId| {
+            let rows = report["snapshots"].as_array().unwrap();
+            let row = rows.iter().find(|row| row["snapshot_id"] == id.as_str()).unwrap();
+            row["class"].as_str().unwrap().to_owned()
+        };
+        assert_eq!([first, second, &account.held].map(class), ["agrees", "agrees", "agrees"], "{file}");
+        assert_eq!(class(third), "unexplained", "five blocks less than the model has");
+        assert_eq!(report["factor_thousandths"], 968);
+    }
+    for format in ["text", "csv"] {
+        assert_eq!(account.cost(&["reconcile", "cur.csv", "--format", format]).code, 0);
+    }
+}
+
+#[test]
+fn wrong_input_is_refused_in_one_sentence() {
+    let account = account();
+    account.save("half.prices", "as-of 2026-01-01\nus-east-1 standard-gb-month 0.05\n");
+    account.save("no.prices", "hello\n");
+    account.save("no.csv", "a,b\n1,2\n");
+    account.save("list.json", r#"{"schema":"icecore/list/1"}"#);
+    for (words, said) in [
+        (vec!["--tag", "team=nobody"], "no snapshot of ours"),
+        (vec!["--volume", "vol-0123"], "no snapshot of ours"),
+        (vec!["snap-0123456789abcdef0"], "snap-0123456789abcdef0"),
+        (vec!["--delete", "snap-0123456789abcdef0"], "snap-0123456789abcdef0"),
+        (vec!["--estimate", "--tag", "team=nobody"], "no snapshot of ours"),
+        (vec!["--prices", "half.prices"], "archive-gb-month"),
+        (vec!["--prices", "no.prices"], "line 1"),
+        (vec!["--prices", "nowhere.prices"], "nowhere.prices"),
+        (vec!["--region", "mars-1"], "--prices FILE"),
+        (vec!["compare", "list.json"], "icecore/list/1"),
+        (vec!["compare", "no.csv"], "no report of icecore cost"),
+        (vec!["compare", "nowhere.json"], "nowhere.json"),
+        (vec!["reconcile", "no.csv"], "ResourceId"),
+        (vec!["--save", "0.001"], "several are shown"),
+    ] {
+        account.cost(&words).refused(2, &[said]);
+    }
+    for (words, said) in [
+        (vec!["retention", "fortnightly=2"], "not a retention policy"),
+        (vec!["--keep", "0"], "--keep"),
+        (vec!["--delete", "snap-0a", "--archive", "snap-0b"], "cannot be used with"),
+        (vec!["--fail-over", "much"], "not an amount in USD"),
+    ] {
+        account.cost(&words).refused_by_clap(said);
+    }
+}
