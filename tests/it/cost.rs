@@ -5,7 +5,7 @@ use icecore::block::{BlockIndex, BlockSize, ByteSize};
 use icecore::control::memory::MemorySnapshots;
 use icecore::cost::{Doubt, PriceTable, Quality, Usd};
 use icecore::endpoint::{Config, Shelves, start};
-use icecore::fault::Kind;
+use icecore::fault::{Kind, Scope};
 use icecore::monitor::Recorder;
 use icecore::ops::cost::{Freed, Measured, Options, Report, Selection, What, measure};
 use icecore::ops::{Engine, Services};
@@ -14,8 +14,9 @@ use icecore::shelf::memory::MemoryShelf;
 use icecore::shelf::{Content, Grant, Shelf, ShelfWriter};
 use icecore::snapshot::{NewSnapshot, SnapshotId, Tags, UnixMillis};
 use std::sync::Arc;
+use std::time::Duration;
 
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         shown: Selection::default(),
         prices: PriceTable::listed().region("us-east-1").unwrap(),
@@ -214,12 +215,13 @@ async fn a_listing_that_fails_or_is_denied_makes_figures_unknown_and_not_nothing
     for (plan, doubt, kind) in [
         ("ListChangedBlocks denied", Doubt::Denied, Kind::Denied),
         ("ListChangedBlocks error=500", Doubt::Failed, Kind::Service),
+        ("ListChangedBlocks throttle=account", Doubt::Throttled, Kind::Throttled(Scope::Account)),
     ] {
         let faults = plan.parse().unwrap();
         let lab = Lab::with(Config { faults, ..Config::default() }).await;
         let first = written(lab.store.as_ref(), 1, None, 0..10);
         let second = written(lab.store.as_ref(), 1, Some(&first), 0..4);
-        let patience = Patience { failures: 2, ..Patience::default() };
+        let patience = Patience { failures: 2, throttled: Duration::from_millis(200), ..Patience::default() };
         let settings = Settings { patience, ..Settings::open(lab.path("state")) };
         let engine = Engine::new(settings, lab.recorder.clone(), Stop::new());
         let report = measure(&options(), &services(&lab), &engine).await.unwrap().report(None, None);
@@ -278,7 +280,7 @@ async fn a_run_that_is_stopped_goes_on_where_it_was() {
     let report = measure(&anew, &paid, &lab.engine()).await.unwrap().report(None, None);
     assert_eq!(report.spent.requests.list, 3, "what may not be paid for is not asked");
     assert_eq!(report.fault.as_ref().unwrap().kind, Kind::Suspended);
-    let at_once = Some(std::time::Duration::ZERO);
+    let at_once = Some(Duration::ZERO);
     let end = bill(&lab, &Options { deadline: at_once, keeps_listings: false, ..options() }).await;
     assert_eq!(end.totals.unknown, 7);
 }

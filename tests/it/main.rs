@@ -13,6 +13,7 @@ mod cost;
 #[cfg(feature = "ec2")]
 mod cost_cli;
 mod cost_golden;
+mod cost_holds;
 mod drill;
 mod ebs;
 #[cfg(feature = "ec2")]
