@@ -258,7 +258,7 @@ fn options(args: &Args, place: &Opened) -> Result<Options, Complaint> {
         max_requests: args.look.max_requests,
         deadline: args.look.deadline.map(Span::time),
         bin_days: args.look.bin_days,
-        verified: None,
+        verified: cost::verified(&place.engine)?,
     })
 }
 

@@ -12,6 +12,7 @@ mod lister;
 mod measured;
 mod ration;
 pub mod reconcile;
+mod verified;
 mod what_if;
 
 pub use candidates::{Advice, AdviceReport, Orphan, OrphansReport};
@@ -19,6 +20,7 @@ pub use estimate::{EstimateReport, estimate};
 pub use facts::{Binned, Facts};
 pub use gather::{measure, measure_these};
 pub use measured::{Group, GroupBy, Groups, LineageRow, Measured, Report, Row, Spent, Totals};
+pub use verified::verified;
 pub use what_if::{Freed, What, WhatIf};
 
 use crate::cost::Prices;

@@ -14,8 +14,9 @@ use icecore::estate::{
     BinnedImage, BinnedSnapshot, FastRestore, FastRestoreState, Held, Image, ImageState, Lock, LockState,
     Shares, Tiering, TieringState,
 };
+use icecore::ledger::{Contents, Entry, Kind};
 use icecore::monitor::Silent;
-use icecore::ops::cost::{Measured, Options, What, measure};
+use icecore::ops::cost::{Measured, Options, What, measure, verified};
 use icecore::ops::{Control, Engine, Services};
 use icecore::pipeline::{Settings, Stop};
 use icecore::snapshot::{SnapshotInfo, SnapshotState, StorageTier, Tags, UnixMillis};
@@ -252,6 +253,32 @@ async fn the_cheapest_to_keep_holds_on_to_the_newest_the_locked_and_the_last_ver
     assert_eq!(answer.kept, [0, 1, 3].map(|at| ground.infos[at].id.clone()));
     assert_eq!(answer.snapshots, [ground.infos[2].id.clone()]);
     assert_eq!((answer.is_exact_choice, answer.blockers.as_slice()), (Some(true), [].as_slice()));
+}
+
+#[test]
+fn the_ledger_tells_what_was_verified_and_an_empty_one_tells_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::new(Settings::open(dir.path().to_owned()), Arc::new(Silent), Stop::new());
+    assert_eq!(verified(&engine).unwrap(), None);
+    let ledger = Contents::below(&engine.machine().disk, dir.path(), Kind::Entries);
+    for (id, state) in [("snap-0a", "pass"), ("snap-0b", "fail"), ("snap-0c", "incomplete")] {
+        let entry = Entry {
+            run_id: "r-1".into(),
+            snapshot_id: id.into(),
+            volume_id: None,
+            target: None,
+            level: 3,
+            mode: "full".into(),
+            state: state.into(),
+            blocks_total: 1,
+            blocks_read: 1,
+            mismatches: 0,
+            started_ms: 0,
+            ended_ms: 1,
+        };
+        ledger.put(&entry).unwrap();
+    }
+    assert_eq!(verified(&engine).unwrap(), Some(["snap-0a".parse().unwrap()].into()));
 }
 
 #[tokio::test]
