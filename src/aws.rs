@@ -12,12 +12,14 @@ mod credentials;
 mod endpoint;
 mod failure;
 mod identity;
+mod instance;
 pub mod quota;
 mod refusal;
 
 pub use credentials::Generation;
 pub use failure::{broken_body, classify};
 pub use identity::{Identity, STORE};
+pub use instance::this_instance;
 
 use crate::fault::{Fault, Kind, Place};
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};

@@ -6,12 +6,14 @@
 
 mod args;
 mod blocks;
+mod cleanup;
 mod complaint;
 mod completions;
 mod context;
 mod cost;
 mod demo;
 mod diff;
+mod drill;
 mod evidence;
 mod exit;
 mod export;
@@ -26,6 +28,7 @@ mod open;
 mod output;
 mod paint;
 mod progress;
+mod resume;
 mod serve;
 mod settings;
 mod show;
@@ -75,6 +78,9 @@ enum Command {
     Verify(Box<verify::Args>),
     Ledger(ledger::Args),
     Warm(Box<warm::Args>),
+    Drill(Box<drill::Args>),
+    Resume(resume::Args),
+    Cleanup(cleanup::Args),
     Evidence(evidence::Args),
     State(state::Args),
     Store(store::Args),
@@ -109,6 +115,9 @@ impl Command {
             Self::State(args) => state::run(args, cx).await,
             Self::Evidence(args) => evidence::run(args, cx).await,
             Self::Warm(args) => warm::run(*args, cx).await,
+            Self::Drill(args) => drill::run(*args, cx).await,
+            Self::Resume(args) => resume::run(args, cx).await,
+            Self::Cleanup(args) => cleanup::run(args, cx).await,
             Self::Store(args) => store::run(args, cx).await,
             Self::IamPolicy(args) => iam_policy::run(args, cx),
             Self::Completions(args) => completions::run(args, cx),

@@ -23,5 +23,5 @@ mod step;
 pub use desk::Waits;
 pub use journal::Journal;
 pub use mark::{Mark, RunId};
-pub use plan::{Line, Plan};
+pub use plan::{Line, Part, Plan, Planned};
 pub use step::{Facts, Outcome, Step, Taken, Undoing, Walked, walk};

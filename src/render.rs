@@ -5,9 +5,11 @@
 //! object that names its schema; fields are only ever added to it. Text is for people who see it for the first time.
 
 mod blocks;
+mod cleanup;
 pub mod cost;
 mod demo;
 mod diff;
+mod drill;
 mod escape;
 mod evidence;
 mod export;
@@ -20,6 +22,7 @@ mod list;
 mod manifest;
 mod map;
 mod numbers;
+mod plan;
 mod ranges;
 mod show;
 mod state;

@@ -7,6 +7,7 @@ use crate::cli::log;
 use crate::cli::output::Output;
 use crate::cli::progress::Progress;
 use crate::cli::signals::Signals;
+use crate::monitor::{Event, Monitor};
 use crate::pipeline::Stop;
 use crate::render::{Format, Render};
 use std::sync::Arc;
@@ -47,6 +48,11 @@ impl Context {
     /// The first signal, if one came.
     pub(crate) fn signal(&self) -> Option<Signal> {
         self.signals.first()
+    }
+
+    /// Tells a person something, in one sentence.
+    pub(crate) fn note(&self, sentence: String) {
+        self.progress.on(Event::Note(sentence));
     }
 
     /// For commands whose result is text by nature and no report.

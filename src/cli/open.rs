@@ -31,6 +31,8 @@ pub(crate) struct Opened {
     pub engine: Engine,
     /// Where it is, or stands for being.
     pub region: String,
+    /// The directory of the store, where the place is one.
+    pub local: Option<PathBuf>,
     /// The endpoint in front of a local store; it stops when this is dropped.
     _endpoint: Option<Running>,
 }
@@ -69,7 +71,8 @@ async fn open_as(cx: &Context, global: &Global, access: Access) -> Result<Opened
     cx.progress().keep_saying();
     let services = Services::reached(&session, label, global.max_usd.unwrap_or(MAX_USD));
     let region = session.region().to_owned();
-    Ok(Opened { services, engine: engine.renewing(renewal(session)), region, _endpoint: endpoint })
+    let local = global.local.clone();
+    Ok(Opened { services, engine: engine.renewing(renewal(session)), region, local, _endpoint: endpoint })
 }
 
 /// An engine for work that asks no service.

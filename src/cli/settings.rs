@@ -1,10 +1,12 @@
 //! How hard to work, from what was typed and where.
 
-use crate::aws::{Session, quota};
+use crate::aws::{self, Session, quota};
 use crate::block::{BlockSize, ByteSize};
 use crate::cli::args::{Global, Limit, Share};
 use crate::cli::complaint::Complaint;
-use crate::pipeline::Settings;
+use crate::fault::{Fault, Kind, Place};
+use crate::pipeline::{Settings, Stop};
+use crate::snapshot::InstanceId;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -71,6 +73,27 @@ pub(crate) fn label(global: &Global, session: &Session) -> String {
             || format!("profile endpoint in {}", session.region()),
             |url| url.to_string_lossy().into_owned(),
         ),
+    }
+}
+
+/// Who runs the program, for the tags of what it makes.
+pub(crate) fn user() -> String {
+    let name = ["USER", "LOGNAME"].into_iter().find_map(variable).filter(|name| !name.is_empty());
+    name.map_or_else(|| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The instance that this machine is.
+pub(crate) async fn this_instance(stop: &Stop) -> Result<InstanceId, Complaint> {
+    let is_off = variable("AWS_EC2_METADATA_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true"));
+    let unknown = |why: &str| Fault::new(Kind::Refused, Place::Service, why).hint("give --instance");
+    if is_off {
+        return Err(
+            unknown("which instance this is must not be asked: AWS_EC2_METADATA_DISABLED is set").into()
+        );
+    }
+    tokio::select! {
+        found = aws::this_instance() => Ok(found?),
+        () = stop.requested() => Err(Fault::new(Kind::Interrupted, Place::Service, "interrupted").into()),
     }
 }
 

@@ -67,6 +67,21 @@ impl FromStr for PerSecond {
     }
 }
 
+/// An age: a span of time, or `0s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Age(pub Duration);
+
+impl FromStr for Age {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "0s" => Ok(Self(Duration::ZERO)),
+            _ => text.parse().map(|Span(span)| Self(span)),
+        }
+    }
+}
+
 /// The days of a cycle: `30d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Days(pub u32);

@@ -77,6 +77,9 @@ takes_globals! {
     state_takes_global_options_before_and_after: "state" "push" "dir";
     evidence_verify_takes_global_options_before_and_after: "evidence" "verify" "dir";
     warm_takes_global_options_before_and_after: "warm" "/dev/sdz" "--map" "m";
+    drill_takes_global_options_before_and_after: "drill" "snap-01" "--dry-run";
+    resume_takes_global_options_before_and_after: "resume" "run-0123456789abcdef";
+    cleanup_takes_global_options_before_and_after: "cleanup" "--older-than" "2h";
     store_check_takes_global_options_before_and_after: "store" "check" "/store";
     iam_policy_takes_global_options_before_and_after: "iam-policy" "--for" "list";
     completions_takes_global_options_before_and_after: "completions" "bash";

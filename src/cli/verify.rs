@@ -12,7 +12,8 @@ use crate::fault::{Fault, Kind, Place};
 use crate::ops::verify::{self, Exception, Item, Job, Outcome, Planned, Ready, Report, State};
 use crate::snapshot::Tag;
 use clap::Parser;
-use options::{Selection, Typed};
+pub(crate) use options::Selection;
+use options::Typed;
 use std::path::{Path, PathBuf};
 
 /// Prove that a snapshot, a copy or a restored volume holds the data that was backed up
@@ -188,11 +189,7 @@ fn parsed(line: &str) -> Result<Typed, String> {
 
 /// How a report ends the program; the first signal that came, where one did, is what interrupted it.
 fn exit_of(report: &Report, cx: &Context) -> Exit {
-    let state = match report.state() {
-        State::Pass => Exit::Clean,
-        State::Fail | State::ChangedSinceRestore => Exit::Findings,
-        State::Incomplete => Exit::Stopped,
-    };
+    let state = exit_of_state(report.state());
     let exits = report.exceptions.iter().map(|exception| exit_of_exception(exception, cx));
     let budget = report.stopped_by.map(|_| Exit::Stopped);
     exits.chain(budget).fold(state, Exit::worst)
@@ -206,6 +203,15 @@ fn exit_of_item(item: &Item, cx: &Context) -> Exit {
     }
 }
 
-fn exit_of_exception(exception: &Exception, cx: &Context) -> Exit {
+/// How a verdict by itself ends the program.
+pub(crate) fn exit_of_state(state: State) -> Exit {
+    match state {
+        State::Pass => Exit::Clean,
+        State::Fail | State::ChangedSinceRestore => Exit::Findings,
+        State::Incomplete => Exit::Stopped,
+    }
+}
+
+pub(crate) fn exit_of_exception(exception: &Exception, cx: &Context) -> Exit {
     Exit::of(exception.kind, cx.signal())
 }

@@ -30,6 +30,11 @@ impl MemorySnapshots {
         self.with(|all| all.contains_key(id))
     }
 
+    /// Changes what is told of one, as time or somebody else would; `None` where there is no such snapshot.
+    pub fn edit(&self, id: &SnapshotId, act: impl FnOnce(&mut SnapshotInfo)) -> Option<()> {
+        self.with(|all| all.get_mut(id).map(act))
+    }
+
     /// The size of its volume.
     fn size(&self, id: &SnapshotId) -> Option<GiB> {
         self.with(|all| all.get(id).map(|info| info.volume_size))
@@ -37,7 +42,7 @@ impl MemorySnapshots {
 
     /// Changes its tags; `None` where there is no such snapshot.
     fn with_tags(&self, id: &SnapshotId, act: impl FnOnce(&mut Tags)) -> Option<()> {
-        self.with(|all| all.get_mut(id).map(|info| act(&mut info.tags)))
+        self.edit(id, |info| act(&mut info.tags))
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut ById) -> T) -> T {

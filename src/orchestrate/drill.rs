@@ -1,7 +1,7 @@
 //! Restore tests: a volume from a snapshot, attached here, read and held against the snapshot, and taken away again.
 //!
 //! ```text
-//! create -> attach -> device -> protect -> verify -> mount -> hook -> (mount) -> (attach) -> (create)
+//! create -> attach -> device -> protect -> verify -> hook -> (attach) -> (create)
 //! ```
 //!
 //! What stands in brackets is undone. Several snapshots are drilled side by side; one that fails stops no other. A
@@ -12,6 +12,7 @@ mod attach;
 mod choose;
 mod create;
 mod device;
+mod hook;
 mod order;
 mod report;
 mod sign;
@@ -33,7 +34,7 @@ use crate::ops::{Engine, Services, list, verify as ops_verify};
 use crate::orchestrate::desk::{Desk, Waits, at_instance};
 use crate::orchestrate::journal::{Journal, Past};
 use crate::orchestrate::mark::{Mark, RunId};
-use crate::orchestrate::plan::Plan;
+use crate::orchestrate::plan::{Part, Plan};
 use crate::orchestrate::step::{Facts, Step, walk};
 use crate::snapshot::{InstanceId, SnapshotId, SnapshotInfo, Tags, UnixMillis, VolumeId};
 use attach::Names;
@@ -108,6 +109,15 @@ impl Default for Made {
     }
 }
 
+/// A command of the user's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// For the shell.
+    pub command: String,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
 /// What to drill, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -119,6 +129,8 @@ pub struct Options {
     pub made: Made,
     /// How volumes are verified; what, and against what, is put in.
     pub verify: ops_verify::Options,
+    /// What is run once the volume was verified.
+    pub hook: Option<Hook>,
     /// How soon a volume has to be there.
     pub rto: Option<Duration>,
     /// How old a snapshot may be.
@@ -142,6 +154,7 @@ impl Options {
             here,
             made: Made::default(),
             verify: ops_verify::Options::of(nothing),
+            hook: None,
             rto: None,
             rpo: None,
             at_once: 4,
@@ -233,25 +246,19 @@ pub async fn prepare(options: Options, services: &Services, engine: &Engine) -> 
 impl Ready {
     /// What is going to be done.
     pub fn plan(&self) -> Plan {
-        let parts: Vec<_> = self
-            .subjects
-            .iter()
-            .zip(0..)
-            .map(|(subject, part)| {
-                (
-                    subject.name(),
-                    self.shop.steps(part, subject, &self.zone, &Past::default(), &Arc::default()),
-                )
-            })
-            .collect();
-        let mut plan = Plan::of(
-            parts.iter().map(|(name, steps)| (name.clone(), steps.as_slice())),
-            self.shop.options.at_once,
-        );
-        if self.shop.services.max_usd.is_none() {
-            plan.is_free = true;
+        let part = |(subject, part): (&Subject, u32)| {
+            let steps = self.shop.steps(part, subject, &self.zone, &Past::default(), &Arc::default());
+            let unfit = match &subject.way {
+                Way::Unfit(why) => Some(why.what.clone()),
+                Way::Made | Way::Restored { .. } => None,
+            };
+            Part::of(subject.name(), &steps, unfit)
+        };
+        Plan {
+            parts: self.subjects.iter().zip(0..).map(part).collect(),
+            at_once: self.shop.options.at_once.max(1),
+            is_free: self.shop.services.max_usd.is_none(),
         }
-        plan
     }
 
     /// Does it.
@@ -260,9 +267,8 @@ impl Ready {
     /// `Refused` where it would cost more than allowed, `Local` where no journal can be written: nothing has been done
     /// then. Everything else is in the report.
     pub async fn run(self) -> Result<Report, Fault> {
+        allowed(self.plan().usd(), self.shop.services.max_usd)?;
         let Self { shop, subjects, zone } = self;
-        let plan = Ready { shop: shop.clone(), subjects: subjects.clone(), zone: zone.clone() }.plan();
-        allowed(plan.usd(), shop.services.max_usd)?;
         let order = Order::of(&shop, &subjects, &zone);
         let journal = Journal::begin(shop.engine.machine(), &shop.mark.run, &order)?;
         shop.engine.note(format!(
@@ -473,6 +479,9 @@ impl Shop {
         steps.push(Box::new(device::Find::new(self)));
         steps.push(Box::new(device::Protect::new(self, seen)));
         steps.push(Box::new(verify::Verify::new(self, subject, seen)));
+        if let Some(hook) = &self.options.hook {
+            steps.push(Box::new(hook::Run::new(self, hook, seen)));
+        }
         steps
     }
 }

@@ -2,7 +2,7 @@
 //! they are thought to last. `--dry-run` prints it and does nothing else; a run does just this.
 
 use crate::cost::Usd;
-use crate::orchestrate::{RunId, Step};
+use crate::orchestrate::Step;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -39,14 +39,32 @@ pub struct Planned {
     pub undo: Option<Line>,
 }
 
+/// A part of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What it is about: a snapshot, a volume.
+    pub name: String,
+    /// Its steps; none where nothing can be done.
+    pub steps: Vec<Planned>,
+    /// Why nothing can be done.
+    pub unfit: Option<String>,
+}
+
+impl Part {
+    /// The part of these steps.
+    pub(super) fn of(name: String, steps: &[Box<dyn Step>], unfit: Option<String>) -> Self {
+        let planned =
+            |step: &dyn Step| Planned { name: step.name(), act: step.line(), undo: step.undo_line() };
+        Self { name, steps: steps.iter().map(|step| planned(step.as_ref())).collect(), unfit }
+    }
+}
+
 /// A plan: its parts do not depend on each other, the steps of a part are done in order and undone in reverse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Plan {
-    /// What the run would be called; `None` in a rehearsal: every run has a name of its own.
-    pub run: Option<RunId>,
-    /// Name and steps of each part.
-    pub parts: Vec<(String, Vec<Planned>)>,
+    /// Its parts.
+    pub parts: Vec<Part>,
     /// How many parts are worked on at once.
     pub at_once: usize,
     /// Nothing costs anything here: it is not AWS that is asked.
@@ -54,19 +72,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of these parts.
-    pub fn of<'a>(parts: impl IntoIterator<Item = (String, &'a [Box<dyn Step>])>, at_once: usize) -> Self {
-        let planned =
-            |step: &Box<dyn Step>| Planned { name: step.name(), act: step.line(), undo: step.undo_line() };
-        let parts = parts.into_iter().map(|(name, steps)| (name, steps.iter().map(planned).collect()));
-        Self { run: None, parts: parts.collect(), at_once: at_once.max(1), is_free: false }
+    /// What a part does, in order: the step's name, whether it undoes it, and what that is.
+    pub fn in_order(&self, part: usize) -> impl Iterator<Item = (&'static str, bool, &Line)> {
+        let steps = self.parts.get(part).map_or(&[][..], |part| &part.steps);
+        let acts = steps.iter().map(|step| (step.name, false, &step.act));
+        acts.chain(steps.iter().rev().filter_map(|step| Some((step.name, true, step.undo.as_ref()?))))
     }
 
-    /// Every line, in the order in which one part does them.
-    pub fn lines(&self) -> impl Iterator<Item = &Line> {
-        self.parts.iter().flat_map(|(_, steps)| {
-            steps.iter().map(|step| &step.act).chain(steps.iter().rev().filter_map(|step| step.undo.as_ref()))
-        })
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        (0..self.parts.len()).flat_map(|part| self.in_order(part).map(|(.., line)| line))
     }
 
     /// What all of it costs at most.

@@ -21,6 +21,16 @@ impl Serialize for PairsOf {
     }
 }
 
+/// The first runs for people: `3, 700-702 and 5 more runs`.
+pub(super) fn shown(blocks: &BlockSet, most: usize) -> String {
+    let n = blocks.ranges().count();
+    let runs: Vec<_> = blocks.ranges().take(most).map(|range| range.to_string()).collect();
+    match n.saturating_sub(most) {
+        0 => runs.join(", "),
+        more => format!("{} and {more} more runs", runs.join(", ")),
+    }
+}
+
 /// A response of Kubernetes' changed-block-tracking API: what GetMetadataAllocated and GetMetadataDelta stream
 /// (container-storage-interface spec, SnapshotMetadata service), gathered in one object.
 #[derive(Serialize)]

@@ -1,5 +1,7 @@
 //! Restore drills: on an account in memory, where anything can be made to fail or die, and against the endpoint.
 
 mod faults;
+#[cfg(feature = "ec2")]
+mod live;
 mod runs;
 mod world;

@@ -84,7 +84,10 @@ const KEYS: &[(&str, &[&str])] = &[
     ("crc32fast", &["device", "orchestrate", "pipeline", "store"]),
     ("csv", &["ops"]),
     ("ed25519_dalek", &["evidence"]),
-    ("fastrand", &["account", "disk", "endpoint", "ops", "orchestrate", "pipeline", "store", "synthetic"]),
+    (
+        "fastrand",
+        &["account", "cli", "disk", "endpoint", "ops", "orchestrate", "pipeline", "store", "synthetic"],
+    ),
     (
         "futures_util",
         &["aws", "cli", "control", "ebs", "ec2", "endpoint", "ops", "orchestrate", "pipeline", "source"],
@@ -103,7 +106,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("quick_xml", &["endpoint"]),
     ("rayon", &["cost"]),
     ("roaring", &["pipeline"]),
-    ("rustix", &["device", "disk"]),
+    ("rustix", &["device", "disk", "orchestrate"]),
     (
         "serde",
         &["device", "ebs", "endpoint", "evidence", "ledger", "orchestrate", "pipeline", "render", "store"],

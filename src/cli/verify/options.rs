@@ -161,24 +161,38 @@ impl Typed {
     }
 
     fn options(&self, what: What, against: Against, cx: &Context) -> Options {
-        let selection = &self.selection;
+        let options = self.selection.within(Options::of(what));
         Options {
             against,
             manifest: self.manifest.clone(),
             older: self.older.clone(),
-            delta_from: selection.delta_from.clone(),
-            audit: selection.audit,
-            part: selection.part,
-            cycle_days: selection.cycle.map(|days| days.0),
-            sample: selection.sample,
-            seed: selection.seed,
             max_usd: cx.global().max_usd,
-            deadline: selection.deadline.map(|span| span.0),
             is_unencrypted: self.unencrypted,
             pads: self.pad,
             volume_id: self.volume_id.clone(),
             restored_at: self.restored_at,
-            ..Options::of(what)
+            ..options
         }
+    }
+}
+
+impl Selection {
+    /// The options, of so many blocks.
+    pub(crate) fn within(&self, options: Options) -> Options {
+        Options {
+            delta_from: self.delta_from.clone(),
+            audit: self.audit,
+            part: self.part,
+            cycle_days: self.cycle.map(|days| days.0),
+            sample: self.sample,
+            seed: self.seed,
+            deadline: self.deadline.map(|span| span.0),
+            ..options
+        }
+    }
+
+    /// What random draws follow from, where that was said.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        self.seed
     }
 }

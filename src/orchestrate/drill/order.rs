@@ -5,7 +5,7 @@ use crate::estate::VolumeKind;
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::verify::{self as ops_verify, Exception};
 use crate::orchestrate::desk::Waits;
-use crate::orchestrate::drill::{Choice, Here, Made, Options, Shop, Subject, Way, What};
+use crate::orchestrate::drill::{Choice, Here, Hook, Made, Options, Shop, Subject, Way, What};
 use crate::orchestrate::mark::{Mark, RunId};
 use crate::snapshot::{Tags, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,7 @@ pub(super) struct Order {
     initialization_rate: Option<u32>,
     kms_key_id: Option<String>,
     tags: Tags,
+    hook: Option<(String, Duration)>,
     rto: Option<Duration>,
     rpo: Option<Duration>,
     at_once: usize,
@@ -75,7 +76,7 @@ const PROCEDURE: &str = "drill";
 
 impl Order {
     pub(super) fn of(shop: &Shop, subjects: &[Subject], zone: &str) -> Self {
-        let Options { here, made, verify, rto, rpo, at_once, .. } = shop.options.clone();
+        let Options { here, made, verify, hook, rto, rpo, at_once, .. } = shop.options.clone();
         let text = |shown: &dyn Display| shown.to_string();
         Self {
             procedure: PROCEDURE.to_owned(),
@@ -91,6 +92,7 @@ impl Order {
             initialization_rate: made.initialization_rate,
             kms_key_id: made.kms_key_id,
             tags: made.tags,
+            hook: hook.map(|hook| (hook.command, hook.timeout)),
             rto,
             rpo,
             at_once,
@@ -154,6 +156,7 @@ impl Order {
         let options = Options {
             made,
             verify,
+            hook: self.hook.map(|(command, timeout)| Hook { command, timeout }),
             rto: self.rto,
             rpo: self.rpo,
             at_once: self.at_once,

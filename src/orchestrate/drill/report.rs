@@ -18,9 +18,28 @@ use std::time::Duration;
 pub(super) struct Seen {
     verified: Mutex<Option<verify::Report>>,
     notes: Mutex<Vec<String>>,
+    hooked: Mutex<Option<Hooked>>,
+}
+
+/// What became of the user's own command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hooked {
+    /// Its exit code; `None` where a signal ended it, or its time was up.
+    pub code: Option<i32>,
+    /// The end of what it said.
+    pub said: String,
 }
 
 impl Seen {
+    /// How the verification ended, where it did.
+    pub(super) fn state(&self) -> Option<State> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(verify::Report::state)
+    }
+
+    pub(super) fn hooked(&self, hooked: Hooked) {
+        *self.hooked.lock().unwrap_or_else(PoisonError::into_inner) = Some(hooked);
+    }
+
     pub(super) fn verified(&self, report: verify::Report) {
         *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
     }
@@ -47,6 +66,8 @@ pub enum Missed {
         /// How old it may be.
         allowed: Duration,
     },
+    /// The user's own command was not content.
+    Hook(Hooked),
 }
 
 /// One drill.
@@ -138,6 +159,8 @@ impl Drill {
         {
             drill.missed.push(Missed::Rpo { age, allowed });
         }
+        let hooked = seen.hooked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drill.missed.extend(hooked.filter(|hooked| hooked.code != Some(0)).map(Missed::Hook));
         let unknown = |what: &str| Exception { kind: Kind::NotFound, what: what.to_owned() };
         if options.rto.is_some() && drill.restore.is_none() && drill.verdict.is_some() && is_resumed {
             let what = "how long the restore took is not known: an earlier process began it";

@@ -90,7 +90,7 @@ async fn an_error_at_each_call_says_what_is_done_undone_and_left() {
 
 /// How what a run left is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// `icecore resume`.
     Resume,
     /// `icecore cleanup` where the journal is.
@@ -100,7 +100,7 @@ enum End {
 }
 
 /// Ends what is there, and looks whether anything is left.
-async fn ended(world: &Arc<World>, end: End) {
+pub(super) async fn ended(world: &Arc<World>, end: End) {
     if end == End::Elsewhere {
         // A new runner: neither its state nor its devices are there.
         *world.disk.lock().unwrap() = MemoryDisk::with_dir(Path::new("/d"));
@@ -132,7 +132,7 @@ fn runs(world: &World) -> Vec<RunId> {
     names.map(|name| name.parse().unwrap()).collect()
 }
 
-fn seeds(full: u64) -> u64 {
+pub(super) fn seeds(full: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "how long tests take is the tester's choice")]
     let given = std::env::var("ICECORE_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
     given.unwrap_or(full / 50)

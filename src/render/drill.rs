@@ -1,0 +1,291 @@
+//! `icecore drill`: the verdicts first, then what they rest upon, and what was left.
+
+use crate::fault::Kind;
+use crate::ops::verify::{Exception, State};
+use crate::orchestrate::drill::{Drill, Missed, Report};
+use crate::orchestrate::{Outcome, Taken, Undoing};
+use crate::render::escape::{csv_field, escaped};
+use crate::render::json::{self, Frame};
+use crate::render::numbers::{blocks, count, rfc3339, span};
+use crate::render::ranges::shown;
+use crate::render::verify::View as Verified;
+use crate::render::{Format, Printer, Render, table};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::time::Duration;
+
+impl Render for Report {
+    fn printer(format: Format) -> Option<Printer<Self>> {
+        match format {
+            Format::Text => Some(text),
+            Format::Json => Some(as_json),
+            Format::Csv => Some(csv),
+            Format::Jsonl | Format::Cbt => None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    run_id: &'a str,
+    tool: &'a str,
+    version: &'a str,
+    place: &'a str,
+    instance_id: &'a str,
+    started: Option<String>,
+    ended: Option<String>,
+    rto_seconds: Option<f64>,
+    rpo_seconds: Option<f64>,
+    /// Deleted volumes that a Recycle Bin rule may keep, billed as before; whether one does is not known.
+    volumes_deleted: usize,
+    recycle_bin: Option<&'static str>,
+    drills: Vec<DrillView<'a>>,
+}
+
+#[derive(Serialize)]
+struct DrillView<'a> {
+    state: &'static str,
+    snapshot_id: &'a str,
+    taken_at: Option<String>,
+    volume_size_gib: Option<u32>,
+    volume_id: Option<&'a str>,
+    volume_type: Option<&'a str>,
+    encrypted: Option<bool>,
+    restored_by_others: bool,
+    device: Option<String>,
+    /// From asking for the volume until its device could be read; null where that is not known.
+    restore_seconds: Option<f64>,
+    age_seconds: Option<f64>,
+    missed: Vec<&'static str>,
+    validation: ValidationView,
+    steps: Vec<StepView<'a>>,
+    left: Vec<LeftView<'a>>,
+    exceptions: Vec<ExceptionView<'a>>,
+    notes: &'a [String],
+    /// Null where nothing was verified, or by a process that died; `verdict` tells then.
+    verification: Option<Verified<'a>>,
+    verdict: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct ValidationView {
+    status: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct StepView<'a> {
+    step: &'a str,
+    outcome: &'static str,
+    undone: &'static str,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct LeftView<'a> {
+    step: &'a str,
+    why: &'a str,
+}
+
+#[derive(Serialize)]
+struct ExceptionView<'a> {
+    kind: &'static str,
+    what: &'a str,
+}
+
+const UNKNOWN_BIN: &str = "unknown";
+
+fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let deleted = report.deleted();
+    let view = View {
+        run_id: report.run.as_str(),
+        tool: "icecore",
+        version: env!("CARGO_PKG_VERSION"),
+        place: &report.place,
+        instance_id: report.instance.as_str(),
+        started: rfc3339(report.started),
+        ended: rfc3339(report.ended),
+        rto_seconds: report.rto.map(|rto| rto.as_secs_f64()),
+        rpo_seconds: report.rpo.map(|rpo| rpo.as_secs_f64()),
+        volumes_deleted: deleted,
+        recycle_bin: (deleted > 0).then_some(UNKNOWN_BIN),
+        drills: report.drills.iter().map(drill_view).collect(),
+    };
+    let frame = Frame { complete: true, requests: Some(report.requests), elapsed: Some(report.elapsed) };
+    json::stated(out, "drill", report.state().as_str(), frame, &view)
+}
+
+fn drill_view(drill: &Drill) -> DrillView<'_> {
+    let validation = drill.validation();
+    DrillView {
+        state: drill.state().as_str(),
+        snapshot_id: drill.snapshot_id.as_str(),
+        taken_at: drill.taken.and_then(rfc3339),
+        volume_size_gib: drill.size.map(|size| size.get()),
+        volume_id: drill.volume_id.as_ref().map(|id| id.as_str()),
+        volume_type: drill.kind.as_ref().map(|kind| kind.as_str()),
+        encrypted: drill.is_encrypted,
+        restored_by_others: drill.is_restored,
+        device: drill.device.as_ref().map(|path| path.display().to_string()),
+        restore_seconds: drill.restore.map(|took| took.as_secs_f64()),
+        age_seconds: drill.age.map(|age| age.as_secs_f64()),
+        missed: drill.missed.iter().map(goal).collect(),
+        validation: ValidationView { status: validation.status, message: validation.message },
+        steps: drill.steps.iter().map(step).collect(),
+        left: drill.left().map(|(step, why)| LeftView { step, why: &why.what }).collect(),
+        exceptions: drill.exceptions.iter().map(exception).collect(),
+        notes: &drill.notes,
+        verification: drill.verified.as_ref().map(Verified::of),
+        verdict: drill.verdict.map(State::as_str),
+    }
+}
+
+const fn goal(missed: &Missed) -> &'static str {
+    match missed {
+        Missed::Rto { .. } => "rto",
+        Missed::Rpo { .. } => "rpo",
+        Missed::Hook(_) => "hook",
+    }
+}
+
+fn step(step: &Taken) -> StepView<'_> {
+    StepView {
+        step: step.name,
+        outcome: match step.outcome {
+            Outcome::NotReached => "not_reached",
+            Outcome::Done => "done",
+            Outcome::Failed(_) => "failed",
+        },
+        undone: match step.undoing {
+            Undoing::Nothing => "nothing_to_undo",
+            Undoing::Undone => "undone",
+            Undoing::Left(_) => "left",
+        },
+        seconds: step.took.as_secs_f64(),
+    }
+}
+
+fn exception(exception: &Exception) -> ExceptionView<'_> {
+    ExceptionView { kind: exception.kind.as_str(), what: &exception.what }
+}
+
+fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "snapshot_id,volume_id,state,restore_seconds,age_seconds,blocks_total,blocks_read,mismatches,left,error"
+    )?;
+    for drill in &report.drills {
+        let seconds =
+            |span: Option<Duration>| span.map(|span| span.as_secs_f64().to_string()).unwrap_or_default();
+        let (total, read, wrong) = match &drill.verified {
+            Some(found) => (
+                found.coverage.total.to_string(),
+                found.coverage.read.to_string(),
+                found.mismatches.len().to_string(),
+            ),
+            None => Default::default(),
+        };
+        writeln!(
+            out,
+            "{},{},{},{},{},{total},{read},{wrong},{},{}",
+            drill.snapshot_id,
+            drill.volume_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+            drill.state(),
+            seconds(drill.restore),
+            seconds(drill.age),
+            drill.left().count(),
+            csv_field(&drill.exceptions.first().map(|first| first.what.clone()).unwrap_or_default()),
+        )?;
+    }
+    Ok(())
+}
+
+fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let passed = report.drills.iter().filter(|drill| drill.state() == State::Pass).count() as u64;
+    let (all, state) = (report.drills.len() as u64, loud(report.state()));
+    let noun = if all == 1 { "drill" } else { "drills" };
+    writeln!(
+        out,
+        "{state}  {} of {} {noun} passed in {}\n",
+        count(passed),
+        count(all),
+        span(report.elapsed)
+    )?;
+    let rows = report.drills.iter().map(|drill| {
+        let unknown = || "-".to_owned();
+        let checked = drill.verified.as_ref().map_or_else(unknown, |found| {
+            format!("{} of {}", count(found.coverage.read), count(found.coverage.total))
+        });
+        vec![
+            format!("  {}", drill.state()),
+            drill.snapshot_id.to_string(),
+            drill.volume_id.as_ref().map_or_else(unknown, ToString::to_string),
+            drill.restore.map_or_else(unknown, span),
+            drill.age.map_or_else(unknown, span),
+            checked,
+        ]
+    });
+    table::rows(out, &["  STATE", "SNAPSHOT", "VOLUME", "RESTORED IN", "AGE", "BLOCKS READ"], &[], rows)?;
+    for drill in &report.drills {
+        particulars(drill, out)?;
+    }
+    writeln!(out)?;
+    let mut facts = vec![("run", report.run.to_string()), ("instance", report.instance.to_string())];
+    match report.deleted() as u64 {
+        0 => {}
+        n => facts.push((
+            "recycle bin",
+            format!(
+                "{} deleted; whether a rule of the Recycle Bin keeps and bills {} is not known",
+                if n == 1 { "1 volume was".to_owned() } else { format!("{} volumes were", count(n)) },
+                if n == 1 { "it" } else { "them" },
+            ),
+        )),
+    }
+    table::facts(out, &facts)
+}
+
+/// What a table has no room for: nothing, where all went well.
+fn particulars(drill: &Drill, out: &mut dyn Write) -> io::Result<()> {
+    let mut facts: Vec<(&str, String)> = Vec::new();
+    if let Some(found) = drill.verified.as_ref().filter(|found| !found.mismatches.is_empty()) {
+        let wrong = found.wrong();
+        facts.push(("wrong", format!("{}: {}", blocks(wrong.len()), shown(&wrong, 10))));
+    }
+    for missed in &drill.missed {
+        facts.push(match missed {
+            Missed::Rto { took, allowed } => {
+                ("rto missed", format!("there after {}, {} are allowed", span(*took), span(*allowed)))
+            }
+            Missed::Rpo { age, allowed } => {
+                ("rpo missed", format!("{} old, {} are allowed", span(*age), span(*allowed)))
+            }
+            Missed::Hook(hooked) => {
+                let ended =
+                    hooked.code.map_or("did not end in time".to_owned(), |code| format!("ended with {code}"));
+                ("hook", escaped(format!("it {ended}: {}", hooked.said).trim_end_matches(": ")))
+            }
+        });
+    }
+    for exception in drill.exceptions.iter().filter(|one| drill.left().all(|(_, left)| left != *one)) {
+        let label = if exception.kind == Kind::Interrupted { "stopped" } else { "trouble" };
+        facts.push((label, escaped(&exception.what)));
+    }
+    for (step, why) in drill.left() {
+        facts.push(("left", format!("{step}: {}", escaped(&why.what))));
+    }
+    if drill.is_restored {
+        let validation = drill.validation();
+        facts.push(("validation", format!("{}: {}", validation.status, escaped(&validation.message))));
+    }
+    facts.extend(drill.notes.iter().map(|note| ("note", escaped(note))));
+    if facts.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", drill.snapshot_id)?;
+    table::facts(out, &facts)
+}
+
+fn loud(state: State) -> String {
+    state.as_str().to_uppercase().replace('_', " ")
+}
