@@ -2,6 +2,7 @@
 
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
+use crate::cli::evidence::{KeepArgs, Keeper, keep};
 use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access, Opened};
 use crate::cli::settings;
@@ -11,6 +12,7 @@ use crate::control::InstanceQuery;
 use crate::estate::VolumeKind;
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::verify as ops_verify;
+use crate::ops::warm::Amount;
 use crate::orchestrate::Waits;
 use crate::orchestrate::drill::{self, Choice, Here, Hook, Made, Options, Report, What};
 use crate::snapshot::{InstanceId, SnapshotId, Tag, VolumeId};
@@ -81,6 +83,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     selection: Selection,
 
+    #[command(flatten)]
+    evidence: KeepArgs,
+
     /// Once verified, run this in a shell; ICECORE_DEVICE, ICECORE_VOLUME and ICECORE_SNAPSHOT are set. It has to end with 0
     #[arg(long, value_name = "COMMAND", help_heading = "Goals")]
     hook: Option<String>,
@@ -88,6 +93,10 @@ pub(crate) struct Args {
     /// How long the hook may take
     #[arg(long, value_name = "SPAN", default_value = "10m", requires = "hook", help_heading = "Goals")]
     hook_timeout: Span,
+
+    /// Make it fast first: read all allocated blocks, or so many of the hottest; counts as part of the restore
+    #[arg(long, value_name = "all|BLOCKS", value_parser = amount, help_heading = "Goals")]
+    warm: Option<Amount>,
 
     /// Fail where it takes longer until a volume can be read, as in 15m
     #[arg(long, value_name = "SPAN", help_heading = "Goals")]
@@ -146,6 +155,7 @@ struct Volumes {
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let what = args.what(cx)?;
+    let keeper = args.evidence.open("drill")?;
     // A rehearsal shows a plan, a run its report; what cannot be shown is refused before either.
     let (plan, output) = match args.dry_run {
         true => (Some(cx.output()?), None),
@@ -159,7 +169,8 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         plan.show(&ready.plan())?;
         return Ok(Exit::Clean);
     }
-    let report = ready.run().await?;
+    let mut report = ready.run().await?;
+    kept(keeper.as_ref(), &mut report, cx);
     let exit = exit_of(&report, cx);
     if let Some(output) = output {
         output.show(&report)?;
@@ -210,6 +221,7 @@ impl Args {
                 tags: volumes.add_tag.into_iter().map(|tag| (tag.key, tag.value)).collect(),
             },
             verify,
+            warm: self.warm,
             hook: self.hook.clone().map(|command| Hook { command, timeout: self.hook_timeout.0 }),
             rto: self.rto.map(|span| span.0),
             rpo: self.rpo.map(|span| span.0),
@@ -251,6 +263,14 @@ async fn first_instance(place: &Opened) -> Result<InstanceId, Complaint> {
     first.ok_or_else(|| Complaint::Usage("the store has no instance to attach volumes to".to_owned()))
 }
 
+fn amount(text: &str) -> Result<Amount, String> {
+    match (text, text.parse()) {
+        ("all", _) => Ok(Amount::All),
+        (_, Ok(blocks @ 1..)) => Ok(Amount::Hottest(blocks)),
+        _ => Err("expected all, or a number of blocks from 1 on".to_owned()),
+    }
+}
+
 fn kind(text: &str) -> Result<VolumeKind, String> {
     match VolumeKind::from(text) {
         VolumeKind::Other(_) => Err("expected gp2, gp3, io1, io2, st1, sc1 or standard".to_owned()),
@@ -262,6 +282,15 @@ fn fresh_seed(cx: &Context) -> u64 {
     let seed = fastrand::u64(..);
     cx.note(format!("--seed {seed} draws the same snapshot again"));
     seed
+}
+
+/// Keeps the report as evidence, where that is asked for. What was to be evidence and is none was not drilled.
+pub(crate) fn kept(keeper: Option<&Keeper>, report: &mut Report, cx: &Context) {
+    if let Err(complaint) = keep(keeper, report, &[], cx) {
+        complaint.say();
+        let exception = complaint.to_exception();
+        report.drills.iter_mut().for_each(|drill| drill.exceptions.push(exception.clone()));
+    }
 }
 
 /// How a run of drills ends the program.

@@ -2,7 +2,8 @@
 
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
-use crate::cli::drill::exit_of;
+use crate::cli::drill::{exit_of, kept};
+use crate::cli::evidence::KeepArgs;
 use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access};
 use crate::orchestrate::{RunId, Waits, resume};
@@ -15,12 +16,17 @@ pub(crate) struct Args {
     /// The run
     #[arg(value_name = "RUN")]
     run: RunId,
+
+    #[command(flatten)]
+    evidence: KeepArgs,
 }
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let output = cx.output()?;
+    let keeper = args.evidence.open("resume")?;
     let place = open::open(cx, Access::Write).await?;
-    let report = resume::run(&args.run, &place.services, &place.engine, Waits::default()).await?;
+    let mut report = resume::run(&args.run, &place.services, &place.engine, Waits::default()).await?;
+    kept(keeper.as_ref(), &mut report, cx);
     let exit = exit_of(&report, cx);
     output.show(&report)?;
     Ok(exit)

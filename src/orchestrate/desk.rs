@@ -4,8 +4,10 @@
 //! is waited out here: requests go through the engine's one retry loop, what cannot be sent twice is looked for before
 //! it is sent again, and states are asked for until they come or the time for them is over.
 
-use crate::control::{InstanceQuery, VolumeQuery};
-use crate::estate::{Attachment, AttachmentState, Instance, NewVolume, Resource, Volume, VolumeState};
+use crate::control::{InstanceQuery, Known, VolumeQuery};
+use crate::estate::{
+    Attachment, AttachmentState, BinnedVolume, Instance, NewVolume, Resource, Volume, VolumeState,
+};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, SystemClock};
 use crate::ops::{Control, Engine};
@@ -80,6 +82,15 @@ impl Desk {
     /// Every volume that some run made or attached.
     pub(super) async fn signed(&self, purpose: Purpose) -> Result<Vec<Volume>, Fault> {
         self.tagged(vec![purpose.tag()]).await
+    }
+
+    /// Those of these volumes that the Recycle Bin keeps, and bills as before. Also what keeps us from asking is a
+    /// reason not to know: nothing depends on it.
+    pub(super) async fn binned(&self, ids: &[VolumeId]) -> Known<Vec<BinnedVolume>> {
+        match self.ask(Place::Service, || self.control.holds.binned_volumes()).await {
+            Ok(found) => Known::Known(found.into_iter().filter(|volume| ids.contains(&volume.id)).collect()),
+            Err(fault) => Known::Unknown(fault.what().to_owned()),
+        }
     }
 
     /// An instance of ours.

@@ -1,7 +1,7 @@
 //! Restore tests: a volume from a snapshot, attached here, read and held against the snapshot, and taken away again.
 //!
 //! ```text
-//! create -> attach -> device -> protect -> verify -> hook -> (attach) -> (create)
+//! create -> attach -> device -> protect -> warm -> verify -> hook -> (attach) -> (create)
 //! ```
 //!
 //! What stands in brackets is undone. Several snapshots are drilled side by side; one that fails stops no other. A
@@ -17,12 +17,13 @@ mod order;
 mod report;
 mod sign;
 mod verify;
+mod warm;
 
 pub use choose::Choice;
 pub use report::{Drill, Missed, Report, Validation};
 
 use crate::block::{BlockSize, ByteSize, GiB};
-use crate::control::SnapshotQuery;
+use crate::control::{Known, SnapshotQuery};
 use crate::cost::Usd;
 use crate::device::BY_ID;
 use crate::disk::Machine;
@@ -30,6 +31,7 @@ use crate::estate::VolumeKind;
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, SystemClock};
 use crate::ops::verify::{Exception, readable};
+use crate::ops::warm::Amount;
 use crate::ops::{Engine, Services, list, verify as ops_verify};
 use crate::orchestrate::desk::{Desk, Waits, at_instance};
 use crate::orchestrate::journal::{Journal, Past};
@@ -129,6 +131,8 @@ pub struct Options {
     pub made: Made,
     /// How volumes are verified; what, and against what, is put in.
     pub verify: ops_verify::Options,
+    /// How much is read before anything else, so that the volume is fast.
+    pub warm: Option<Amount>,
     /// What is run once the volume was verified.
     pub hook: Option<Hook>,
     /// How soon a volume has to be there.
@@ -154,6 +158,7 @@ impl Options {
             here,
             made: Made::default(),
             verify: ops_verify::Options::of(nothing),
+            warm: None,
             hook: None,
             rto: None,
             rpo: None,
@@ -327,7 +332,14 @@ async fn worked(
     if drills.iter().all(|drill| drill.left().next().is_none()) {
         journal.remove()?;
     }
+    let made: Vec<VolumeId> = drills
+        .iter()
+        .filter(|drill| drill.is_deleted())
+        .filter_map(|drill| drill.volume_id.clone())
+        .collect();
+    let binned = if made.is_empty() { Known::Known(Vec::new()) } else { shop.undoing.binned(&made).await };
     Ok(Report {
+        binned,
         run: shop.mark.run.clone(),
         place: shop.services.label.clone(),
         instance: shop.options.here.instance.clone(),
@@ -478,6 +490,9 @@ impl Shop {
         }
         steps.push(Box::new(device::Find::new(self)));
         steps.push(Box::new(device::Protect::new(self, seen)));
+        if let Some(amount) = self.options.warm {
+            steps.push(Box::new(warm::Warm::new(self, subject, amount, seen)));
+        }
         steps.push(Box::new(verify::Verify::new(self, subject, seen)));
         if let Some(hook) = &self.options.hook {
             steps.push(Box::new(hook::Run::new(self, hook, seen)));

@@ -1,12 +1,13 @@
 //! `icecore drill`: the verdicts first, then what they rest upon, and what was left.
 
+use crate::control::Known;
 use crate::fault::Kind;
 use crate::ops::verify::{Exception, State};
 use crate::orchestrate::drill::{Drill, Missed, Report};
 use crate::orchestrate::{Outcome, Taken, Undoing};
 use crate::render::escape::{csv_field, escaped};
 use crate::render::json::{self, Frame};
-use crate::render::numbers::{blocks, count, rfc3339, span};
+use crate::render::numbers::{blocks, count, rfc3339, span, to_the_second};
 use crate::render::ranges::shown;
 use crate::render::verify::View as Verified;
 use crate::render::{Format, Printer, Render, table};
@@ -36,9 +37,9 @@ struct View<'a> {
     ended: Option<String>,
     rto_seconds: Option<f64>,
     rpo_seconds: Option<f64>,
-    /// Deleted volumes that a Recycle Bin rule may keep, billed as before; whether one does is not known.
     volumes_deleted: usize,
-    recycle_bin: Option<&'static str>,
+    /// Deleted volumes that the Recycle Bin keeps, billed as before; null where nobody could tell.
+    volumes_in_recycle_bin: Option<Vec<&'a str>>,
     drills: Vec<DrillView<'a>>,
 }
 
@@ -57,6 +58,8 @@ struct DrillView<'a> {
     restore_seconds: Option<f64>,
     age_seconds: Option<f64>,
     missed: Vec<&'static str>,
+    /// Null where nothing was to be warmed.
+    warm: Option<WarmView>,
     validation: ValidationView,
     steps: Vec<StepView<'a>>,
     left: Vec<LeftView<'a>>,
@@ -65,6 +68,14 @@ struct DrillView<'a> {
     /// Null where nothing was verified, or by a process that died; `verdict` tells then.
     verification: Option<Verified<'a>>,
     verdict: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct WarmView {
+    state: &'static str,
+    blocks_planned: u64,
+    blocks_read: u64,
+    seconds: f64,
 }
 
 #[derive(Serialize)]
@@ -93,10 +104,7 @@ struct ExceptionView<'a> {
     what: &'a str,
 }
 
-const UNKNOWN_BIN: &str = "unknown";
-
 fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let deleted = report.deleted();
     let view = View {
         run_id: report.run.as_str(),
         tool: "icecore",
@@ -107,8 +115,11 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         ended: rfc3339(report.ended),
         rto_seconds: report.rto.map(|rto| rto.as_secs_f64()),
         rpo_seconds: report.rpo.map(|rpo| rpo.as_secs_f64()),
-        volumes_deleted: deleted,
-        recycle_bin: (deleted > 0).then_some(UNKNOWN_BIN),
+        volumes_deleted: report.deleted(),
+        volumes_in_recycle_bin: report
+            .binned
+            .get()
+            .map(|binned| binned.iter().map(|volume| volume.id.as_str()).collect()),
         drills: report.drills.iter().map(drill_view).collect(),
     };
     let frame = Frame { complete: true, requests: Some(report.requests), elapsed: Some(report.elapsed) };
@@ -130,6 +141,12 @@ fn drill_view(drill: &Drill) -> DrillView<'_> {
         restore_seconds: drill.restore.map(|took| took.as_secs_f64()),
         age_seconds: drill.age.map(|age| age.as_secs_f64()),
         missed: drill.missed.iter().map(goal).collect(),
+        warm: drill.warmed.as_ref().map(|warmed| WarmView {
+            state: warmed.state().as_str(),
+            blocks_planned: warmed.planned,
+            blocks_read: warmed.read,
+            seconds: warmed.elapsed.as_secs_f64(),
+        }),
         validation: ValidationView { status: validation.status, message: validation.message },
         steps: drill.steps.iter().map(step).collect(),
         left: drill.left().map(|(step, why)| LeftView { step, why: &why.what }).collect(),
@@ -231,18 +248,32 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out)?;
     let mut facts = vec![("run", report.run.to_string()), ("instance", report.instance.to_string())];
-    match report.deleted() as u64 {
-        0 => {}
-        n => facts.push((
-            "recycle bin",
-            format!(
-                "{} deleted; whether a rule of the Recycle Bin keeps and bills {} is not known",
-                if n == 1 { "1 volume was".to_owned() } else { format!("{} volumes were", count(n)) },
-                if n == 1 { "it" } else { "them" },
-            ),
-        )),
+    if let Some(sentence) = recycle_bin(report) {
+        facts.push(("recycle bin", sentence));
     }
     table::facts(out, &facts)
+}
+
+/// What deleting the volumes did not end: the Recycle Bin may keep them, billed as before.
+fn recycle_bin(report: &Report) -> Option<String> {
+    let deleted = report.deleted();
+    let these =
+        |n: usize| if n == 1 { "1 volume".to_owned() } else { format!("{} volumes", count(n as u64)) };
+    match &report.binned {
+        _ if deleted == 0 => None,
+        Known::Known(binned) if binned.is_empty() => None,
+        Known::Known(binned) => {
+            let last = binned.iter().filter_map(|volume| volume.leaves).max();
+            let until =
+                last.map(|last| format!(", the last until {}", to_the_second(last))).unwrap_or_default();
+            Some(format!("a rule keeps {} of {}, billed as before{until}", binned.len(), these(deleted)))
+        }
+        Known::Unknown(why) => Some(escaped(&format!(
+            "whether a rule keeps and bills {} that {} deleted is not known: {why}",
+            these(deleted),
+            if deleted == 1 { "was" } else { "were" },
+        ))),
+    }
 }
 
 /// What a table has no room for: nothing, where all went well.
@@ -251,6 +282,10 @@ fn particulars(drill: &Drill, out: &mut dyn Write) -> io::Result<()> {
     if let Some(found) = drill.verified.as_ref().filter(|found| !found.mismatches.is_empty()) {
         let wrong = found.wrong();
         facts.push(("wrong", format!("{}: {}", blocks(wrong.len()), shown(&wrong, 10))));
+    }
+    if let Some(warmed) = &drill.warmed {
+        let read = format!("{}: {} read in {}", warmed.state(), blocks(warmed.read), span(warmed.elapsed));
+        facts.push(("warm", read));
     }
     for missed in &drill.missed {
         facts.push(match missed {

@@ -4,6 +4,7 @@ use crate::block::{ByteSize, GiB};
 use crate::estate::VolumeKind;
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::verify::{self as ops_verify, Exception};
+use crate::ops::warm::Amount;
 use crate::orchestrate::desk::Waits;
 use crate::orchestrate::drill::{Choice, Here, Hook, Made, Options, Shop, Subject, Way, What};
 use crate::orchestrate::mark::{Mark, RunId};
@@ -30,6 +31,8 @@ pub(super) struct Order {
     initialization_rate: Option<u32>,
     kms_key_id: Option<String>,
     tags: Tags,
+    /// Blocks to warm, all of them for 0.
+    warm: Option<u64>,
     hook: Option<(String, Duration)>,
     rto: Option<Duration>,
     rpo: Option<Duration>,
@@ -76,7 +79,7 @@ const PROCEDURE: &str = "drill";
 
 impl Order {
     pub(super) fn of(shop: &Shop, subjects: &[Subject], zone: &str) -> Self {
-        let Options { here, made, verify, hook, rto, rpo, at_once, .. } = shop.options.clone();
+        let Options { here, made, verify, warm, hook, rto, rpo, at_once, .. } = shop.options.clone();
         let text = |shown: &dyn Display| shown.to_string();
         Self {
             procedure: PROCEDURE.to_owned(),
@@ -92,6 +95,10 @@ impl Order {
             initialization_rate: made.initialization_rate,
             kms_key_id: made.kms_key_id,
             tags: made.tags,
+            warm: warm.map(|amount| match amount {
+                Amount::Hottest(blocks) => blocks,
+                Amount::All | Amount::Probe => 0,
+            }),
             hook: hook.map(|hook| (hook.command, hook.timeout)),
             rto,
             rpo,
@@ -156,6 +163,7 @@ impl Order {
         let options = Options {
             made,
             verify,
+            warm: self.warm.map(|blocks| if blocks == 0 { Amount::All } else { Amount::Hottest(blocks) }),
             hook: self.hook.map(|(command, timeout)| Hook { command, timeout }),
             rto: self.rto,
             rpo: self.rpo,

@@ -1,9 +1,11 @@
 //! What drills found, and what they left.
 
 use crate::block::GiB;
-use crate::estate::VolumeKind;
+use crate::control::Known;
+use crate::estate::{BinnedVolume, VolumeKind};
 use crate::fault::Kind;
 use crate::ops::verify::{self, Exception, State};
+use crate::ops::warm;
 use crate::orchestrate::RunId;
 use crate::orchestrate::drill::{Options, Subject, Way, age};
 use crate::orchestrate::step::{Outcome, Taken, Undoing, Walked};
@@ -19,6 +21,7 @@ pub(super) struct Seen {
     verified: Mutex<Option<verify::Report>>,
     notes: Mutex<Vec<String>>,
     hooked: Mutex<Option<Hooked>>,
+    warmed: Mutex<Option<warm::Report>>,
 }
 
 /// What became of the user's own command.
@@ -34,6 +37,10 @@ impl Seen {
     /// How the verification ended, where it did.
     pub(super) fn state(&self) -> Option<State> {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(verify::Report::state)
+    }
+
+    pub(super) fn warmed(&self, report: warm::Report) {
+        *self.warmed.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
     }
 
     pub(super) fn hooked(&self, hooked: Hooked) {
@@ -91,11 +98,13 @@ pub struct Drill {
     pub device: Option<PathBuf>,
     /// How far each step came, and what became of it.
     pub steps: Vec<Taken>,
+    /// What warming came to; `None` where there was none, or an earlier process did it.
+    pub warmed: Option<warm::Report>,
     /// What the verification found; `None` where there was none, or an earlier process made it.
     pub verified: Option<verify::Report>,
     /// How it ended, also where an earlier process made it.
     pub verdict: Option<State>,
-    /// From asking for the volume until its device was there to be read; `None` where that was not reached, or an
+    /// From asking for the volume until its device was there to be read, and warm where that was asked for; `None` where that was not reached, or an
     /// earlier process began it.
     pub restore: Option<Duration>,
     /// How old the snapshot was when the drill began; `None` where nobody tells.
@@ -136,6 +145,7 @@ impl Drill {
         drill.is_encrypted = fact("encrypted").and_then(|is| is.parse().ok()).or(drill.is_encrypted);
         drill.device = fact("device").map(PathBuf::from);
         drill.kind = (!drill.is_restored).then(|| options.made.kind.clone());
+        drill.warmed = seen.warmed.lock().unwrap_or_else(PoisonError::into_inner).take();
         drill.verified = seen.verified.lock().unwrap_or_else(PoisonError::into_inner).take();
         drill.verdict = match &drill.verified {
             Some(report) => Some(report.state()),
@@ -145,7 +155,11 @@ impl Drill {
         };
         if !is_resumed && !drill.is_restored {
             let parts = [took("create"), took("attach"), took("device")];
-            drill.restore = parts.into_iter().sum();
+            let there: Option<Duration> = parts.into_iter().sum();
+            drill.restore = match options.warm {
+                Some(_) => there.zip(took("warm")).map(|(there, warm)| there + warm),
+                None => there,
+            };
         }
         drill.age = subject.taken.map(|taken| age(taken, started));
         drill.notes = seen.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -191,6 +205,7 @@ impl Drill {
             is_encrypted,
             device: None,
             steps: Vec::new(),
+            warmed: None,
             verified: None,
             verdict: None,
             restore: None,
@@ -207,6 +222,12 @@ impl Drill {
             Undoing::Left(exception) => Some((step.name, exception)),
             _ => None,
         })
+    }
+
+    /// Whether a volume was made and deleted.
+    pub(super) fn is_deleted(&self) -> bool {
+        let deleted = |step: &Taken| step.name == "create" && step.undoing == Undoing::Undone;
+        self.volume_id.is_some() && self.steps.iter().any(deleted)
     }
 
     /// How it ended: a pass says that the data is right, the goals were reached, and nothing is left.
@@ -281,6 +302,8 @@ pub struct Report {
     pub elapsed: Duration,
     /// The drills, in order.
     pub drills: Vec<Drill>,
+    /// Deleted volumes that the Recycle Bin keeps: they are billed as before.
+    pub binned: Known<Vec<BinnedVolume>>,
     /// What was asked.
     pub requests: Requests,
 }
@@ -298,12 +321,8 @@ impl Report {
         }
     }
 
-    /// Whether volumes were deleted: the Recycle Bin may keep them, and bill them.
+    /// How many volumes were deleted.
     pub fn deleted(&self) -> usize {
-        let is_deleted = |step: &Taken| step.name == "create" && step.undoing == Undoing::Undone;
-        self.drills
-            .iter()
-            .filter(|drill| drill.volume_id.is_some() && drill.steps.iter().any(is_deleted))
-            .count()
+        self.drills.iter().filter(|drill| drill.is_deleted()).count()
     }
 }
