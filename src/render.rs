@@ -22,6 +22,7 @@ mod list;
 mod manifest;
 mod map;
 mod numbers;
+mod openmetrics;
 mod plan;
 mod ranges;
 mod show;
@@ -46,7 +47,7 @@ fn text_or_json<R>(format: Format, text: Printer<R>, json: Printer<R>) -> Option
     match format {
         Format::Text => Some(text),
         Format::Json => Some(json),
-        Format::Jsonl | Format::Csv | Format::Cbt => None,
+        Format::Jsonl | Format::Csv | Format::Cbt | Format::Junit | Format::Metrics => None,
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR", env = "ICECORE_LOCAL", hide_env_values = true, help_heading = PLACE)]
     pub local: Option<PathBuf>,
 
-    /// Show the result as text or json; some commands know csv, jsonl or cbt as well
+    /// Show the result as text or json; some commands know csv, jsonl, cbt, junit or metrics as well
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = OUTPUT)]
     pub format: Format,
 

@@ -17,10 +17,9 @@ use tempfile::NamedTempFile;
 #[derive(Debug)]
 pub(crate) struct Output<R> {
     printer: Printer<R>,
+    format: Format,
     file: Option<(NamedTempFile, PathBuf)>,
     progress: Arc<Progress>,
-    /// For people: it may be painted.
-    is_text: bool,
 }
 
 impl<R: Render> Output<R> {
@@ -28,7 +27,18 @@ impl<R: Render> Output<R> {
     pub(crate) fn open(global: &Global, progress: Arc<Progress>) -> Result<Self, Complaint> {
         let printer = R::printer(global.format).ok_or_else(|| unsuitable(global.format, &R::formats()))?;
         let file = global.report_file.as_deref().map(temporary).transpose()?;
-        Ok(Self { printer, file, progress, is_text: global.format == Format::Text })
+        Ok(Self { printer, format: global.format, file, progress })
+    }
+
+    /// The same place for another report, in the same format; `None` where that does not suit it.
+    pub(crate) fn instead<S: Render>(self) -> Option<Output<S>> {
+        let printer = S::printer(self.format)?;
+        Some(Output { printer, format: self.format, file: self.file, progress: self.progress })
+    }
+
+    /// Whether whoever reads it waits for it also of a run that could not begin.
+    pub(crate) fn tells_of_failure(&self) -> bool {
+        self.format.tells_of_failure()
     }
 
     /// Writes the report.
@@ -39,7 +49,7 @@ impl<R: Render> Output<R> {
             written.map_err(|error| Fault::local(&path, "write the report", error))?;
             file.persist(&path).map_err(|error| Fault::local(&path, "write the report", error.error))?;
         }
-        to_stdout(|out| match self.is_text && has_colours() {
+        to_stdout(|out| match self.format == Format::Text && has_colours() {
             false => (self.printer)(report, out),
             true => {
                 let mut painted = Painted::new(out);

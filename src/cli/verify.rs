@@ -7,9 +7,11 @@ use crate::cli::context::Context;
 use crate::cli::evidence::{KeepArgs, Keeper, keep};
 use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access, Opened};
+use crate::cli::output::Output;
 use crate::cli::spelled::words;
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::verify::{self, Exception, Item, Job, Outcome, Planned, Ready, Report, State};
+use crate::render::Render;
 use crate::snapshot::Tag;
 use clap::Parser;
 pub(crate) use options::Selection;
@@ -51,7 +53,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let output = cx.output::<Job>()?;
     let mut job = match jobs(&args, cx).await {
         Ok(job) => job,
-        Err(complaint) => return Err(not_begun(args.name(), complaint, keeper, cx)),
+        Err(complaint) => return Err(not_begun(args.name(), complaint, keeper, output, cx)),
     };
     if let Err(complaint) = keep(keeper, &job, &[], cx) {
         complaint.say();
@@ -78,11 +80,11 @@ impl Args {
 }
 
 async fn one(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit, Complaint> {
-    let output = cx.output()?;
+    let output = cx.output::<Report>()?;
     let name = typed.name();
     let mut report = match verified(typed, cx).await {
         Ok(report) => report,
-        Err(complaint) => return Err(not_begun(name, complaint, keeper, cx)),
+        Err(complaint) => return Err(not_begun(name, complaint, keeper, output, cx)),
     };
     if let Err(complaint) = keep(keeper, &report, &[], cx) {
         // What was to be evidence and is none was not verified.
@@ -100,9 +102,20 @@ async fn verified(typed: Typed, cx: &Context) -> Result<Report, Complaint> {
     Ok(verify::run(&resolved.options, services, &resolved.engine).await?)
 }
 
-/// A run that could not begin has no report of its own; that it failed is evidence all the same.
-fn not_begun(name: String, complaint: Complaint, keeper: Option<&Keeper>, cx: &Context) -> Complaint {
-    if let Err(other) = keep(keeper, &Job::not_begun(name, complaint.to_exception()), &[], cx) {
+/// A run that could not begin has no report of its own; that it failed is evidence all the same, and news for CI and
+/// monitoring.
+fn not_begun<R: Render>(
+    name: String,
+    complaint: Complaint,
+    keeper: Option<&Keeper>,
+    output: Output<R>,
+    cx: &Context,
+) -> Complaint {
+    let job = Job::not_begun(name, complaint.to_exception());
+    let kept = keep(keeper, &job, &[], cx).map(drop);
+    let is_told = output.tells_of_failure();
+    let shown = output.instead().filter(|_| is_told).map_or(Ok(()), |output| output.show(&job));
+    for other in [kept, shown].into_iter().filter_map(Result::err) {
         other.say();
     }
     complaint

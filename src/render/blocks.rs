@@ -16,6 +16,7 @@ impl Render for Report {
             Format::Jsonl => jsonl,
             Format::Csv => csv,
             Format::Cbt => cbt,
+            Format::Junit | Format::Metrics => return None,
         })
     }
 }

@@ -23,7 +23,7 @@ impl Render for Report {
             Format::Json => Some(as_json),
             Format::Csv => Some(csv),
             Format::Cbt => Some(cbt),
-            Format::Jsonl => None,
+            Format::Jsonl | Format::Junit | Format::Metrics => None,
         }
     }
 }

@@ -17,16 +17,21 @@ pub enum Format {
     Csv,
     /// Byte ranges as in the responses of Kubernetes' changed-block-tracking API (CSI SnapshotMetadata).
     Cbt,
+    /// JUnit XML, for CI.
+    Junit,
+    /// OpenMetrics text, for a textfile collector.
+    Metrics,
 }
 
 /// A word that names no format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a format: expected text, json, jsonl, csv or cbt")]
+#[error("'{0}' is not a format: expected text, json, jsonl, csv, cbt, junit or metrics")]
 pub struct FormatError(String);
 
 impl Format {
     /// Every one of them.
-    pub const ALL: [Self; 5] = [Self::Text, Self::Json, Self::Jsonl, Self::Csv, Self::Cbt];
+    pub const ALL: [Self; 7] =
+        [Self::Text, Self::Json, Self::Jsonl, Self::Csv, Self::Cbt, Self::Junit, Self::Metrics];
 
     /// As it is typed.
     pub const fn as_str(self) -> &'static str {
@@ -36,7 +41,14 @@ impl Format {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
             Self::Cbt => "cbt",
+            Self::Junit => "junit",
+            Self::Metrics => "metrics",
         }
+    }
+
+    /// Whether whoever reads it waits for it also of a run that could not begin.
+    pub const fn tells_of_failure(self) -> bool {
+        matches!(self, Self::Junit | Self::Metrics)
     }
 }
 

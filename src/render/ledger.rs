@@ -5,6 +5,7 @@ use crate::ops::ledger::{Report, Row, Standing};
 use crate::render::escape::{csv_field, escaped};
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{count, rfc3339, to_the_second};
+use crate::render::openmetrics::Page;
 use crate::render::{Format, Printer, Render, table};
 use crate::snapshot::UnixMillis;
 use serde::Serialize;
@@ -19,7 +20,8 @@ impl Render for Report {
             Format::Text => Some(text),
             Format::Json => Some(as_json),
             Format::Csv => Some(csv),
-            Format::Jsonl | Format::Cbt => None,
+            Format::Metrics => Some(metrics),
+            Format::Jsonl | Format::Cbt | Format::Junit => None,
         }
     }
 }
@@ -142,6 +144,27 @@ fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn metrics(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page::new("icecore_ledger");
+    let of = |row: &Row| vec![("snapshot_id".to_owned(), row.snapshot_id.clone())];
+    let seconds = |ms: i64| ms as f64 / 1000.0;
+    let proofs = || report.rows.iter().filter_map(|row| Some((of(row), row.proof.as_ref()?)));
+    let totals = Standing::ALL.map(|standing| {
+        (vec![("state".to_owned(), standing.as_str().to_owned())], report.count(standing) as f64)
+    });
+    page.gauge("snapshots", "Snapshots that stand there", totals);
+    page.gauge("last_run_timestamp_seconds", "When this was told", [(Vec::new(), seconds(report.now.0))]);
+    page.gauge(
+        "last_success_timestamp_seconds",
+        "When the snapshot was verified",
+        proofs().map(|(of, proof)| (of, seconds(proof.ended_ms))),
+    );
+    page.gauge("level", "How deep", proofs().map(|(of, proof)| (of, f64::from(proof.level))));
+    page.gauge("coverage_ratio", "How much of it", proofs().map(|(of, proof)| (of, coverage(proof))));
+    page.gauge("damaged_entries", "Entries that cannot be read", [(Vec::new(), report.damaged.len() as f64)]);
+    page.write(out)
 }
 
 fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {

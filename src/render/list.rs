@@ -16,7 +16,7 @@ impl Render for Report {
             Format::Json => Some(as_json),
             Format::Jsonl => Some(jsonl),
             Format::Csv => Some(csv),
-            Format::Cbt => None,
+            Format::Cbt | Format::Junit | Format::Metrics => None,
         }
     }
 }

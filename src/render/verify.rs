@@ -1,6 +1,9 @@
 //! `icecore verify`: the verdict first, then what it rests upon.
 
 mod job;
+mod junit;
+mod metrics;
+mod run;
 mod text;
 mod view;
 
@@ -19,6 +22,8 @@ impl Render for Report {
             Format::Text => Some(text),
             Format::Json => Some(as_json),
             Format::Csv => Some(csv),
+            Format::Junit => Some(junit::of_report),
+            Format::Metrics => Some(metrics::of_report),
             Format::Jsonl | Format::Cbt => None,
         }
     }

@@ -103,6 +103,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("jiff", &["cost", "endpoint", "evidence", "orchestrate", "render"]),
     ("memmap2", &["manifest"]),
     ("percent_encoding", &["endpoint"]),
+    ("prometheus_client", &["render"]),
+    ("quick_junit", &["render"]),
     ("quick_xml", &["endpoint"]),
     ("rayon", &["cost"]),
     ("roaring", &["pipeline"]),

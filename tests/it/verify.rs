@@ -3,6 +3,7 @@
 mod command;
 mod damage;
 mod evidence;
+mod formats;
 mod ledger;
 mod manifests;
 mod modes;

@@ -17,7 +17,7 @@ impl Render for OrphansReport {
             Format::Text => Some(orphans_text),
             Format::Json => Some(orphans_json),
             Format::Csv => Some(orphans_csv),
-            Format::Jsonl | Format::Cbt => None,
+            Format::Jsonl | Format::Cbt | Format::Junit | Format::Metrics => None,
         }
     }
 }
@@ -140,7 +140,7 @@ impl Render for AdviceReport {
             Format::Text => Some(advice_text),
             Format::Json => Some(advice_json),
             Format::Csv => Some(advice_csv),
-            Format::Jsonl | Format::Cbt => None,
+            Format::Jsonl | Format::Cbt | Format::Junit | Format::Metrics => None,
         }
     }
 }

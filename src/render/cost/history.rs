@@ -90,7 +90,7 @@ impl Render for CompareReport {
             Format::Text => Some(compare_text),
             Format::Json => Some(compare_json),
             Format::Csv => Some(compare_csv),
-            Format::Jsonl | Format::Cbt => None,
+            Format::Jsonl | Format::Cbt | Format::Junit | Format::Metrics => None,
         }
     }
 }
@@ -220,7 +220,7 @@ impl Render for ReconcileReport {
             Format::Text => Some(reconcile_text),
             Format::Json => Some(reconcile_json),
             Format::Csv => Some(reconcile_csv),
-            Format::Jsonl | Format::Cbt => None,
+            Format::Jsonl | Format::Cbt | Format::Junit | Format::Metrics => None,
         }
     }
 }

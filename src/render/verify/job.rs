@@ -5,6 +5,7 @@ use crate::render::escape::{csv_field, escaped};
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{count, span};
 use crate::render::verify::view::View;
+use crate::render::verify::{junit, metrics};
 use crate::render::{Format, Printer, Render, table};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -15,6 +16,8 @@ impl Render for Job {
             Format::Text => Some(text),
             Format::Json => Some(as_json),
             Format::Csv => Some(csv),
+            Format::Junit => Some(junit::of_job),
+            Format::Metrics => Some(metrics::of_job),
             Format::Jsonl | Format::Cbt => None,
         }
     }
@@ -49,7 +52,7 @@ fn item_view(item: &Item) -> ItemView<'_> {
     ItemView { name: &item.name, state: item.state().as_str(), error, report }
 }
 
-fn why(outcome: &Outcome) -> Option<String> {
+pub(super) fn why(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Done(_) => None,
         Outcome::Failed(exception) => Some(exception.what.clone()),

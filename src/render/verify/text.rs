@@ -48,6 +48,14 @@ pub(in crate::render) fn text(report: &Report, out: &mut dyn Write) -> io::Resul
     ranges(report, out)
 }
 
+/// The same as a string.
+pub(super) fn as_text(report: &Report) -> String {
+    let mut bytes = Vec::new();
+    // A vector takes everything.
+    let _ = text(report, &mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// `PASS  snap-0.. against /dev/nvme1n1`.
 fn verdict(report: &Report) -> String {
     let state = match report.state() {
