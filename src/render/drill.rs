@@ -21,7 +21,7 @@ impl Render for Report {
             Format::Text => Some(text),
             Format::Json => Some(as_json),
             Format::Csv => Some(csv),
-            Format::Jsonl | Format::Cbt => None,
+            Format::Jsonl | Format::Cbt | Format::Junit | Format::Metrics => None,
         }
     }
 }

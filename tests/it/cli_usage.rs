@@ -95,7 +95,7 @@ fn a_wrong_id_is_shown_with_what_is_expected() {
 fn values_out_of_range_are_refused() {
     misused(&["list", "--tag", "novalue"], "expected Key=Value");
     misused(&["list", "--state", "done"], "unknown snapshot state 'done'");
-    misused(&["list", "--format", "yaml"], "expected text, json, jsonl, csv or cbt");
+    misused(&["list", "--format", "yaml"], "expected text, json, jsonl, csv, cbt, junit or metrics");
     misused(&["list", "--concurrency", "0"], "from 1 to 1024");
     misused(&["list", "--rate-get", "fast"], "or none");
     misused(&["list", "--quota-share", "2"], "at most 1");
