@@ -6,6 +6,7 @@ mod engine;
 mod local;
 mod matrix;
 mod process;
+mod redone;
 mod since;
 mod tokens;
 mod wire;
