@@ -1,6 +1,7 @@
 //! The whole service without its socket, over a shelf in memory and a clock that is moved by hand.
 
 mod bin;
+mod copies;
 mod describe;
 mod lists;
 mod random;
