@@ -3,8 +3,8 @@
 
 use icecore::aws::Deadlines;
 use icecore::control::{
-    Bin, FastRestores, ImageQuery, Images, InstanceQuery, Instances, Sharing, SnapshotQuery, Snapshots, Tagging,
-    VolumeQuery, Volumes,
+    Bin, FastRestores, ImageQuery, Images, InstanceQuery, Instances, Sharing, SnapshotQuery, Snapshots,
+    Tagging, VolumeQuery, Volumes,
 };
 use icecore::ec2::Ec2;
 use icecore::estate::{NewVolume, Resource, VolumeKind, VolumeState};
