@@ -3,6 +3,7 @@
 mod bin;
 mod copies;
 mod describe;
+mod keys;
 mod lists;
 mod random;
 mod regions;
