@@ -15,11 +15,11 @@ use checks::{BASE, BLOCKS, CHECKS, Check, LEFT_OUT};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use icecore::aws::{Deadlines, Options, Session};
 use icecore::endpoint::{Config, Quotas};
-use icecore::monitor::ManualClock;
+use icecore::monitor::{Clock, ManualClock, SystemClock};
 use icecore::snapshot::UnixMillis;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use world::{Host, Time, World};
 
 /// What a run found.
@@ -117,7 +117,7 @@ async fn a_real_account_is_asked_only_when_told_to() {
     let minutes = told("ICECORE_LIVE_MINUTES").map_or(5, |text| text.parse().expect("minutes"));
     let host =
         told("ICECORE_LIVE_INSTANCE").map(|instance| Host { instance, by_id: icecore::device::BY_ID.into() });
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let now = u64::try_from(SystemClock.now().0 / 1000).unwrap();
     let time = Time::Real { patience: Duration::from_secs(60 * minutes) };
     let world = World::new(&session, &format!("live-{now}"), time, host, plan(CHECKS));
     // An earlier run that began two hours ago is over, one way or the other.
