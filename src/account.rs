@@ -9,6 +9,7 @@
 //! lags. What is kept in memory alone is the time of the last write, which a restart counts anew.
 
 mod bin;
+mod copy;
 mod device;
 mod encryption;
 mod holdings;
@@ -19,6 +20,7 @@ mod region;
 mod tests;
 mod volumes;
 
+pub use copy::NewCopy;
 pub use encryption::{Encryption, EncryptionError};
 pub use keys::{Defaults, KeyState};
 pub use life::{Coming, Pace};

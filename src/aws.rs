@@ -214,8 +214,8 @@ impl Session {
         self.0.credentials.refresh(seen).await;
     }
 
-    /// For the service clients.
-    pub(crate) fn config(&self) -> &SdkConfig {
+    /// For the service clients, and for whoever asks AWS something that these do not.
+    pub fn config(&self) -> &SdkConfig {
         &self.0.config
     }
 

@@ -5,6 +5,7 @@
 
 mod attach_volume;
 mod complete_snapshot;
+mod copy_snapshot;
 mod create_tags;
 mod create_volume;
 mod delete_snapshot;
@@ -31,6 +32,7 @@ mod list_images_in_recycle_bin;
 mod list_snapshot_blocks;
 mod list_snapshots_in_recycle_bin;
 mod list_volumes_in_recycle_bin;
+mod lock_snapshot;
 mod modify_ebs_default_kms_key_id;
 mod page;
 mod put_snapshot_block;
@@ -39,6 +41,7 @@ mod restore_snapshot_from_recycle_bin;
 mod restore_volume_from_recycle_bin;
 mod start_snapshot;
 mod tags;
+mod unlock_snapshot;
 mod volume;
 
 use crate::account::Account;
@@ -111,6 +114,7 @@ const EBS: &[Route] = &[
 /// Actions of EC2.
 pub(super) const EC2: &[Action] = &[
     change("AttachVolume", attach_volume::act),
+    change("CopySnapshot", copy_snapshot::act),
     change("CreateTags", create_tags::act),
     change("CreateVolume", create_volume::act),
     change("DeleteSnapshot", delete_snapshot::act),
@@ -133,10 +137,12 @@ pub(super) const EC2: &[Action] = &[
     action("ListImagesInRecycleBin", list_images_in_recycle_bin::act),
     action("ListSnapshotsInRecycleBin", list_snapshots_in_recycle_bin::act),
     action("ListVolumesInRecycleBin", list_volumes_in_recycle_bin::act),
+    change("LockSnapshot", lock_snapshot::act),
     change("ModifyEbsDefaultKmsKeyId", modify_ebs_default_kms_key_id::act),
     change("ResetEbsDefaultKmsKeyId", reset_ebs_default_kms_key_id::act),
     change("RestoreSnapshotFromRecycleBin", restore_snapshot_from_recycle_bin::act),
     change("RestoreVolumeFromRecycleBin", restore_volume_from_recycle_bin::act),
+    change("UnlockSnapshot", unlock_snapshot::act),
 ];
 
 /// Actions of STS.

@@ -1,7 +1,9 @@
 //! The whole service without its socket, over a shelf in memory and a clock that is moved by hand.
 
 mod bin;
+mod copies;
 mod describe;
+mod keys;
 mod lists;
 mod random;
 mod regions;

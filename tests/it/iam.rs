@@ -46,7 +46,6 @@ const RUNS: &[(&str, &[&str])] = &[
             "warm out.img --snapshot B --verify --threshold 20s",
         ],
     ),
-    // Before any other of its kind: listings are kept.
     ("cost", &["cost"]),
     ("cost archive-advice", &["cost archive-advice"]),
     ("cost compare", &["cost compare c.json"]),

@@ -24,6 +24,9 @@ mod floors;
 mod formats;
 mod iam;
 mod lab;
+#[cfg(feature = "ec2")]
+#[path = "../live/live.rs"]
+mod live;
 mod main_job;
 #[cfg(feature = "ec2")]
 mod moto;

@@ -3,8 +3,8 @@
 
 use icecore::aws::Deadlines;
 use icecore::control::{
-    FastRestores, ImageQuery, Images, InstanceQuery, Instances, Sharing, SnapshotQuery, Snapshots, Tagging,
-    VolumeQuery, Volumes,
+    Bin, FastRestores, ImageQuery, Images, InstanceQuery, Instances, Sharing, SnapshotQuery, Snapshots,
+    Tagging, VolumeQuery, Volumes,
 };
 use icecore::ec2::Ec2;
 use icecore::estate::{NewVolume, Resource, VolumeKind, VolumeState};
@@ -83,4 +83,5 @@ async fn our_client_agrees_with_moto() {
 
     // moto knows no such question, and says so with a status that is no answer: it must not be taken for "none".
     assert!(ec2.fast_restores().await.is_err());
+    assert!(ec2.binned_volumes().await.is_err());
 }

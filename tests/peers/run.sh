@@ -15,7 +15,7 @@ environment "$here/requirements.txt"
 if [ "$1" = --url ]; then
     url=$2
 else
-    "$1" serve --local "$work/store" --listen 127.0.0.1:0 >"$work/stdout" 2>"$work/stderr" &
+    "$1" serve --local "$work/store" --listen 127.0.0.1:0 --bin volume=2 >"$work/stdout" 2>"$work/stderr" &
     server=$!
     url=
     tries=0

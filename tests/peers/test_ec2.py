@@ -116,6 +116,68 @@ def test_each_region_has_its_own_volumes_and_zones():
     west.delete_volume(VolumeId=volume)
 
 
+def test_a_snapshot_is_in_one_region_until_it_is_copied():
+    snapshot = completed(ebs, {0: 1, 9: 2})
+    west = boto3.client("ec2", region_name="eu-west-1", config=ONCE)
+    west_ebs = boto3.client("ebs", region_name="eu-west-1", config=ONCE)
+    assert code(west.describe_snapshots, SnapshotIds=[snapshot]) == "InvalidSnapshot.NotFound"
+    assert code(west_ebs.list_snapshot_blocks, SnapshotId=snapshot) == "ResourceNotFoundException"
+    tags = [{"Key": "copied", "Value": "yes"}]
+    copy = west.copy_snapshot(
+        SourceRegion="us-east-1", SourceSnapshotId=snapshot, Description="peer", Encrypted=True,
+        TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}])
+    assert copy["Tags"] == tags, copy
+    west.get_waiter("snapshot_completed").wait(SnapshotIds=[copy["SnapshotId"]], WaiterConfig=SOON)
+    seen = west.describe_snapshots(SnapshotIds=[copy["SnapshotId"]])["Snapshots"][0]
+    assert (seen["Encrypted"], seen["Description"], seen["Tags"]) == (True, "peer", tags), seen
+    assert seen["KmsKeyId"].startswith("arn:aws:kms:eu-west-1:"), seen
+    blocks = west_ebs.list_snapshot_blocks(SnapshotId=copy["SnapshotId"])["Blocks"]
+    assert [block["BlockIndex"] for block in blocks] == [0, 9], blocks
+    west.delete_snapshot(SnapshotId=copy["SnapshotId"])
+    lost = west.copy_snapshot(SourceRegion="us-east-1", SourceSnapshotId="snap-0fff")["SnapshotId"]
+    seen = west.describe_snapshots(SnapshotIds=[lost])["Snapshots"][0]
+    assert (seen["State"], seen["StateMessage"]) == ("error", "Source snapshot is not found"), seen
+
+
+def test_a_locked_snapshot_stays():
+    snapshot = completed(ebs, {})
+    locked = ec2.lock_snapshot(SnapshotId=snapshot, LockMode="governance", LockDuration=2)
+    assert (locked["LockState"], locked["LockDuration"]) == ("governance", 2), locked
+    told = ec2.describe_locked_snapshots(SnapshotIds=[snapshot])["Snapshots"]
+    assert [(one["SnapshotId"], one["LockState"]) for one in told] == [(snapshot, "governance")], told
+    assert refused(ClientError, ec2.delete_snapshot, SnapshotId=snapshot)["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert ec2.unlock_snapshot(SnapshotId=snapshot)["SnapshotId"] == snapshot
+    ec2.delete_snapshot(SnapshotId=snapshot)
+
+
+def test_a_region_encrypts_by_default_when_told_to():
+    north = boto3.client("ec2", region_name="eu-north-1", config=ONCE)
+    assert north.get_ebs_encryption_by_default()["EbsEncryptionByDefault"] is False
+    assert north.enable_ebs_encryption_by_default()["EbsEncryptionByDefault"] is True
+    managed = north.get_ebs_default_kms_key_id()["KmsKeyId"]
+    made = north.create_volume(AvailabilityZone="eu-north-1a", Size=1)
+    assert (made["Encrypted"], made["KmsKeyId"]) == (True, managed), made
+    assert north.modify_ebs_default_kms_key_id(KmsKeyId="mine")["KmsKeyId"].endswith(":key/mine")
+    assert north.reset_ebs_default_kms_key_id()["KmsKeyId"] == managed
+    assert north.disable_ebs_encryption_by_default()["EbsEncryptionByDefault"] is False
+    lost = north.create_volume(AvailabilityZone="eu-north-1a", Size=1, Encrypted=True, KmsKeyId="alias/nobody")
+    north.get_waiter("volume_deleted").wait(VolumeIds=[lost["VolumeId"]], WaiterConfig=SOON)
+
+
+def test_a_deleted_volume_lies_in_the_recycle_bin_and_comes_back():
+    south = boto3.client("ec2", region_name="sa-east-1", config=ONCE)
+    volume = south.create_volume(AvailabilityZone="sa-east-1a", Size=3, VolumeType="gp3")["VolumeId"]
+    south.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig=SOON)
+    south.delete_volume(VolumeId=volume)
+    south.get_waiter("volume_deleted").wait(VolumeIds=[volume], WaiterConfig=SOON)
+    binned = south.list_volumes_in_recycle_bin()["Volumes"]
+    assert [(one["VolumeId"], one["Size"], one["VolumeType"]) for one in binned] == [(volume, 3, "gp3")], binned
+    assert (binned[0]["RecycleBinExitTime"] - binned[0]["RecycleBinEnterTime"]).days == 2, binned
+    assert south.restore_volume_from_recycle_bin(VolumeId=volume)["Return"] is True
+    assert south.list_volumes_in_recycle_bin()["Volumes"] == []
+    assert south.describe_volumes(VolumeIds=[volume])["Volumes"][0]["State"] == "available"
+
+
 def test_the_cli_makes_and_deletes_a_volume():
     made = aws("ec2", "create-volume", "--availability-zone", "us-east-1a", "--size", "1", "--encrypted",
                "--tag-specifications", "ResourceType=volume,Tags=[{Key=Name,Value=cli}]")
