@@ -62,6 +62,22 @@ const fn task(name: &'static str, needs: &'static [&'static [Need]], of_keys: &'
     Task { name, like: &[], needs, of_keys }
 }
 
+const ON_VOLUMES: &[On] = &[On::Volumes];
+const ON_BOTH: &[On] = &[On::Volumes, On::Instances];
+const INSTANCES: &[Need] = &[asked("ec2:DescribeInstances")];
+const BINNED_VOLUMES: &[Need] = &[asked("ec2:ListVolumesInRecycleBin")];
+
+/// Making volumes and taking them away again. Instances carry no tag of ours, and attaching is checked against both.
+const TEMPORARY_VOLUMES: &[Need] = &[
+    Need::of("ec2:CreateVolume", ON_VOLUMES).only(Only::TaggedByUs),
+    Need::of("ec2:CreateTags", ON_VOLUMES)
+        .only(Only::Making("CreateVolume"))
+        .unseen("CreateVolume checks it where the volume is made with tags"),
+    Need::of("ec2:AttachVolume", ON_BOTH),
+    Need::of("ec2:DetachVolume", ON_BOTH),
+    Need::of("ec2:DeleteVolume", ON_VOLUMES).only(Only::Ours),
+];
+
 /// Commands that ask AWS for something.
 pub const TASKS: &[Task] = &[
     task("list", &[SNAPSHOTS], &[]),
@@ -80,6 +96,12 @@ pub const TASKS: &[Task] = &[
     task("verify", &[READ, SNAPSHOTS, VOLUMES], DECRYPT),
     task("verify --delta-from", &[READ, CHANGED, SNAPSHOTS], DECRYPT),
     task("ledger --account", &[SNAPSHOTS], &[]),
+    Task {
+        name: "drill",
+        like: &["resume", "cleanup"],
+        needs: &[READ, SNAPSHOTS, VOLUMES, INSTANCES, TEMPORARY_VOLUMES, BINNED_VOLUMES],
+        of_keys: ENCRYPT,
+    },
     task("warm", &[LIST, CHANGED, SNAPSHOTS, VOLUMES, INITIALIZATION], &[]),
     task("warm --verify", &[READ, CHANGED, SNAPSHOTS, VOLUMES, INITIALIZATION], DECRYPT),
     Task {

@@ -123,6 +123,7 @@ async fn every_command_asks_what_its_policy_allows_and_nothing_else() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    tested.retain(|name| !DRILLS.contains(name));
     assert!(tested.is_empty(), "nobody runs {tested:?}");
 }
 
@@ -132,6 +133,9 @@ fn text(path: &Path) -> &str {
 
 const BILL: &str = "line_item_resource_id,line_item_usage_type,line_item_usage_start_date,\
                     line_item_usage_end_date,line_item_usage_amount\n";
+
+/// Held against their calls where drills are tested: they need an instance with devices.
+const DRILLS: [&str; 3] = ["drill", "resume", "cleanup"];
 
 /// Asked of a target that is an NVMe device of EBS, which a machine of tests has not.
 const OF_DEVICES: [(&str, &str); 4] = [

@@ -71,7 +71,8 @@ async fn three_volumes_are_drilled_and_nothing_is_left() {
     let here = Here::new();
     let names: Vec<&str> = ids.iter().map(SnapshotId::as_str).collect();
     let rehearsal = [&names[..], &["--dry-run", "--format", "json"]].concat();
-    let before = lab.endpoint.counts().mutating();
+    let all = lab.endpoint.counts();
+    let before = all.mutating();
     let plan = drill(&here, &lab, &rehearsal).await.json();
     assert_eq!(lab.endpoint.counts().mutating(), before, "a rehearsal changes nothing");
     let calls = |undo: bool| {
@@ -105,6 +106,10 @@ async fn three_volumes_are_drilled_and_nothing_is_left() {
         assert_eq!(counts.of(call.trim_start_matches("ec2:")), 3, "{call}");
     }
     assert_eq!(counts.mutating() - before, 12);
+    // And what the policy of icecore iam-policy --for drill allows.
+    let asked: std::collections::BTreeSet<_> =
+        counts.iter().filter(|(name, count)| *count > all.of(name)).map(|(name, _)| name).collect();
+    assert_eq!(asked, icecore::iam::Task::named("drill").unwrap().calls());
     assert_eq!(counts.of("DeleteSnapshot"), 0);
     nothing_left(&lab).await;
 }
