@@ -200,12 +200,12 @@ async fn a_restored_volume_is_verified_and_left_as_it_was() {
 }
 
 /// Starts a drill and kills it after a while, as if the machine had gone.
-fn killed(here: &Here, lab: &Lab, snapshot: &str, after: Duration) -> bool {
+async fn killed(here: &Here, lab: &Lab, snapshot: &str, after: Duration) -> bool {
     let at = at(lab);
     let words: Vec<&str> = ["drill", snapshot].into_iter().chain(at.iter().map(String::as_str)).collect();
     let mut child: Child =
         command(here, lab, &words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(after);
+    tokio::time::sleep(after).await;
     let is_over = child.try_wait().unwrap().is_some();
     child.kill().unwrap();
     child.wait().unwrap();
@@ -232,7 +232,7 @@ async fn a_killed_drill_is_ended_by_resume_or_by_cleanup_wherever_that_runs() {
     for n in 0..kills {
         let here = Here::new();
         let after = Duration::from_millis(30 + 1200 * n / kills);
-        died += u32::from(tokio::task::block_in_place(|| killed(&here, lab, id.as_str(), after)));
+        died += u32::from(killed(&here, lab, id.as_str(), after).await);
         let elsewhere = Here::new();
         match n % 3 {
             0 => {
