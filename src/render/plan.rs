@@ -103,7 +103,9 @@ fn text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         table::rows(out, &["  #", "STEP", "WHAT", "CALLS THAT CHANGE", ""], &[0], rows)?;
     }
     writeln!(out)?;
-    table::facts(out, &[("permissions", plan.permissions().into_iter().collect::<Vec<_>>().join(" "))])
+    let mut facts = Vec::new();
+    table::wrapped(&mut facts, "permissions", &plan.permissions().into_iter().collect::<Vec<_>>().join(" "));
+    table::facts(out, &facts)
 }
 
 fn minutes(span: Duration) -> u64 {
