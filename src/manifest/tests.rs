@@ -2,11 +2,17 @@
 
 use super::*;
 use crate::block::{BlockIndex, BlockRange, BlockSet, Digest, GiB};
+use crate::disk::{Disk, RealDisk};
 use crate::fault::Kind;
 use crate::source::BlockSink;
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+fn real() -> Arc<dyn Disk> {
+    Arc::new(RealDisk::default())
+}
 
 fn about(gib: i64, id: Option<&str>) -> About {
     let geometry = Geometry::ebs(GiB::try_from(gib).unwrap());
@@ -19,7 +25,7 @@ fn digest(index: BlockIndex) -> Digest {
 
 fn written(dir: &Path, about: &About, present: &BlockSet) -> (PathBuf, Roots) {
     let path = dir.join("a.manifest");
-    let roots = write(&path, about, present, |index| Ok(digest(index))).unwrap();
+    let roots = write(real().as_ref(), &path, about, present, |index| Ok(digest(index))).unwrap();
     (path, roots)
 }
 
@@ -104,11 +110,11 @@ fn a_digest_that_cannot_be_had_leaves_what_was_there() {
     let (path, _) = written(dir.path(), &about(8, None), &some());
     let before = std::fs::read(&path).unwrap();
     let gone = |_| Err(crate::fault::Fault::new(Kind::Local, crate::fault::Place::Service, "gone"));
-    assert!(write(&path, &about(8, None), &some(), gone).is_err());
+    assert!(write(real().as_ref(), &path, &about(8, None), &some(), gone).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     let nowhere = dir.path().join("no/such/dir/m");
-    let fault = write(&nowhere, &about(1, None), &BlockSet::new(), gone).unwrap_err();
+    let fault = write(real().as_ref(), &nowhere, &about(1, None), &BlockSet::new(), gone).unwrap_err();
     assert_eq!(fault.kind, Kind::Unsuitable);
 }
 
@@ -116,11 +122,11 @@ fn a_digest_that_cannot_be_had_leaves_what_was_there() {
 fn a_draft_keeps_what_it_was_given_beyond_its_run() {
     let dir = tempfile::tempdir().unwrap();
     let (path, geometry) = (dir.path().join("state/x.digests"), about(1, None).geometry);
-    let draft = Draft::open(&path, geometry).unwrap();
+    let draft = Draft::open(&real(), &path, geometry).unwrap();
     draft.put(BlockIndex::new(2047), &Digest::ZERO_BLOCK).unwrap();
     draft.sync().unwrap();
     drop(draft);
-    let draft = Draft::open(&path, geometry).unwrap();
+    let draft = Draft::open(&real(), &path, geometry).unwrap();
     assert_eq!(draft.get(BlockIndex::new(2047)).unwrap(), Digest::ZERO_BLOCK);
     assert_eq!(draft.get(BlockIndex::ZERO).unwrap(), Digest::from_bytes([0; 32]));
     draft.remove().unwrap();
@@ -130,7 +136,7 @@ fn a_draft_keeps_what_it_was_given_beyond_its_run() {
 #[test]
 fn a_draft_conforms_as_a_sink() {
     let dir = tempfile::tempdir().unwrap();
-    let draft = Draft::open(&dir.path().join("d"), about(1, None).geometry).unwrap();
+    let draft = Draft::open(&real(), &dir.path().join("d"), about(1, None).geometry).unwrap();
     let block = crate::source::conformance::filled(9, 7);
     draft.write(&block).unwrap();
     assert_eq!(draft.get(block.index()).unwrap(), block.digest());

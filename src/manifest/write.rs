@@ -1,21 +1,18 @@
 //! Writing a manifest.
 
 use crate::block::{BlockIndex, BlockSet, Digest};
+use crate::disk::{Access, Disk, Handle, Opening, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::manifest::header::{self, Header};
 use crate::manifest::{About, Merkle, Roots};
 use sha2::{Digest as _, Sha256};
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
-
-/// Only its owner reads a manifest: equal digests tell equal blocks.
-const MODE: u32 = 0o600;
 
 /// Writes a manifest of these blocks, ascending through their digests, and gives it its name when it is whole and
 /// durable. What stands there is replaced.
 pub fn write(
+    disk: &dyn Disk,
     path: &Path,
     about: &About,
     present: &BlockSet,
@@ -34,38 +31,40 @@ pub fn write(
         }
         _ => Fault::local(path, "write the manifest", error),
     };
-    let file = create(&part).map_err(failed)?;
-    let written = body(&file, about, present, &mut digest, &failed).and_then(|(roots, body)| {
+    let file = create(disk, &part).map_err(failed)?;
+    let written = body(file.as_ref(), about, present, &mut digest, &failed).and_then(|(roots, body)| {
         let header = Header { about: about.clone(), blocks: present.len(), roots, body };
-        file.write_all_at(&header.encode(), 0).and_then(|()| file.sync_all()).map_err(failed)?;
-        std::fs::rename(&part, path).and_then(|()| sync_dir(path)).map_err(failed)?;
+        file.write_at(&header.encode(), 0).and_then(|()| file.sync()).map_err(failed)?;
+        disk.rename(&part, path).and_then(|()| disk.sync(directory(path))).map_err(failed)?;
         Ok(roots)
     });
     if written.is_err() {
         // What is left of it serves nobody.
-        let _ = std::fs::remove_file(&part);
+        let _ = disk.remove(&part);
     }
     written
 }
 
-fn create(part: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(part)?;
+/// Only its owner reads a manifest: equal digests tell equal blocks.
+fn create(disk: &dyn Disk, part: &Path) -> io::Result<Box<dyn Handle>> {
     // One that a run before left has the mode that it was made with.
-    file.set_permissions(Permissions::from_mode(MODE))?;
-    Ok(file)
+    match disk.remove(part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => disk.write(part, &[], Access::Owner)?,
+    }
+    disk.open(part, Opening::Change)
 }
 
 /// Writes the map and the digests; gives the roots, and SHA-256 of it all.
 fn body(
-    file: &File,
+    file: &dyn Handle,
     about: &About,
     present: &BlockSet,
     digest: &mut impl FnMut(BlockIndex) -> Result<Digest, Fault>,
     failed: &impl Fn(io::Error) -> Fault,
 ) -> Result<(Roots, Digest), Fault> {
-    let mut file = file;
-    file.seek(SeekFrom::Start(header::LEN as u64)).map_err(failed)?;
-    let mut out = Hashing { out: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new() };
+    let after = Onward { file, at: header::LEN as u64 };
+    let mut out = Hashing { out: BufWriter::with_capacity(1 << 20, after), hash: Sha256::new() };
     put_map(&mut out, about, present).map_err(failed)?;
     let mut merkle = Merkle::new();
     for index in present.iter() {
@@ -106,7 +105,20 @@ impl<W: Write> Hashing<W> {
     }
 }
 
-fn sync_dir(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+/// Writes to a file from a place in it onward.
+struct Onward<'a> {
+    file: &'a dyn Handle,
+    at: u64,
+}
+
+impl Write for Onward<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_at(bytes, self.at)?;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -7,6 +7,7 @@ pub use image::of_image;
 pub use snapshot::of_snapshot;
 
 use crate::block::{ByteSize, Geometry};
+use crate::disk::{Disk, Node};
 use crate::fault::{Fault, Kind, Place};
 use crate::ledger::{self, Contents};
 use crate::manifest::Roots;
@@ -83,10 +84,10 @@ fn label(of: &str) -> String {
 }
 
 /// Refuses an output that must not be written, before anything is read.
-fn check_output(path: &Path, force: bool) -> Result<(), Fault> {
+fn check_output(disk: &dyn Disk, path: &Path, force: bool) -> Result<(), Fault> {
     let refused = |what: &str| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
-    let Ok(meta) = std::fs::metadata(path) else { return Ok(()) };
-    if !meta.is_file() {
+    let Ok(Some(node)) = disk.node(path) else { return Ok(()) };
+    if node != Node::File {
         return Err(refused("it is no regular file").hint("give the name of a file to make"));
     }
     if !force {

@@ -2,6 +2,7 @@
 
 use crate::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry, GiB};
 use crate::device::Image;
+use crate::disk::Disk;
 use crate::fault::{Fault, Kind, Place};
 use crate::manifest::{self, About, Draft, Roots};
 use crate::monitor::Event;
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 /// holes, and not listed.
 pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result<Report, Fault> {
     let start = Instant::now();
-    check_output(&options.output, options.force)?;
+    check_output(engine.machine().disk.as_ref(), &options.output, options.force)?;
     let refused = |what: String| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
     if options.base.is_some() {
         return Err(refused("nobody tells what has changed in an image since a base was made".to_owned())
@@ -29,13 +30,13 @@ pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result
     let blocks = image.len().div_ceil(u64::from(geometry.block_size.bytes()));
     engine.monitor.on(Event::Stage { verb: "hashing", total: Some(blocks) });
     let before = image.stamp()?;
-    let found = Arc::new(Found::beside(&options.output, geometry)?);
+    let found = Arc::new(Found::beside(&engine.machine().disk, &options.output, geometry)?);
     let held = geometry.range().iter().take(usize::try_from(blocks).unwrap_or(usize::MAX));
     let scanned = scan(engine, &image, held, &found).await;
     let roots = match scanned.and_then(|()| unchanged(&image, &before)) {
         Ok(()) => {
             let about = About { snapshot_id: None, geometry, size: ByteSize::from_bytes(image.len()) };
-            found.write(&options.output, &about)
+            found.write(engine.machine().disk.as_ref(), &options.output, &about)
         }
         Err(fault) => Err(fault),
     };
@@ -83,16 +84,16 @@ struct Found {
 
 impl Found {
     /// Digests lie beside the output, where there has to be room anyway.
-    fn beside(output: &Path, geometry: Geometry) -> Result<Self, Fault> {
+    fn beside(disk: &Arc<dyn Disk>, output: &Path, geometry: Geometry) -> Result<Self, Fault> {
         let mut name = output.file_name().unwrap_or_default().to_owned();
         name.push(".icecore-digests");
-        let draft = Draft::open(&output.with_file_name(name), geometry)?;
+        let draft = Draft::open(disk, &output.with_file_name(name), geometry)?;
         Ok(Self { draft, present: Mutex::default() })
     }
 
-    fn write(&self, output: &Path, about: &About) -> Result<Roots, Fault> {
+    fn write(&self, disk: &dyn Disk, output: &Path, about: &About) -> Result<Roots, Fault> {
         let present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        manifest::write(output, about, &present, |index| self.draft.get(index))
+        manifest::write(disk, output, about, &present, |index| self.draft.get(index))
     }
 
     fn count(&self) -> u64 {

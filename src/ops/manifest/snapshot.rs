@@ -27,7 +27,7 @@ pub async fn of_snapshot(
     engine: &Engine,
 ) -> Result<Report, Fault> {
     let start = Instant::now();
-    check_output(&options.output, options.force)?;
+    check_output(engine.machine().disk.as_ref(), &options.output, options.force)?;
     let base = match &options.base {
         Some(path) => Some(opened_base(path).await?),
         None => None,
@@ -151,7 +151,11 @@ impl Work<'_> {
             .map_err(|error| Fault::local(&self.options.output, "find", error))?;
         let path = Checkpoint::path(&self.engine.settings.state_dir, "manifest", &output.to_string_lossy());
         let (checkpoint, before) = self.begin(Slot::take(&self.engine.machine().disk, &path)?, base)?;
-        let draft = Arc::new(Draft::open(&path.with_extension("digests"), self.geometry)?);
+        let draft = Arc::new(Draft::open(
+            &self.engine.machine().disk,
+            &path.with_extension("digests"),
+            self.geometry,
+        )?);
         let changed = base.map(Base::changed);
         let total = changed.as_ref().map(BlockSet::len);
         self.engine.monitor.on(Event::Stage { verb: "hashing", total });
@@ -211,8 +215,9 @@ impl Work<'_> {
     ) -> Result<Roots, Fault> {
         let about =
             About { snapshot_id: Some(self.id.clone()), geometry: self.geometry, size: self.geometry.size() };
+        let disk = self.engine.machine().disk.as_ref();
         let Some(base) = base else {
-            return manifest::write(output, &about, listed, |index| draft.get(index));
+            return manifest::write(disk, output, &about, listed, |index| draft.get(index));
         };
         let disagree = || {
             let what = "the block list is not what the base and the list of changes lead to";
@@ -223,7 +228,7 @@ impl Work<'_> {
             return Err(disagree());
         }
         let changed = base.changed();
-        manifest::write(output, &about, listed, |index| match changed.contains(index) {
+        manifest::write(disk, output, &about, listed, |index| match changed.contains(index) {
             true => draft.get(index),
             false => base.manifest.digest(index)?.ok_or_else(disagree),
         })

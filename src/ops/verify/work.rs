@@ -158,7 +158,7 @@ impl Work<'_> {
             }
         };
         let seed = checkpoint.fact(SEED).and_then(|seed| seed.parse().ok()).unwrap_or(self.seed);
-        let draft = Arc::new(Draft::open(&draft_path, self.sides.geometry())?);
+        let draft = Arc::new(Draft::open(&self.engine.machine().disk, &draft_path, self.sides.geometry())?);
         Ok(Begun {
             progress: Progress::new(checkpoint, &right, self.engine.settings.checkpoint_every),
             draft,

@@ -419,7 +419,11 @@ impl Target {
         };
         let (mut every, verify) = (RECORD_EVERY, self.options.verify);
         if let Some(geometry) = self.geometry.filter(|_| verify) {
-            self.digests = Some(Arc::new(Draft::open(&path.with_extension("digests"), geometry)?));
+            self.digests = Some(Arc::new(Draft::open(
+                &engine.machine().disk,
+                &path.with_extension("digests"),
+                geometry,
+            )?));
             every = RECORD_DIGESTS_EVERY;
         }
         self.progress = Some(Progress::new(checkpoint, &self.resumed, every));

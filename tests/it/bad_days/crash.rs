@@ -11,7 +11,7 @@ use super::world::{
 use icecore::device::{Holding, Image, Sidecar};
 use icecore::disk::memory::MemoryDisk;
 use icecore::disk::{Disk, Opening};
-use icecore::ops::{Engine, Services, export, import};
+use icecore::ops::{Engine, Services, export, import, manifest};
 use icecore::shelf::{Shelf, ShelfWriter};
 use icecore::snapshot::{SnapshotId, SnapshotState};
 use std::path::Path;
@@ -113,6 +113,54 @@ async fn a_killed_export_goes_on_with_what_was_recorded() {
         }
         let ended = world.export_stopped(disk(), at, Loss::Process, n).await;
         assert_eq!(ended, Ok(()), "kill {n} at {at:?}");
+    }
+}
+
+/// Stops the making of a manifest, looks, and gives the same command again: these bytes, or nothing, and then these.
+async fn manifest_stopped(
+    world: &World,
+    disk: MemoryDisk,
+    at: At,
+    seed: u64,
+    whole: &[u8],
+) -> Result<(), String> {
+    let options = manifest::Options { base: None, output: Path::new(HOME).join("m"), force: true };
+    let id = &world.snapshots[0].0;
+    let is_whole = |disk: &MemoryDisk| disk.read(&options.output, 1 << 20).is_ok_and(|bytes| bytes == whole);
+    let run = async |services: Services, engine: Engine| {
+        manifest::of_snapshot(id, &options, &services, &engine).await
+    };
+    let disk = stopped(&disk, &world.lab.services, at, Loss::Power, seed, run).await;
+    if disk.files().contains(&options.output) && !is_whole(&disk) {
+        return Err("under its final name is no whole manifest".to_owned());
+    }
+    let again = manifest::of_snapshot(id, &options, &world.lab.services, &engine(&disk)).await;
+    let _ = again.map_err(|fault| format!("again: {fault}"))?;
+    // What the command said to be made has to be there whatever happens next.
+    match is_whole(&disk.cut(seed)) {
+        true => Ok(()),
+        false => Err("after the second run there are other bytes".to_owned()),
+    }
+}
+
+/// The manifest that nothing stopped, and the operations that it took.
+async fn manifest_of(world: &World) -> (Vec<u8>, u64) {
+    let disk = disk();
+    let output = Path::new(HOME).join("m");
+    let options = manifest::Options { base: None, output: output.clone(), force: false };
+    let made =
+        manifest::of_snapshot(&world.snapshots[0].0, &options, &world.lab.services, &engine(&disk)).await;
+    let _ = made.unwrap();
+    (disk.read(&output, 1 << 20).unwrap(), disk.done())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_whose_power_goes_is_nothing_or_whole_and_then_the_same() {
+    let world = World::random(3).await;
+    let (whole, operations) = manifest_of(&world).await;
+    for n in 0..=operations {
+        let ended = manifest_stopped(&world, disk(), At::Operation(n), n, &whole).await;
+        assert_eq!(ended, Ok(()), "cut at {n} of {operations}");
     }
 }
 
@@ -276,5 +324,8 @@ async fn a_disk_that_claims_to_sync_and_does_not_is_found_out() {
     assert!(found_out(40, exports, 60).await > 0, "exports");
     let imports = async |at, n| import_stopped(lying(disk_with_image()), at, Loss::Power, n).await;
     assert!(found_out(20, imports, 60).await > 0, "imports");
+    let (whole, operations) = manifest_of(&world).await;
+    let manifests = async |at, n| manifest_stopped(&world, lying(disk()), at, n, &whole).await;
+    assert!(found_out(20, manifests, operations).await > 0, "manifests");
     assert!(walked(60, true).await.is_err(), "changes in place");
 }

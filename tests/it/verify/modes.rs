@@ -108,9 +108,13 @@ fn renamed(world: &World, path: &Path, _: &SnapshotId, to: &SnapshotId) -> PathB
     let manifest = icecore::manifest::Manifest::open(path).unwrap();
     let about = icecore::manifest::About { snapshot_id: Some(to.clone()), ..manifest.about().clone() };
     let output = world.path("renamed");
-    icecore::manifest::write(&output, &about, manifest.present(), |index| {
-        Ok(manifest.digest(index)?.unwrap())
-    })
+    icecore::manifest::write(
+        &icecore::disk::RealDisk::default(),
+        &output,
+        &about,
+        manifest.present(),
+        |index| Ok(manifest.digest(index)?.unwrap()),
+    )
     .unwrap();
     output
 }
