@@ -128,6 +128,11 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     };
     let mut dead = dead(options, services, engine, now, &mut report)?;
     let mut found = BTreeMap::new();
+    if !options.dry_run {
+        for volume in on_their_way(&dead, &desk, engine).await? {
+            found.insert(volume.id.clone(), volume);
+        }
+    }
     for purpose in [Purpose::Volume, Purpose::Attachment] {
         for volume in desk.signed(purpose).await? {
             found.insert(volume.id.clone(), volume);
@@ -214,6 +219,27 @@ fn dead(
 
 fn is_older(then: UnixMillis, than: Option<Duration>, now: UnixMillis) -> bool {
     than.is_none_or(|than| drill::age(then, now) >= than)
+}
+
+/// The volumes that dead runs had asked for when they died, without hearing of them. What was asked for a moment ago
+/// may come yet, after the journal that knows of it is gone: so it is waited for.
+async fn on_their_way(
+    dead: &BTreeMap<RunId, Dead>,
+    desk: &Desk,
+    engine: &Engine,
+) -> Result<Vec<Volume>, Fault> {
+    let mut found = Vec::new();
+    for (run, Dead { past, .. }) in dead {
+        let unheard = |part: &u32| !past.is_done(*part, "create") && !past.is_undone(*part, "create");
+        for part in past.parts().into_iter().filter(unheard) {
+            let Some(asked) = past.begun_at(part, "create") else { continue };
+            if desk.is_new(Some(asked)) {
+                engine.note(format!("{run} died a moment ago: waiting for a volume that may still come"));
+            }
+            found.extend(desk.made(run, part, Some(asked)).await?);
+        }
+    }
+    Ok(found)
 }
 
 /// The volumes that a run wrote down as made.

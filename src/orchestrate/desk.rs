@@ -12,7 +12,7 @@ use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, SystemClock};
 use crate::ops::{Control, Engine};
 use crate::orchestrate::drill;
-use crate::orchestrate::mark::Purpose;
+use crate::orchestrate::mark::{Mark, Purpose, RunId, Signed};
 use crate::pipeline::{Action, Ask, Stop, Tries};
 use crate::snapshot::{InstanceId, Tag, Tags, UnixMillis, VolumeId};
 use std::time::Duration;
@@ -190,6 +190,28 @@ impl Desk {
             wait = (wait * 2).min(self.waits.longest);
         }
         self.until(id, "deleted", |volume| Ok(volume.is_none().then_some(()))).await
+    }
+
+    /// The volumes that a part of a run made, as far as they are seen. One that was `asked` for a moment ago may not be
+    /// seen yet, or the order for it may still be on its way: that is waited for.
+    pub(super) async fn made(
+        &self,
+        run: &RunId,
+        part: u32,
+        asked: Option<UnixMillis>,
+    ) -> Result<Vec<Volume>, Fault> {
+        let mut wait = self.waits.first;
+        loop {
+            // Before looking: what comes into sight between the look and the question must not be missed.
+            let may_come = self.is_new(asked);
+            let mut found = self.tagged(Mark::finds(run, part)).await?;
+            found.retain(|volume| Signed::on(volume).is_some());
+            if !found.is_empty() || !may_come {
+                return Ok(found);
+            }
+            self.engine.pause(wait).await?;
+            wait = (wait * 2).min(self.waits.longest);
+        }
     }
 
     /// Whether something made at this time may still not be seen.

@@ -6,7 +6,6 @@ use crate::estate::{NewVolume, Volume};
 use crate::fault::{Fault, Kind};
 use crate::monitor::{Clock, SystemClock};
 use crate::orchestrate::drill::{Made, Shop, Subject, volume_of};
-use crate::orchestrate::mark::{Mark, Signed};
 use crate::orchestrate::plan::Line;
 use crate::orchestrate::step::{Facts, Step};
 use crate::snapshot::{SnapshotId, UnixMillis, VolumeId};
@@ -72,20 +71,12 @@ impl Create {
         }
     }
 
-    /// The volumes that this part of the run made, as far as they are seen. One that was asked for a moment ago may
-    /// not be seen yet, so that is waited for.
+    /// The volumes that this part of the run made.
     async fn found(&self) -> Result<Vec<Volume>, Fault> {
-        let Some(asked) = *self.asked() else { return Ok(Vec::new()) };
-        let desk = &self.shop.undoing;
-        let mut wait = desk.waits.first;
-        loop {
-            let mut found = desk.tagged(Mark::finds(&self.shop.mark.run, self.part)).await?;
-            found.retain(|volume| Signed::on(volume).is_some());
-            if !found.is_empty() || !desk.is_new(Some(asked)) {
-                return Ok(found);
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(desk.waits.longest);
+        let asked = *self.asked();
+        match asked {
+            Some(_) => self.shop.undoing.made(&self.shop.mark.run, self.part, asked).await,
+            None => Ok(Vec::new()),
         }
     }
 

@@ -104,6 +104,8 @@ pub(super) async fn ended(world: &Arc<World>, end: End) {
     if end == End::Elsewhere {
         // A new runner: neither its state nor its devices are there.
         *world.disk.lock().unwrap() = MemoryDisk::with_dir(Path::new("/d"));
+        // And it comes when the run is long over.
+        world.settle().await;
     }
     let (services, engine) = (world.services(), world.engine());
     if end == End::Resume {
@@ -120,8 +122,10 @@ pub(super) async fn ended(world: &Arc<World>, end: End) {
         assert!(report.items.is_empty() && report.ended.is_empty(), "resuming ended all: {report:?}");
     }
     assert!(report.items.iter().all(|item| item.done == Done::Deleted), "{report:?}");
-    assert!(world.leftovers().is_empty(), "{:?}", world.leftovers());
     assert!(runs(world).is_empty());
+    // Whatever comes after the journal is gone, nobody waits for.
+    world.settle().await;
+    assert!(world.leftovers().is_empty(), "{:?}", world.leftovers());
     world.is_as_it_was();
 }
 
@@ -151,6 +155,7 @@ async fn seeded(seed: u64) {
         Trouble::DoneAndFails(unclear),
         Trouble::Kills,
         Trouble::DoneAndKills,
+        Trouble::KillsAndIsDoneLater(chance.u8(0..3)),
     ];
     let trouble = *chance.choice(&troubles).unwrap();
     // A view may lag, but not for ever.
@@ -166,6 +171,26 @@ async fn seeded(seed: u64) {
     }
     let end = *chance.choice(&[End::Resume, End::Cleanup, End::Elsewhere]).unwrap();
     ended(&world, end).await;
+}
+
+/// An order that was sent just before the process died is carried out after its death, when cleanup has looked already.
+#[tokio::test]
+async fn a_volume_that_comes_after_the_death_of_its_run_is_waited_for() {
+    let create = {
+        let whole = World::new(1);
+        let _ = drilled(&whole).await.unwrap().unwrap();
+        whole.calls().iter().position(|name| *name == "CreateVolume").unwrap()
+    };
+    for end in [End::Resume, End::Cleanup] {
+        for looks in 0..4 {
+            let world = World::new(1);
+            world.trouble(create, false, Trouble::KillsAndIsDoneLater(looks));
+            assert!(drilled(&world).await.is_none(), "it died");
+            assert!(world.leftovers().is_empty(), "nothing has come yet");
+            world.heal();
+            ended(&world, end).await;
+        }
+    }
 }
 
 #[tokio::test]

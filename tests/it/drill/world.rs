@@ -47,6 +47,9 @@ pub(super) enum Trouble {
     Kills,
     /// The process dies after it was done, before it hears of it.
     DoneAndKills,
+    /// The process dies, and an order to make a volume takes effect when volumes have been looked for this many times
+    /// since; any other order never does.
+    KillsAndIsDoneLater(u8),
 }
 
 /// The account.
@@ -61,6 +64,8 @@ pub(super) struct World {
     calls: Mutex<Vec<&'static str>>,
     /// What happens at which call; from the call on where it stays.
     trouble: Mutex<Option<(usize, bool, Trouble)>>,
+    /// The order that takes effect later, and after how many looks.
+    late: Mutex<Option<(NewVolume, u8)>>,
     died: Notify,
     /// What was done that must not be.
     pub(super) sins: Mutex<Vec<String>>,
@@ -96,6 +101,7 @@ impl World {
             disk: Mutex::new(disk),
             calls: Mutex::default(),
             trouble: Mutex::default(),
+            late: Mutex::default(),
             died: Notify::new(),
             sins: Mutex::default(),
             damage: Mutex::default(),
@@ -124,7 +130,7 @@ impl World {
         let patience = Patience {
             failures: 3,
             throttled: Duration::from_millis(50),
-            invisible: Duration::from_millis(5),
+            invisible: Duration::from_millis(30),
             first_backoff: Duration::from_millis(1),
             longest_backoff: Duration::from_millis(2),
             ..Patience::default()
@@ -209,7 +215,7 @@ impl World {
                 let _ = act.await;
                 Err(fault(kind))
             }
-            Some(Trouble::Kills) => self.die().await,
+            Some(Trouble::Kills | Trouble::KillsAndIsDoneLater(_)) => self.die().await,
             Some(Trouble::DoneAndKills) => {
                 let _ = act.await;
                 self.die().await
@@ -221,6 +227,37 @@ impl World {
         self.disk.lock().unwrap().fail();
         self.died.notify_one();
         std::future::pending().await
+    }
+
+    /// What is still on its way arrives.
+    pub(super) async fn settle(&self) {
+        let late = self.late.lock().unwrap().take();
+        if let Some((new, _)) = late {
+            // Where somebody sent it again meanwhile, its client token makes it that one.
+            let _ = self.account.create_volume(&new).await;
+        }
+    }
+
+    /// Counts a look for volumes towards what is on its way; true where it has come.
+    fn is_time(&self) -> bool {
+        match self.late.lock().unwrap().as_mut() {
+            Some((_, 0)) => true,
+            Some((_, looks)) => {
+                *looks -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Whether the process dies at this order, and the order comes later.
+    fn delay(&self, new: &NewVolume) {
+        let next = self.calls.lock().unwrap().len();
+        if let Some((at, stays, Trouble::KillsAndIsDoneLater(looks))) = *self.trouble.lock().unwrap()
+            && (next == at || (stays && next > at))
+        {
+            *self.late.lock().unwrap() = Some((new.clone(), looks));
+        }
     }
 
     fn sin(&self, what: String) {
@@ -350,7 +387,12 @@ impl Tagging for World {
 
 impl Volumes for World {
     fn volumes<'a>(&'a self, query: &'a VolumeQuery) -> BoxFuture<'a, Result<Vec<Volume>, Fault>> {
-        Box::pin(self.call("DescribeVolumes", async move { self.account.volumes(query).await }))
+        Box::pin(self.call("DescribeVolumes", async move {
+            if self.is_time() {
+                self.settle().await;
+            }
+            self.account.volumes(query).await
+        }))
     }
 
     fn initializations<'a>(
@@ -365,6 +407,7 @@ impl Volumes for World {
         if !keys.iter().all(|key| new.tags.contains_key(*key)) || new.client_token.is_empty() {
             self.sin(format!("a volume without its marks: {new:?}"));
         }
+        self.delay(new);
         Box::pin(self.call("CreateVolume", async move { self.account.create_volume(new).await }))
     }
 
