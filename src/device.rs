@@ -15,6 +15,7 @@ mod filesystem;
 mod image;
 mod in_place;
 mod map;
+mod opened;
 mod protect;
 mod sidecar;
 mod system;
@@ -33,23 +34,3 @@ pub(crate) use sidecar::fuzz_sidecar;
 pub use sidecar::{Holding, Sidecar};
 pub use system::System;
 pub use unpack::unpack;
-
-use crate::fault::{Fault, Kind};
-use rustix::io::Errno;
-use std::io;
-use std::path::Path;
-
-/// A file or device that failed while it was worked on. A device that is there no more has vanished, and so
-/// has the part of a file that was cut off.
-fn broken(path: &Path, doing: &str, error: io::Error) -> Fault {
-    let gone = [Errno::NODEV, Errno::NXIO, Errno::NOMEDIUM].map(|gone| Some(gone.raw_os_error()));
-    let is_gone = gone.contains(&error.raw_os_error())
-        || error.kind() == io::ErrorKind::UnexpectedEof
-        // Its name has gone from a directory that is there.
-        || (!path.exists() && path.parent().is_some_and(Path::exists));
-    let fault = Fault::local(path, doing, error);
-    match is_gone {
-        true => fault.as_kind(Kind::Vanished).hint("attach it again and give the same command"),
-        false => fault.or_hint("mend that and give the same command: it goes on where it stopped"),
-    }
-}

@@ -31,6 +31,13 @@ pub enum Event {
         /// What they hold.
         size: ByteSize,
     },
+    /// Blocks that an earlier run has done: they count towards the total, and not in how fast this one is.
+    Resumed {
+        /// How many.
+        blocks: u64,
+        /// What they hold.
+        size: ByteSize,
+    },
     /// A snapshot was started in the account; whoever is interrupted now needs this id.
     SnapshotStarted(SnapshotId),
     /// A request failed and will be sent again after `wait`.

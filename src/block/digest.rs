@@ -30,6 +30,13 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Hashes parts, one after the other, as if they were one.
+    pub fn of_parts<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Self {
+        let mut hash = Sha256::new();
+        parts.into_iter().for_each(|part| hash.update(part));
+        Self(hash.finalize().into())
+    }
+
     /// A digest computed elsewhere.
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)

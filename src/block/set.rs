@@ -114,7 +114,8 @@ impl BlockSet {
             let chunk = (at / CHUNK_BLOCKS) as usize;
             let stop = end.min((at / CHUNK_BLOCKS + 1) * CHUNK_BLOCKS);
             self.reach(chunk);
-            let before = self.chunks[chunk].len();
+            let part = BlockRange::new(BlockIndex::new(at), stop - at);
+            let n_new = u64::from(part.len()) - self.count_in(part);
             if stop - at == CHUNK_BLOCKS {
                 self.chunks[chunk] = Chunk::Full;
             } else {
@@ -124,7 +125,7 @@ impl BlockSet {
                 }
                 self.chunks[chunk].normalise();
             }
-            self.len += self.chunks[chunk].len() - before;
+            self.len += n_new;
             at = stop;
         }
     }

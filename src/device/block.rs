@@ -1,14 +1,13 @@
 //! Writing a block device.
 
 use crate::block::{BlockIndex, BlockSize, ByteSize};
-use crate::device::broken;
+use crate::device::opened::Opened;
 use crate::device::sidecar::stamp;
-use crate::disk::{Disk, Handle, Machine, Node, Opening};
+use crate::disk::{Machine, Node, Opening};
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 /// A block of zeros, where a disk can take it from.
 #[repr(align(4096))]
@@ -21,9 +20,7 @@ static ZEROS: Zeros = Zeros([0; 524_288]);
 /// It is opened exclusively: the kernel refuses a device that is mounted, or that a volume manager uses.
 #[derive(Debug)]
 pub struct BlockDevice {
-    disk: Arc<dyn Disk>,
-    file: Box<dyn Handle>,
-    path: PathBuf,
+    file: Opened,
     size: ByteSize,
 }
 
@@ -50,7 +47,7 @@ impl BlockDevice {
             return Err(unsuitable(format!("the device has {size}, the volume {volume}"))
                 .hint("give a device at least as large as the volume"));
         }
-        Ok(Self { disk: machine.disk.clone(), file, path: path.to_owned(), size })
+        Ok(Self { file: Opened::new(&machine.disk, file, path), size })
     }
 
     /// Tells this device from others, until the machine is started again and numbers them anew.
@@ -61,8 +58,7 @@ impl BlockDevice {
 
     /// What a note says the device is; where something tells it apart for good, for as long as it lasts.
     pub fn lasting_stamp(&self) -> Result<String, Fault> {
-        let facts = self.file.facts().map_err(|error| broken(&self.path, "look at", error))?;
-        Ok(stamp(&facts, self.disk.as_ref()))
+        Ok(stamp(&self.file.facts()?, self.file.disk()))
     }
 
     /// Overwrites a block with zeros.
@@ -70,13 +66,13 @@ impl BlockDevice {
         self.put(index, &ZEROS.0)
     }
 
-    pub(super) fn handle(&self) -> &dyn Handle {
-        self.file.as_ref()
+    pub(super) fn opened(&self) -> &Opened {
+        &self.file
     }
 
     fn put(&self, index: BlockIndex, bytes: &[u8]) -> Result<(), Fault> {
         let offset = index.byte_offset(BlockSize::EBS);
-        self.file.write_at(bytes, offset).map_err(|error| broken(&self.path, "write", error))
+        self.file.tried("write", |file| file.write_at(bytes, offset))
     }
 }
 
@@ -86,6 +82,6 @@ impl BlockSink for BlockDevice {
     }
 
     fn sync(&self) -> Result<(), Fault> {
-        self.file.sync().map_err(|error| broken(&self.path, "make durable", error))
+        self.file.tried("make durable", |file| file.sync())
     }
 }

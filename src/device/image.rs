@@ -1,13 +1,13 @@
 //! Reading an image.
 
-use crate::block::{BlockIndex, BlockSize, Buffer, is_zero};
-use crate::device::broken;
+use crate::block::{BlockIndex, BlockSize, Buffer};
+use crate::device::opened::Opened;
 use crate::device::sidecar::Sidecar;
-use crate::disk::{Handle, Machine, Node, Opening};
+use crate::disk::{Machine, Node, Opening};
 use crate::fault::{Fault, Kind, Place};
 use bytes::Bytes;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What an image has at a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +31,7 @@ pub enum Held {
 /// device has is what counts.
 #[derive(Debug)]
 pub struct Image {
-    file: Box<dyn Handle>,
-    path: PathBuf,
+    file: Opened,
     len: u64,
     /// Only regular files have holes to ask for.
     is_file: bool,
@@ -67,7 +66,8 @@ impl Image {
             return Err(unsuitable("the image is empty").hint("give an image with at least one byte"));
         }
         Sidecar::refuse_unfinished(path, machine)?;
-        Ok(Self { file, path: path.to_owned(), len: facts.len, is_file: facts.node == Node::File })
+        let file = Opened::new(&machine.disk, file, path);
+        Ok(Self { file, len: facts.len, is_file: facts.node == Node::File })
     }
 
     /// Whether it is a block device.
@@ -77,13 +77,12 @@ impl Image {
 
     /// Its size now: other than when it was opened, it is another image.
     pub fn len_now(&self) -> Result<u64, Fault> {
-        let facts = self.file.facts().map_err(|error| broken(&self.path, "find the size", error))?;
-        Ok(facts.len)
+        Ok(self.file.facts()?.len)
     }
 
     /// Tells the system that these bytes are wanted soon. Only a hint.
     pub fn expect(&self, offset: u64, len: u64) {
-        self.file.expect(offset, len);
+        self.file.file().expect(offset, len);
     }
 
     /// Reads a block into a buffer of a block's length, aligned as a [`Buffer`] is.
@@ -92,7 +91,7 @@ impl Image {
     /// `Vanished` where the device, or the end of the file, has gone since it was opened; `Local` where that block
     /// cannot be read.
     pub fn fill(&self, index: BlockIndex, buffer: &mut [u8]) -> Result<Held, Fault> {
-        fill(self.file.as_ref(), &self.path, self.len, self.is_file, index, buffer)
+        self.file.fill(self.len, self.is_file, index, buffer)
     }
 
     /// Reads these bytes whatever they are, holes included. Past the cache where buffer and offset are aligned as a
@@ -101,7 +100,7 @@ impl Image {
     /// # Errors
     /// As those of [`Image::fill`]; there is nothing to read beyond the end.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
-        self.file.read_at(buffer, offset).map_err(|error| broken(&self.path, "read", error))
+        self.file.tried("read", |file| file.read_at(buffer, offset))
     }
 
     /// Bytes from this offset on, fewer at the end.
@@ -136,7 +135,7 @@ impl Image {
 
     /// Its path, as it was given.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// Whether a change of it shows in its stamp: a device has no time of last modification.
@@ -147,7 +146,7 @@ impl Image {
     /// Tells one state of the image from another: device and inode, size, time of last modification. A device
     /// has no such time, so two states of one device look alike.
     pub fn stamp(&self) -> Result<String, Fault> {
-        let facts = self.file.facts().map_err(|error| Fault::local(&self.path, "read its times", error))?;
+        let facts = self.file.facts()?;
         let identity = format!("{}:{} {} bytes", facts.id.0, facts.id.1, self.len);
         if !self.is_file {
             return Ok(identity);
@@ -163,55 +162,17 @@ impl Image {
 
     /// What it has at a block.
     pub fn part(&self, index: BlockIndex) -> Result<Part, Fault> {
-        part(self.file.as_ref(), &self.path, self.len, self.is_file, index)
+        self.file.part(self.len, self.is_file, index)
     }
-}
-
-/// What an open file or device of this length has at a block.
-pub(super) fn part(
-    file: &dyn Handle,
-    path: &Path,
-    len: u64,
-    has_holes: bool,
-    index: BlockIndex,
-) -> Result<Part, Fault> {
-    let mut buffer = Buffer::for_blocks(1);
-    Ok(match fill(file, path, len, has_holes, index, buffer.as_mut_slice())? {
-        Held::Bytes if !is_zero(buffer.as_slice()) => Part::Data(buffer.share()),
-        Held::Zeros | Held::Bytes => Part::Zero,
-    })
-}
-
-fn fill(
-    file: &dyn Handle,
-    path: &Path,
-    len: u64,
-    has_holes: bool,
-    index: BlockIndex,
-    buffer: &mut [u8],
-) -> Result<Held, Fault> {
-    let start = index.byte_offset(BlockSize::EBS);
-    if len <= start {
-        return Ok(Held::Zeros);
-    }
-    if has_holes {
-        let data = file.next_data(start).map_err(|error| broken(path, "look for holes", error))?;
-        if data.is_none_or(|data| data >= start + buffer.len() as u64) {
-            return Ok(Held::Zeros);
-        }
-    }
-    let held = usize::try_from(len - start).unwrap_or(usize::MAX).min(buffer.len());
-    let (bytes, beyond) = buffer.split_at_mut(held);
-    beyond.fill(0);
-    file.read_at(bytes, start).map_err(|error| broken(path, &format!("read at byte {start}"), error))?;
-    Ok(Held::Bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::is_zero;
     use std::fs::File;
     use std::os::unix::fs::FileExt;
+    use std::path::PathBuf;
 
     fn here() -> Machine {
         Machine::real(PathBuf::new())

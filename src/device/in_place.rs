@@ -1,27 +1,22 @@
 //! Changing a target where it is.
 
 use crate::block::{BlockIndex, BlockRange, BlockSize, ByteSize};
-use crate::device::image::part;
+use crate::device::opened::Opened;
 use crate::device::sidecar::stamp;
-use crate::device::{BlockDevice, Part, broken, file};
-use crate::disk::{Disk, Handle, Machine, Opening};
+use crate::device::{BlockDevice, Part, file};
+use crate::disk::{Machine, Opening};
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 /// An image file or block device that holds a volume and is changed block by block, by one run at a time.
 #[derive(Debug)]
-pub struct InPlace {
-    disk: Arc<dyn Disk>,
-    target: Target,
-    path: PathBuf,
-}
+pub struct InPlace(Target);
 
 #[derive(Debug)]
 enum Target {
-    File(Box<dyn Handle>),
+    File(Opened),
     Device(BlockDevice),
 }
 
@@ -43,14 +38,14 @@ impl InPlace {
                 _ => Fault::local(path, "open", error),
             })?;
             file::lock(opened.as_ref(), path)?;
-            Target::File(opened)
+            Target::File(Opened::new(&machine.disk, opened, path))
         };
-        Ok(Self { disk: machine.disk.clone(), target, path: path.to_owned() })
+        Ok(Self(target))
     }
 
     /// Tells this target from another, also from one made anew in its place; `None` where nothing tells.
     pub fn identity(&self) -> Option<String> {
-        match &self.target {
+        match &self.0 {
             Target::File(file) => {
                 let facts = file.facts().ok()?;
                 Some(format!("{}:{} born {}", facts.id.0, facts.id.1, facts.born?.as_nanos()))
@@ -61,49 +56,45 @@ impl InPlace {
 
     /// What a note says the target is, as long as nobody writes to it.
     pub fn stamp(&self) -> Result<String, Fault> {
-        let facts = self.handle().facts().map_err(|error| broken(&self.path, "look at", error))?;
-        Ok(stamp(&facts, self.disk.as_ref()))
+        let target = self.opened();
+        Ok(stamp(&target.facts()?, target.disk()))
     }
 
     /// What it has at a block.
     pub fn part(&self, index: BlockIndex) -> Result<Part, Fault> {
-        let facts = self.handle().facts().map_err(|error| broken(&self.path, "look at", error))?;
-        let is_file = matches!(self.target, Target::File(_));
-        part(self.handle(), &self.path, facts.len, is_file, index)
+        let target = self.opened();
+        target.part(target.facts()?.len, matches!(self.0, Target::File(_)), index)
     }
 
     /// Gives a file the size of the volume. A device keeps its own.
     pub fn resize(&self, volume: ByteSize) -> Result<(), Fault> {
-        match &self.target {
-            Target::File(file) => {
-                file.set_len(volume.bytes()).map_err(|error| broken(&self.path, "resize", error))
-            }
+        match &self.0 {
+            Target::File(file) => file.tried("resize", |file| file.set_len(volume.bytes())),
             Target::Device(_) => Ok(()),
         }
     }
 
     /// Makes a file long enough for the volume.
     pub fn grow(&self, volume: ByteSize) -> Result<(), Fault> {
-        let facts = self.handle().facts().map_err(|error| broken(&self.path, "look at", error))?;
-        if facts.len < volume.bytes() { self.resize(volume) } else { Ok(()) }
+        if self.opened().facts()?.len < volume.bytes() { self.resize(volume) } else { Ok(()) }
     }
 
     /// Makes blocks read as zeros: holes in a file, written zeros on a device.
     pub fn zero(&self, blocks: BlockRange) -> Result<(), Fault> {
-        match &self.target {
+        match &self.0 {
             Target::File(file) => {
                 let size = BlockSize::EBS;
-                let zeroed = file.zero(blocks.byte_offset(size), blocks.size(size).bytes());
-                zeroed.map_err(|error| broken(&self.path, "make a hole", error))
+                let (offset, len) = (blocks.byte_offset(size), blocks.size(size).bytes());
+                file.tried("make a hole", |file| file.zero(offset, len))
             }
             Target::Device(device) => blocks.iter().try_for_each(|index| device.zero(index)),
         }
     }
 
-    fn handle(&self) -> &dyn Handle {
-        match &self.target {
-            Target::File(file) => file.as_ref(),
-            Target::Device(device) => device.handle(),
+    fn opened(&self) -> &Opened {
+        match &self.0 {
+            Target::File(file) => file,
+            Target::Device(device) => device.opened(),
         }
     }
 }
@@ -115,12 +106,11 @@ impl BlockSink for InPlace {
             return self.zero(BlockRange::new(index, 1));
         }
         let offset = index.byte_offset(BlockSize::EBS);
-        let written = self.handle().write_at(block.bytes(), offset);
-        written.map_err(|error| broken(&self.path, "write", error))
+        self.opened().tried("write", |file| file.write_at(block.bytes(), offset))
     }
 
     fn sync(&self) -> Result<(), Fault> {
-        self.handle().sync().map_err(|error| broken(&self.path, "make durable", error))
+        self.opened().tried("make durable", |file| file.sync())
     }
 }
 
@@ -131,6 +121,7 @@ mod tests {
     use crate::disk::memory::MemoryDisk;
     use crate::source::conformance::{self, filled};
     use bytes::Bytes;
+    use std::sync::Arc;
 
     fn opened() -> InPlace {
         let disk = Arc::new(MemoryDisk::with_dir(Path::new("/d")));

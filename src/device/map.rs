@@ -15,18 +15,48 @@ use std::io::{BufRead, BufReader, ErrorKind};
 use std::marker::PhantomData;
 use std::path::Path;
 
-/// Ranges of blocks in the order in which they were written down, and what else the file tells.
+/// The blocks that were written down, and what else the file tells: as a [`BlockSet`], whose size is bounded, or where
+/// their order matters as ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BlockMap {
-    /// Neighbours that continue each other are one.
-    pub ranges: Vec<BlockRange>,
+pub struct BlockMap<C> {
+    /// The blocks. Of ranges, neighbours that continue each other are one.
+    pub blocks: C,
     /// Size of the volume.
     pub volume_size: Option<ByteSize>,
     /// The snapshot whose blocks they are.
     pub snapshot_id: Option<SnapshotId>,
 }
 
-impl BlockMap {
+/// What ranges of blocks are gathered in.
+pub trait Gather: Default {
+    /// Takes the next range in the order in which they were written down.
+    fn gather(&mut self, range: BlockRange);
+
+    /// Takes what was gathered elsewhere, as the next.
+    fn join(&mut self, next: Self);
+}
+
+impl Gather for BlockSet {
+    fn gather(&mut self, range: BlockRange) {
+        self.insert_range(range);
+    }
+
+    fn join(&mut self, next: Self) {
+        *self = &*self | &next;
+    }
+}
+
+impl Gather for Vec<BlockRange> {
+    fn gather(&mut self, range: BlockRange) {
+        self.push(range);
+    }
+
+    fn join(&mut self, next: Self) {
+        self.extend(next);
+    }
+}
+
+impl<C: Gather> BlockMap<C> {
     /// Reads a file.
     ///
     /// # Errors
@@ -43,21 +73,39 @@ impl BlockMap {
         let read = if is_json { json(file) } else { lines(file) };
         read.map_err(|what| unsuitable(what).hint("icecore blocks SNAPSHOT makes one"))
     }
+}
 
-    /// Its blocks.
-    pub fn blocks(&self) -> BlockSet {
-        let mut blocks = BlockSet::new();
-        self.ranges.iter().for_each(|range| blocks.insert_range(*range));
-        blocks
-    }
+/// Ranges on their way into a collection. Most files name single blocks: neighbours are joined before they go in.
+#[derive(Default)]
+struct Gathering<C> {
+    gathered: C,
+    last: Option<BlockRange>,
+}
 
+impl<C: Gather> Gathering<C> {
     fn push(&mut self, start: BlockIndex, len: u32) {
-        match self.ranges.last_mut() {
+        match &mut self.last {
             Some(last) if last.end() == start.get() => {
                 *last = BlockRange::new(last.start(), last.len() + len);
             }
-            _ => self.ranges.push(BlockRange::new(start, len)),
+            last => {
+                if let Some(before) = last.replace(BlockRange::new(start, len)) {
+                    self.gathered.gather(before);
+                }
+            }
         }
+    }
+
+    fn join(&mut self, next: C) {
+        if let Some(last) = self.last.take() {
+            self.gathered.gather(last);
+        }
+        self.gathered.join(next);
+    }
+
+    fn finish(mut self) -> C {
+        self.join(C::default());
+        self.gathered
     }
 
     /// Adds `len` blocks, where there can be such blocks.
@@ -69,8 +117,8 @@ impl BlockMap {
     }
 }
 
-fn lines(file: impl BufRead) -> Result<BlockMap, String> {
-    let mut map = BlockMap::default();
+fn lines<C: Gather>(file: impl BufRead) -> Result<BlockMap<C>, String> {
+    let mut blocks = Gathering::<C>::default();
     for (number, line) in (1..).zip(file.lines()) {
         let refused = || format!("line {number} is no block: expected INDEX, FIRST-LAST or INDEX OFFSET");
         let line = line.map_err(|_| refused())?;
@@ -78,9 +126,9 @@ fn lines(file: impl BufRead) -> Result<BlockMap, String> {
         if line.is_empty() || line == "block_index,byte_offset" {
             continue;
         }
-        parsed(line).and_then(|(start, len)| map.add(start, len)).ok_or_else(refused)?;
+        parsed(line).and_then(|(start, len)| blocks.add(start, len)).ok_or_else(refused)?;
     }
-    Ok(map)
+    Ok(BlockMap { blocks: blocks.finish(), volume_size: None, snapshot_id: None })
 }
 
 fn parsed(line: &str) -> Option<(u64, u64)> {
@@ -97,15 +145,16 @@ fn parsed(line: &str) -> Option<(u64, u64)> {
 
 /// The reports, and the parts of them that matter here.
 #[derive(Deserialize)]
-struct Report {
+#[serde(bound = "C: Gather")]
+struct Report<C> {
     snapshot_id: Option<String>,
     second: Option<String>,
     volume_size_gib: Option<u32>,
     volume_capacity_bytes: Option<u64>,
     block_index: Option<u64>,
-    blocks: Option<Listed<Entry>>,
-    block_metadata: Option<Listed<Bytes>>,
-    ranges: Option<Listed<(u64, u64)>>,
+    blocks: Option<Listed<Entry, C>>,
+    block_metadata: Option<Listed<Bytes, C>>,
+    ranges: Option<Listed<(u64, u64), C>>,
 }
 
 #[derive(Deserialize)]
@@ -146,34 +195,34 @@ impl Run for (u64, u64) {
 }
 
 /// A list that is added up while it is read: there may be millions.
-struct Listed<R>(BlockMap, PhantomData<R>);
+struct Listed<R, C>(C, PhantomData<R>);
 
-impl<'de, R: Run + Deserialize<'de>> Deserialize<'de> for Listed<R> {
+impl<'de, R: Run + Deserialize<'de>, C: Gather> Deserialize<'de> for Listed<R, C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Add<R>(PhantomData<R>);
-        impl<'de, R: Run + Deserialize<'de>> Visitor<'de> for Add<R> {
-            type Value = Listed<R>;
+        struct Add<R, C>(PhantomData<(R, C)>);
+        impl<'de, R: Run + Deserialize<'de>, C: Gather> Visitor<'de> for Add<R, C> {
+            type Value = Listed<R, C>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of blocks")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Listed<R>, A::Error> {
-                let mut map = BlockMap::default();
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut blocks = Gathering::<C>::default();
                 while let Some(entry) = list.next_element::<R>()? {
-                    let added = entry.run().and_then(|(start, len)| map.add(start, len));
+                    let added = entry.run().and_then(|(start, len)| blocks.add(start, len));
                     added.ok_or_else(|| serde::de::Error::custom("no whole blocks of 524288 bytes"))?;
                 }
-                Ok(Listed(map, PhantomData))
+                Ok(Listed(blocks.finish(), PhantomData))
             }
         }
         deserializer.deserialize_seq(Add(PhantomData))
     }
 }
 
-fn json(file: impl BufRead) -> Result<BlockMap, String> {
-    let mut map = BlockMap::default();
-    for report in serde_json::Deserializer::from_reader(file).into_iter::<Report>() {
+fn json<C: Gather>(file: impl BufRead) -> Result<BlockMap<C>, String> {
+    let (mut blocks, mut volume_size, mut snapshot_id) = (Gathering::<C>::default(), None, None);
+    for report in serde_json::Deserializer::from_reader(file).into_iter::<Report<C>>() {
         let report = report.map_err(|error| format!("it is no block map: {error}"))?;
         let lists = [
             report.blocks.map(|list| list.0),
@@ -183,10 +232,10 @@ fn json(file: impl BufRead) -> Result<BlockMap, String> {
         let mut is_told = false;
         for list in lists.into_iter().flatten() {
             is_told = true;
-            list.ranges.into_iter().for_each(|range| map.push(range.start(), range.len()));
+            blocks.join(list);
         }
         if let Some(index) = report.block_index {
-            map.add(index, 1).ok_or("there is no block of that number")?;
+            blocks.add(index, 1).ok_or("there is no block of that number")?;
             is_told = true;
         }
         if !is_told {
@@ -194,18 +243,18 @@ fn json(file: impl BufRead) -> Result<BlockMap, String> {
         }
         let gib = report.volume_size_gib.map(|gib| u64::from(gib) << 30);
         let size = gib.or(report.volume_capacity_bytes).map(ByteSize::from_bytes);
-        map.volume_size = map.volume_size.or(size);
+        volume_size = volume_size.or(size);
         let id = report.snapshot_id.or(report.second).and_then(|id| id.parse().ok());
-        map.snapshot_id = map.snapshot_id.take().or(id);
+        snapshot_id = snapshot_id.or(id);
     }
-    Ok(map)
+    Ok(BlockMap { blocks: blocks.finish(), volume_size, snapshot_id })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<BlockMap, Fault> {
+    fn read<C: Gather>(text: &str) -> Result<BlockMap<C>, Fault> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("map");
         std::fs::write(&path, text).unwrap();
@@ -213,7 +262,8 @@ mod tests {
     }
 
     fn ranges(text: &str) -> Vec<(u32, u32)> {
-        read(text).unwrap().ranges.iter().map(|range| (range.start().get(), range.len())).collect()
+        let ranges: Vec<BlockRange> = read(text).unwrap().blocks;
+        ranges.iter().map(|range| (range.start().get(), range.len())).collect()
     }
 
     #[test]
@@ -235,14 +285,14 @@ mod tests {
         let show =
             r#"{"schema":"icecore/show/1","snapshot_id":"snap-0a","volume_size_gib":2,"ranges":[[7,2]]}"#;
         for text in [blocks, show] {
-            let map = read(text).unwrap();
-            assert_eq!((map.blocks().len(), map.volume_size), (2, Some(ByteSize::from_mib(2048))));
+            let map = read::<BlockSet>(text).unwrap();
+            assert_eq!((map.blocks.len(), map.volume_size), (2, Some(ByteSize::from_mib(2048))));
             assert_eq!(map.snapshot_id.unwrap().as_str(), "snap-0a");
         }
         let cbt = r#"{"block_metadata_type":"VARIABLE_LENGTH","volume_capacity_bytes":1073741824,
             "block_metadata":[{"byte_offset":3670016,"size_bytes":1048576}]}"#;
-        let map = read(cbt).unwrap();
-        assert_eq!((map.ranges.len(), map.volume_size), (1, Some(ByteSize::from_mib(1024))));
+        let map = read::<BlockSet>(cbt).unwrap();
+        assert_eq!((map.blocks.ranges().count(), map.volume_size), (1, Some(ByteSize::from_mib(1024))));
     }
 
     #[test]
@@ -255,7 +305,7 @@ mod tests {
             ("{\"ranges\":[[1,4294967296]]}", "no whole blocks"),
             ("{\"block_metadata\":[{\"byte_offset\":1,\"size_bytes\":524288}]}", "no whole blocks"),
         ] {
-            let fault = read(text).unwrap_err();
+            let fault = read::<BlockSet>(text).unwrap_err();
             assert_eq!(fault.kind, Kind::Unsuitable);
             assert!(fault.to_string().contains(said), "{fault}");
         }

@@ -6,23 +6,28 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// The system's own files on devices.
+/// The system's own files on devices: what lies in `/proc`, `/sys` and `/dev`.
 #[derive(Clone, Debug)]
 pub struct System {
-    proc: PathBuf,
-    sys: PathBuf,
+    root: PathBuf,
 }
 
 impl Default for System {
     fn default() -> Self {
-        Self::at("/proc", "/sys")
+        Self::at("/")
     }
 }
 
 impl System {
-    /// With other places for what lies in `/proc` and `/sys`.
-    pub fn at(proc: impl Into<PathBuf>, sys: impl Into<PathBuf>) -> Self {
-        Self { proc: proc.into(), sys: sys.into() }
+    /// The system whose root directory is seen here: a container's host, or one made of plain files, where a file in
+    /// `dev` stands for the device of its name.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Whether the system knows this as a block device.
+    pub fn has(&self, device: &Path) -> bool {
+        self.node(device).is_some()
     }
 
     /// The EBS volume that a device, or the device that it is a partition of, says it is: on NVMe its serial number
@@ -50,9 +55,9 @@ impl System {
 
     /// The device that says it is this volume; `None` where none does.
     pub fn device_of(&self, volume: &VolumeId) -> Option<PathBuf> {
-        let nodes = fs::read_dir(self.sys.join("block")).into_iter().flatten().flatten();
+        let nodes = fs::read_dir(self.sys("block")).into_iter().flatten().flatten();
         let found = nodes.map(|entry| entry.path()).find(|node| volume_of(node).as_ref() == Some(volume))?;
-        Some(Path::new("/dev").join(found.file_name()?))
+        Some(self.root.join("dev").join(found.file_name()?))
     }
 
     /// Whether it is a part of a device, and not the whole of it.
@@ -65,12 +70,14 @@ impl System {
     pub fn nvme_timeout(&self, device: &Path) -> Option<u64> {
         let node = self.node(device)?;
         node.file_name()?.to_str()?.strip_prefix("nvme")?;
-        read(&self.sys.join("module/nvme_core/parameters/io_timeout"))?.trim().parse().ok()
+        read(&self.sys("module/nvme_core/parameters/io_timeout"))?.trim().parse().ok()
     }
 
     /// Whether a device, a partition of it, or a loop device over the file is mounted for writing.
     pub fn is_mounted_for_writing(&self, path: &Path) -> bool {
-        let mounts = read(&self.proc.join("self/mountinfo")).unwrap_or_default();
+        // Of a container's host the first process tells: this one's mounts are the container's.
+        let whose = if self.root == Path::new("/") { "proc/self/mountinfo" } else { "proc/1/mountinfo" };
+        let mounts = read(&self.root.join(whose)).unwrap_or_default();
         let numbers = self.numbers_of(path);
         mounts.lines().any(|line| {
             let fields: Vec<&str> = line.split(' ').collect();
@@ -101,15 +108,23 @@ impl System {
 
     /// Where the system describes a block device.
     fn node(&self, device: &Path) -> Option<PathBuf> {
-        let meta = fs::metadata(device).ok().filter(|meta| meta.file_type().is_block_device())?;
+        let meta = fs::metadata(device).ok()?;
         let (major, minor) = (rustix::fs::major(meta.rdev()), rustix::fs::minor(meta.rdev()));
-        fs::canonicalize(self.sys.join(format!("dev/block/{major}:{minor}"))).ok()
+        let name = match device.strip_prefix(self.root.join("dev")) {
+            _ if meta.file_type().is_block_device() => format!("dev/block/{major}:{minor}"),
+            Ok(name) if meta.is_file() => format!("class/block/{}", name.to_str()?),
+            _ => return None,
+        };
+        fs::canonicalize(self.sys(&name)).ok()
+    }
+
+    fn sys(&self, name: &str) -> PathBuf {
+        self.root.join("sys").join(name)
     }
 
     fn loops_over(&self, file: &Path) -> Vec<PathBuf> {
         let Ok(file) = fs::canonicalize(file) else { return Vec::new() };
-        let nodes =
-            fs::read_dir(self.sys.join("block")).into_iter().flatten().flatten().map(|entry| entry.path());
+        let nodes = fs::read_dir(self.sys("block")).into_iter().flatten().flatten().map(|entry| entry.path());
         let over = |node: &PathBuf| {
             read(&node.join("loop/backing_file")).is_some_and(|over| Path::new(over.trim()) == file)
         };
@@ -140,15 +155,15 @@ mod tests {
         let node = dir.path().join("sys/block/loop7");
         fs::create_dir_all(node.join("loop")).unwrap();
         fs::create_dir_all(node.join("loop7p1")).unwrap();
-        fs::create_dir_all(dir.path().join("proc/self")).unwrap();
+        fs::create_dir_all(dir.path().join("proc/1")).unwrap();
         let backing = fs::canonicalize(&image).unwrap();
         fs::write(node.join("loop/backing_file"), format!("{}\n", backing.display())).unwrap();
         fs::write(node.join("dev"), "7:7\n").unwrap();
         fs::write(node.join("loop7p1/dev"), "259:3\n").unwrap();
         fs::write(node.join("loop7p1/partition"), "1\n").unwrap();
-        let system = System::at(dir.path().join("proc"), dir.path().join("sys"));
+        let system = System::at(dir.path());
         let mounted = |line: &str| {
-            fs::write(dir.path().join("proc/self/mountinfo"), line).unwrap();
+            fs::write(dir.path().join("proc/1/mountinfo"), line).unwrap();
             system.is_mounted_for_writing(&image)
         };
         assert!(mounted("36 35 7:7 / /mnt rw,noatime shared:1 - ext4 /dev/loop7 rw\n"));
@@ -184,8 +199,8 @@ mod tests {
             fs::create_dir_all(&node).unwrap();
             fs::write(node.join("serial"), serial).unwrap();
         }
-        let system = System::at(dir.path().join("proc"), dir.path().join("sys"));
-        assert_eq!(system.device_of(&"vol-0bbb".parse().unwrap()), Some("/dev/nvme1n1".into()));
+        let system = System::at(dir.path());
+        assert_eq!(system.device_of(&"vol-0bbb".parse().unwrap()), Some(dir.path().join("dev/nvme1n1")));
         assert_eq!(system.device_of(&"vol-0ccc".parse().unwrap()), None);
     }
 

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -48,13 +48,13 @@ pub struct ColdVolume(Arc<Shared>);
 struct Shared {
     model: Model,
     state: Mutex<State>,
-    warmed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    warm: BlockSet,
-    warming: BlockSet,
+    /// When each cold block that was touched is, or was, warm. Readers of one wait until then by themselves: to wake
+    /// all who wait for any block whenever one came would take more time than the reads.
+    warm_at: HashMap<u32, Instant>,
     counts: Counts,
     /// Bytes read of blocks that were not read whole yet.
     partly: HashMap<u32, u64>,
@@ -65,7 +65,7 @@ struct State {
 impl ColdVolume {
     /// One that nobody has touched.
     pub fn new(model: Model) -> Self {
-        Self(Arc::new(Shared { model, state: Mutex::default(), warmed: Condvar::new() }))
+        Self(Arc::new(Shared { model, state: Mutex::default() }))
     }
 
     /// Waits as long as a read of these bytes takes.
@@ -74,13 +74,10 @@ impl ColdVolume {
     /// EIO where the volume has a bad block there.
     pub fn read(&self, offset: u64, len: u64) -> io::Result<()> {
         let blocks = blocks(offset, len);
-        let ready = self.counted(blocks, offset, len);
-        if let Some(ready) = ready {
-            wait(ready.saturating_duration_since(Instant::now()));
+        if let Some(ready) = self.counted(blocks, offset, len) {
+            wait_until(ready);
         }
-        for index in blocks.iter() {
-            self.touch(index);
-        }
+        wait_until(self.touched(blocks));
         match blocks.iter().any(|index| self.0.model.bad.contains(index)) {
             true => Err(Errno::IO.into()),
             false => Ok(()),
@@ -94,7 +91,7 @@ impl ColdVolume {
 
     /// Blocks that were touched, of those that were cold.
     pub fn warm(&self) -> BlockSet {
-        self.lock().warm.clone()
+        self.lock().warm_at.keys().map(|index| BlockIndex::new(*index)).collect()
     }
 
     /// Counts a read; gives when the throughput limit lets its bytes through.
@@ -121,27 +118,14 @@ impl ColdVolume {
         Some(ready)
     }
 
-    fn touch(&self, index: BlockIndex) {
-        if !self.0.model.cold.contains(index) {
-            return;
-        }
+    /// Touches blocks, all at once; gives when the last of them is warm.
+    fn touched(&self, blocks: BlockRange) -> Instant {
+        let now = Instant::now();
         let mut state = self.lock();
-        loop {
-            if state.warm.contains(index) {
-                return;
-            }
-            if state.warming.insert(index) {
-                break;
-            }
-            // Somebody else has touched it, and it comes for all who wait.
-            state = self.0.warmed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(state);
-        wait(self.0.model.latency);
-        let mut state = self.lock();
-        state.warming.remove(index);
-        state.warm.insert(index);
-        self.0.warmed.notify_all();
+        let cold = blocks.iter().filter(|index| self.0.model.cold.contains(*index));
+        let warm_at =
+            cold.map(|index| *state.warm_at.entry(index.get()).or_insert(now + self.0.model.latency));
+        warm_at.max().unwrap_or(now)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -158,9 +142,8 @@ fn blocks(offset: u64, len: u64) -> BlockRange {
 }
 
 /// A read blocks its thread, so does its wait.
-fn wait(span: Duration) {
-    let end = Instant::now() + span;
-    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+fn wait_until(ready: Instant) {
+    while let Some(left) = ready.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
         thread::park_timeout(left);
     }
 }

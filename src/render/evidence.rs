@@ -1,6 +1,6 @@
 //! `icecore evidence`: what is there, and what was altered or taken away.
 
-use crate::evidence::{Bundle, Examined, PublicKey, Wrong};
+use crate::evidence::{Bundle, Examined, PublicKey, Statement, Wrong};
 use crate::render::escape::escaped;
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{count, rfc3339, to_the_second};
@@ -103,6 +103,7 @@ struct BundleView<'a> {
     command: &'a str,
     report: Option<&'a str>,
     state: Option<&'a str>,
+    verified: Option<&'a str>,
     host: Option<&'a str>,
     user: Option<&'a str>,
     labels: &'a BTreeMap<String, String>,
@@ -148,6 +149,7 @@ fn bundle(bundle: &Bundle) -> BundleView<'_> {
         command: &statement.about.command,
         report: statement.report.as_deref(),
         state: statement.state.as_deref(),
+        verified: statement.verified.as_deref(),
         host: statement.about.host.as_deref(),
         user: statement.about.user.as_deref(),
         labels: &statement.about.labels,
@@ -226,7 +228,7 @@ fn text(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
             format!("  {}", statement.number),
             statement.kept_at.map_or_else(|| "-".to_owned(), to_the_second),
             escaped(&statement.about.command),
-            escaped(statement.state.as_deref().unwrap_or("-")),
+            escaped(&states(statement)),
             escaped(statement.about.host.as_deref().unwrap_or("-")),
             bundle.hash.to_string()[..16].to_owned(),
         ]
@@ -235,6 +237,15 @@ fn text(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
     match examined.bundles.len().saturating_sub(SHOWN) {
         0 => Ok(()),
         more => writeln!(out, "  .. and {} before them", count(more as u64)),
+    }
+}
+
+/// `pass`, or of a report that holds a verification beside its own work `warm, verified fail`.
+fn states(statement: &Statement) -> String {
+    let state = statement.state.as_deref().unwrap_or("-");
+    match &statement.verified {
+        Some(verified) => format!("{state}, verified {verified}"),
+        None => state.to_owned(),
     }
 }
 

@@ -16,6 +16,7 @@ use fuser::{
 use icecore::block::{BlockIndex, BlockRange, BlockSet};
 use icecore::disk::cold::{ColdVolume, Model};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -111,7 +112,8 @@ pub(crate) struct ColdFile {
     asks: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     dir: TempDir,
-    device: Option<PathBuf>,
+    /// A loop device over it, held open.
+    device: Option<File>,
 }
 
 impl ColdFile {
@@ -136,7 +138,8 @@ impl ColdFile {
         self.dir.path().join(NAME)
     }
 
-    /// Puts a loop device over it, with direct I/O; says why where that does not go.
+    /// Puts a loop device over it, with direct I/O; says why where that does not go. It goes away by itself when this
+    /// process ends, however that happens.
     pub(crate) fn looped(&mut self) -> Result<PathBuf, String> {
         let mut losetup = Command::new("losetup");
         losetup.args(["--direct-io=on", "--read-only", "--find", "--show"]).arg(self.path());
@@ -146,7 +149,10 @@ impl ColdFile {
             return Err(format!("no loop device can be had here: {}", said(&output.stderr)));
         }
         let device = PathBuf::from(said(&output.stdout));
-        self.device = Some(device.clone());
+        self.device = Some(File::open(&device).map_err(|error| error.to_string())?);
+        // Of a device that is open this says: when nobody has it open any more.
+        let detached = Command::new("losetup").arg("--detach").arg(&device).status();
+        assert!(detached.is_ok_and(|status| status.success()), "{} stays", device.display());
         Ok(device)
     }
 
@@ -178,9 +184,7 @@ impl ColdFile {
 
 impl Drop for ColdFile {
     fn drop(&mut self) {
-        if let Some(device) = &self.device {
-            let _ = Command::new("losetup").arg("--detach").arg(device).status();
-        }
+        drop(self.device.take());
         drop(self.asks.take());
         let _ = self.child.wait();
         // The child has taken its mount away, unless it was killed.

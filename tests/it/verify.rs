@@ -1,6 +1,6 @@
 //! Verification and manifests: what is damaged is found, what is not read is not claimed.
 
-mod command;
+pub(crate) mod command;
 mod damage;
 mod evidence;
 mod formats;

@@ -3,6 +3,8 @@
 #[path = "../cold/mod.rs"]
 mod cold;
 mod command;
+mod evidence;
+mod machine;
 mod mounted;
 mod process;
 

@@ -5,6 +5,7 @@ use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::open::{self, Access, Opened};
 use crate::cli::spelled::{Moment, PerSecond, Span};
+use crate::device::System;
 use crate::manifest::Manifest;
 use crate::ops::Engine;
 use crate::ops::warm::{Amount, Bounds, Gauge, Options, Order, Rate, Sharing, Slo, What, Where};
@@ -45,6 +46,10 @@ pub(crate) struct Typed {
     /// The device has to be this EBS volume
     #[arg(long, value_name = "VOLUME", conflicts_with = "pair")]
     volume_id: Option<VolumeId>,
+
+    /// Ask the system whose root directory is DIR about devices: in a container its host's
+    #[arg(long, value_name = "DIR")]
+    sysroot: Option<PathBuf>,
 
     /// Hold what is read against the manifest or the snapshot, in the same pass
     #[arg(long)]
@@ -104,10 +109,11 @@ struct Pacing {
     iops: Option<u32>,
 
     /// Back off while a small read of a warm block takes longer than this, as in 20ms; 4 MiB/s are read in any case
-    #[arg(long, value_name = "TIME", conflicts_with = "slo_cmd")]
+    #[arg(long, value_name = "TIME")]
     slo: Option<Moment>,
 
-    /// Back off while this command fails; it is run five times a second at most
+    /// Back off while this command fails, or with --slo while the time that it prints, as in 12.5ms, is longer; it is
+    /// run five times a second at most
     #[arg(long, value_name = "COMMAND")]
     slo_cmd: Option<String>,
 
@@ -242,6 +248,7 @@ impl Typed {
             verify: self.verify,
             force: self.force,
             volume_id: self.volume_id.clone(),
+            system: self.sysroot.as_ref().map_or_else(System::default, System::at),
             ..Options::of(device, what)
         }
     }
@@ -249,7 +256,8 @@ impl Typed {
     fn bounds(&self, cx: &Context) -> Bounds {
         let pacing = &self.pacing;
         let gauge = match (pacing.slo, &pacing.slo_cmd) {
-            (Some(most), _) => Some(Gauge::Reads(most.0)),
+            (Some(most), Some(command)) => Some(Gauge::Printed(command.clone(), most.0)),
+            (Some(most), None) => Some(Gauge::Reads(most.0)),
             (None, Some(command)) => Some(Gauge::Command(command.clone())),
             (None, None) => None,
         };

@@ -35,7 +35,7 @@ pub(super) async fn to_device(
     unknown_from_now_on(&path, &machine)?;
     let (checkpoint, data, zero) = begin(options, services, engine, slot, &device)?;
     let resumed = data.len() + zero.len();
-    engine.monitor.on(Event::Done { blocks: resumed, size: geometry.block_size.of(resumed) });
+    engine.monitor.on(Event::Resumed { blocks: resumed, size: geometry.block_size.of(resumed) });
 
     let target = Arc::new(Target::new(device, data.len()));
     let journal = Arc::new(Journaled::new(target.clone(), checkpoint, engine.settings.checkpoint_every));

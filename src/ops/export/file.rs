@@ -48,7 +48,7 @@ pub(super) async fn to_file(
     let file = ImageFile::open(disk, &dest, source.geometry().size(), options.sync)?;
     let begun = begin(options, services, engine, slot, file)?;
     let resumed = begun.data.len() + begun.zero.len();
-    engine.monitor.on(Event::Done { blocks: resumed, size: source.geometry().block_size.of(resumed) });
+    engine.monitor.on(Event::Resumed { blocks: resumed, size: source.geometry().block_size.of(resumed) });
 
     let done = &begun.data | &begun.zero;
     let target = Arc::new(Target::new(begun.file, begun.data.len()));

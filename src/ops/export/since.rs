@@ -184,7 +184,7 @@ impl Work<'_> {
         self.engine.monitor.on(Event::Stage { verb: "changing in place", total: Some(total) });
         self.engine
             .monitor
-            .on(Event::Done { blocks: done.len(), size: self.geometry.block_size.of(done.len()) });
+            .on(Event::Resumed { blocks: done.len(), size: self.geometry.block_size.of(done.len()) });
         let sink = Arc::new(Target::new(self.target.clone(), data.len()));
         let journal =
             Arc::new(Journaled::new(sink.clone(), checkpoint, self.engine.settings.checkpoint_every));

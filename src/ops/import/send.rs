@@ -69,7 +69,9 @@ impl Work<'_> {
         let total = u64::from(self.geometry.n_blocks()) - same.len();
         self.engine.monitor.on(Event::Stage { verb: "importing", total: Some(total) });
         let resumed = before.sent.len();
-        self.engine.monitor.on(Event::Done { blocks: resumed, size: self.geometry.block_size.of(resumed) });
+        self.engine
+            .monitor
+            .on(Event::Resumed { blocks: resumed, size: self.geometry.block_size.of(resumed) });
 
         let (sender, blocks) = mpsc::channel(BLOCKS_AHEAD);
         let feed = Feed {

@@ -161,7 +161,7 @@ impl Work<'_> {
         self.engine.monitor.on(Event::Stage { verb: "hashing", total });
         self.engine
             .monitor
-            .on(Event::Done { blocks: before.len(), size: self.geometry.block_size.of(before.len()) });
+            .on(Event::Resumed { blocks: before.len(), size: self.geometry.block_size.of(before.len()) });
         let journal =
             Arc::new(Journaled::new(draft.clone(), checkpoint, self.engine.settings.checkpoint_every));
         let skipped = match &changed {

@@ -76,7 +76,7 @@ impl Work<'_> {
         let (todo, is_cut, estimate) = self.within_budget(todo);
         self.engine.monitor.on(Event::Stage { verb: "verifying", total: Some(resumed.len() + todo.len()) });
         let size = self.sides.geometry().block_size.of(resumed.len());
-        self.engine.monitor.on(Event::Done { blocks: resumed.len(), size });
+        self.engine.monitor.on(Event::Resumed { blocks: resumed.len(), size });
 
         let leash = Leash::new(&self.engine.stop, self.options.deadline);
         let judge = Arc::new(self.judge(&plan, &begun.draft, begun.progress));

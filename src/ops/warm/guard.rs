@@ -1,7 +1,7 @@
 //! Backing off while others wait too long.
 //!
-//! A gauge measures what a small read of a warm block takes now, or asks a command of the user's. While that is too
-//! long the rate is cut, again and again; when it is well again the rate grows, a tenth every time, until it no longer
+//! A gauge measures what a small read of a warm block takes now, or asks a command of the user's: whether all is well,
+//! or how long its own request took. While that is too long the rate is cut, again and again; when it is well again the rate grows, a tenth every time, until it no longer
 //! limits anything. It is never cut below a least rate: the work always goes on.
 
 use std::collections::VecDeque;
@@ -19,8 +19,7 @@ const READINGS: usize = 3;
 /// What the others are promised.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slo {
-    /// The longest that a small read of a warm block may take; with a command, how often that is asked is all that
-    /// counts.
+    /// Who tells whether that is kept.
     pub gauge: Gauge,
     /// Blocks a second that are read in any case.
     pub least: f64,
@@ -33,6 +32,8 @@ pub enum Gauge {
     Reads(Duration),
     /// A command line: it ends with 0 where all is well, and with anything else where it is not.
     Command(String),
+    /// A command line that prints how long something took, as in `12.5ms`: no longer than this, or not at all well.
+    Printed(String, Duration),
 }
 
 /// What the gauge says.
@@ -42,6 +43,29 @@ pub(super) enum Reading {
     Took(Duration),
     /// The command was, or was not, content.
     Well(bool),
+}
+
+impl Gauge {
+    /// What a command's run says: how it ended and what it printed. One that cannot be run, or understood, is not
+    /// content: it must not look as if all were well.
+    pub(super) fn heard(&self, is_success: bool, printed: &str) -> Reading {
+        match self {
+            Self::Printed(..) if is_success => {
+                printed_time(printed).map_or(Reading::Well(false), Reading::Took)
+            }
+            Self::Reads(_) | Self::Command(_) | Self::Printed(..) => Reading::Well(is_success),
+        }
+    }
+}
+
+/// `12.5ms`, `900us`, `0.02s`; a number alone is milliseconds.
+fn printed_time(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let units = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("", 1e-3)];
+    let (number, unit) =
+        units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
+    let number: f64 = number.trim_end().parse().ok()?;
+    Duration::try_from_secs_f64(number * unit).ok()
 }
 
 /// Decides the rate.
@@ -63,7 +87,7 @@ impl Guard {
     /// Takes a reading, while blocks come in at this rate; gives the most blocks a second from now on.
     pub(super) fn read(&mut self, reading: Reading, blocks_per_second: f64) -> Option<f64> {
         let is_well = match (&self.slo.gauge, reading) {
-            (Gauge::Reads(most), Reading::Took(took)) => took <= *most,
+            (Gauge::Reads(most) | Gauge::Printed(_, most), Reading::Took(took)) => took <= *most,
             (_, Reading::Well(is_well)) => is_well,
             (Gauge::Command(_), Reading::Took(_)) => true,
         };
@@ -152,6 +176,22 @@ mod tests {
         let well = Reading::Took(Duration::from_millis(1));
         for reading in [well, well, Reading::Took(Duration::from_secs(1)), well, well] {
             assert_eq!(guard.read(reading, 1_000.0), None);
+        }
+    }
+
+    #[test]
+    fn what_a_command_prints_is_a_time_and_anything_else_is_not_well() {
+        let gauge = Gauge::Printed("probe".into(), Duration::from_millis(20));
+        for (printed, micros) in [("12.5ms\n", 12_500), ("900us", 900), (" 0.02 s", 20_000), ("3", 3_000)] {
+            assert_eq!(gauge.heard(true, printed), Reading::Took(Duration::from_micros(micros)), "{printed}");
+        }
+        for printed in ["", "fast", "-1ms", "nan", "1e99s", "12 ms 13 ms"] {
+            assert_eq!(gauge.heard(true, printed), Reading::Well(false), "{printed}");
+        }
+        assert_eq!(gauge.heard(false, "1ms"), Reading::Well(false));
+        let mut guard = Guard::new(Slo { gauge: gauge.clone(), least: LEAST });
+        for (printed, limit) in [("20ms", None), ("21ms", None), ("1h", Some(60.0))] {
+            assert_eq!(guard.read(gauge.heard(true, printed), 100.0), limit, "{printed}");
         }
     }
 

@@ -4,16 +4,18 @@
 //! that what a budget of b blocks reads is known beforehand: the first b of [`Ranked`].
 
 use crate::block::{BlockIndex, BlockRange, BlockSet};
+use std::sync::Arc;
 
-/// Blocks in the order in which they are to be read, each once.
+/// Blocks in the order in which they are to be read, each once. Cloning shares them: of the largest volumes a set may
+/// take 16 MiB.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ranked {
-    ranks: Vec<BlockSet>,
+    ranks: Vec<Arc<BlockSet>>,
 }
 
 impl Ranked {
     /// All in order of their index.
-    pub(super) fn by_index(blocks: BlockSet) -> Self {
+    pub(super) fn by_index(blocks: Arc<BlockSet>) -> Self {
         Self { ranks: vec![blocks] }
     }
 
@@ -34,28 +36,31 @@ impl Ranked {
             let rank = &wanted & &left;
             if !rank.is_empty() {
                 left = &left - &rank;
-                ranks.push(rank);
+                ranks.push(Arc::new(rank));
             }
         }
-        ranks.push(left);
+        ranks.push(Arc::new(left));
         Self { ranks }
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> BlockSet {
-        self.ranks.iter().fold(BlockSet::new(), |all, rank| &all | rank)
+    pub(super) fn all(&self) -> Arc<BlockSet> {
+        match &self.ranks[..] {
+            [all] => all.clone(),
+            ranks => Arc::new(ranks.iter().fold(BlockSet::new(), |all, rank| &all | rank)),
+        }
     }
 
     /// How many.
     pub(super) fn len(&self) -> u64 {
-        self.ranks.iter().map(BlockSet::len).sum()
+        self.ranks.iter().map(|rank| rank.len()).sum()
     }
 
     /// The first so many of them.
     pub(super) fn hottest(self, most: u64) -> Self {
         let mut left = most;
         let ranks = self.ranks.into_iter().map(|rank| {
-            let kept = if rank.len() <= left { rank } else { first_of(&rank, left) };
+            let kept = if rank.len() <= left { rank } else { Arc::new(first_of(&rank, left)) };
             left -= kept.len();
             kept
         });
@@ -64,7 +69,10 @@ impl Ranked {
 
     /// Those that are not in the set, in the same order.
     pub(super) fn without(&self, done: &BlockSet) -> Self {
-        Self { ranks: self.ranks.iter().map(|rank| rank - done).collect() }
+        if done.is_empty() {
+            return self.clone();
+        }
+        Self { ranks: self.ranks.iter().map(|rank| Arc::new(rank.as_ref() - done)).collect() }
     }
 
     /// One after the other.
@@ -156,7 +164,8 @@ mod tests {
             hottest.truncate(usize::try_from(budget).unwrap());
             let ranked = Ranked::by_recency(&blocks, &changes).hottest(budget);
             prop_assert_eq!(ranked.len(), hottest.len() as u64);
-            prop_assert_eq!(ranked.all(), hottest.iter().copied().collect());
+            let all: BlockSet = hottest.iter().copied().collect();
+            prop_assert_eq!(BlockSet::clone(&ranked.all()), all);
             prop_assert_eq!(ranked.into_iter().collect::<Vec<_>>(), hottest);
         }
     }

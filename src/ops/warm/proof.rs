@@ -22,6 +22,21 @@ const SLOWEST: Duration = Duration::from_millis(10);
 /// "general-purpose"), and a busy host adds to that. First touch that was no slower was of blocks that were there.
 const FASTEST: Duration = Duration::from_millis(4);
 
+/// What reading a warm block of the sample takes at most, as a rule.
+const WARM_TOUCH: Duration = Duration::from_millis(1);
+/// What is kept of a deadline for the proof at most: a twentieth of it, and no more than this.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// When reading has to be over for the proof to end with the run: this part of the blocks is cold then, and the first
+/// touch of one takes so long. Both `None` before anything was read.
+pub(super) fn begins(end: Duration, known: Option<(f64, Duration)>) -> Duration {
+    let most = (end / 20).min(LONGEST);
+    let takes = known.map_or(most, |(cold, first_touch)| {
+        (first_touch.mul_f64(cold.clamp(0.0, 1.0)) + WARM_TOUCH) * u32::try_from(SAMPLE).unwrap_or(u32::MAX)
+    });
+    end - takes.min(most)
+}
+
 /// What the sample showed.
 #[derive(Clone, Debug)]
 pub struct Proof {
@@ -147,6 +162,19 @@ mod tests {
         assert_eq!(threshold(None, &Latencies::default()), (SLOWEST, false), "a probe knows no first touch");
         let asked = Duration::from_millis(3);
         assert_eq!(threshold(Some(asked), &latencies(&[1; 50])), (asked, false));
+    }
+
+    #[test]
+    fn reading_goes_on_for_as_long_as_the_proof_leaves_time() {
+        let begins = |end: u64, known: Option<(f64, u64)>| {
+            let known = known.map(|(cold, millis)| (cold, Duration::from_millis(millis)));
+            begins(Duration::from_secs(end), known).as_secs_f64()
+        };
+        assert_eq!((begins(60, None), begins(1_200, None)), (57.0, 1_190.0));
+        // Of 300 reads a tenth takes 20 ms, and all of them one.
+        assert!((begins(60, Some((0.1, 20))) - 59.1).abs() < 1e-9);
+        assert_eq!(begins(60, Some((1.0, 400))), 57.0, "two minutes it cannot have");
+        assert!(begins(60, Some((0.0, 20))) >= 60.0 * 0.99);
     }
 
     #[test]

@@ -13,10 +13,11 @@ use crate::ops::Engine;
 use crate::ops::progress::Progress;
 use crate::ops::verify::Exception;
 use crate::ops::warm::guard::{self, Gauge, Guard, Reading, Slo};
-use crate::ops::warm::proof::TOUCH;
+use crate::ops::warm::proof::{self, TOUCH};
 use crate::ops::warm::schedule::{Next, Outcome, Schedule, Turn};
 use crate::ops::warm::{Forecast, Latencies};
 use crate::pipeline::interrupted;
+use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -29,6 +30,8 @@ const TICK: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_secs(1);
 /// Nobody waits longer without looking again.
 const LONG: Duration = Duration::from_secs(1);
+/// How long a command that tells how others are served may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Blocks read last that the gauge draws from.
 const RECENT: usize = 1024;
 
@@ -96,14 +99,18 @@ pub(super) struct Orders {
     /// One for each source; `None` keeps no record.
     pub(super) progress: Vec<Option<Progress>>,
     pub(super) slo: Option<Slo>,
-    pub(super) until: Option<Duration>,
+    /// When the run has to be over, the proof included.
+    pub(super) end: Option<Duration>,
     /// Blocks to be read in all.
     pub(super) planned: u64,
+    /// Blocks that the proof is drawn over, and those of them that are warm before anything is read.
+    pub(super) allocated: u64,
+    pub(super) warm: u64,
 }
 
 /// Reads. Blocks the thread it is called on.
 pub(super) fn read(orders: Orders, engine: &Engine) -> Read {
-    let Orders { sources, schedule, progress, slo, until, planned } = orders;
+    let Orders { sources, schedule, progress, slo, end, planned, allocated, warm } = orders;
     let state = State {
         lanes: sources.iter().map(|_| Got::default()).collect(),
         guard: slo.clone().map(Guard::new),
@@ -124,9 +131,23 @@ pub(super) fn read(orders: Orders, engine: &Engine) -> Read {
         let gauged = Arc::clone(&shared);
         thread::spawn(move || gauged.gauge(&slo.gauge));
     }
+    let until = end.map(|end| proof::begins(end, None));
     let forecast = Forecast::new(planned, until);
-    Coordinator { shared, engine, progress, forecast, until, crew: 0, fault: None, stopped: None }
-        .read(planned)
+    let coordinator = Coordinator {
+        shared,
+        engine,
+        progress,
+        forecast,
+        planned,
+        allocated,
+        warm,
+        end,
+        until,
+        crew: 0,
+        fault: None,
+        stopped: None,
+    };
+    coordinator.read()
 }
 
 /// Whoever hires the readers, and writes down what they did.
@@ -135,6 +156,11 @@ struct Coordinator<'a> {
     engine: &'a Engine,
     progress: Vec<Option<Progress>>,
     forecast: Forecast,
+    planned: u64,
+    allocated: u64,
+    warm: u64,
+    end: Option<Duration>,
+    /// When reading has to be over: the proof needs the more time the more is cold.
     until: Option<Duration>,
     /// Readers hired.
     crew: usize,
@@ -144,7 +170,7 @@ struct Coordinator<'a> {
 }
 
 impl Coordinator<'_> {
-    fn read(mut self, planned: u64) -> Read {
+    fn read(mut self) -> Read {
         loop {
             self.hire();
             let is_over = self.news();
@@ -163,7 +189,7 @@ impl Coordinator<'_> {
         self.record(&fresh);
         self.save();
         let n_ended: u64 = lanes.iter().map(|lane| lane.done.len() + lane.unreadable.len()).sum();
-        let is_late = self.until.is_some() && n_ended < planned && self.fault.is_none();
+        let is_late = self.until.is_some() && n_ended < self.planned && self.fault.is_none();
         let Self { progress, fault, forecast, .. } = self;
         Read { lanes, progress, is_late, fault, predicted: forecast.share(), exceeded, took }
     }
@@ -196,7 +222,7 @@ impl Coordinator<'_> {
         let n_done: u64 = state.lanes.iter().map(|lane| lane.done.len()).sum();
         drop(state);
         self.forecast.update(n_done, limit, self.shared.start.elapsed(), self.engine);
-        self.shared.lock().rate = self.forecast.rate();
+        self.tell(n_done);
         self.record(&fresh);
         let blocks: u64 = fresh.iter().map(|fresh| fresh.len() as u64).sum();
         if blocks > 0 {
@@ -204,6 +230,18 @@ impl Coordinator<'_> {
         }
         // Without a record nothing can be gone on with, and that is worth stopping for.
         is_over || (self.fault.is_some() && self.stopped.is_none())
+    }
+
+    /// Tells readers and gauge what follows from so many blocks being done.
+    fn tell(&mut self, n_done: u64) {
+        let mut state = self.shared.lock();
+        state.rate = self.forecast.rate();
+        if let (Some(end), Some(slowest)) = (self.end, state.schedule.slowest()) {
+            let cold = 1.0 - (self.warm + n_done) as f64 / self.allocated.max(1) as f64;
+            let until = proof::begins(end, Some((cold, slowest)));
+            state.schedule.end_by(until);
+            self.until = Some(until);
+        }
     }
 
     /// Whether somebody has asked to stop, and what was in flight then is back or waited for long enough.
@@ -340,7 +378,10 @@ impl Shared {
             let index = numbers.choice(&state.lanes[lane].recent).copied();
             drop(state);
             let reading = match (gauge, index) {
-                (Gauge::Command(line), _) => Some(Reading::Well(is_content(line))),
+                (Gauge::Command(line) | Gauge::Printed(line, _), _) => {
+                    let (is_success, printed) = asked(line);
+                    Some(gauge.heard(is_success, &printed))
+                }
                 (Gauge::Reads(_), Some(index)) => self.touched(lane, index),
                 (Gauge::Reads(_), None) => None,
             };
@@ -382,11 +423,27 @@ impl Shared {
     }
 }
 
-/// Asks a command of the user's. One that cannot be run is not content: it must not look as if all were well.
-fn is_content(line: &str) -> bool {
+/// Asks a command of the user's: whether it ended with 0, and what it printed first. One that takes too long is ended.
+fn asked(line: &str) -> (bool, String) {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(line).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+    command.arg("-c").arg(line).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let Ok(mut child) = command.spawn() else { return (false, String::new()) };
+    let begun = Instant::now();
+    let is_success = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status.success(),
+            Ok(None) if begun.elapsed() < PATIENCE => thread::park_timeout(TICK),
+            Ok(None) | Err(_) => {
+                let _ = child.kill().and_then(|()| child.wait());
+                return (false, String::new());
+            }
+        }
+    };
+    let (mut printed, mut n) = ([0; 64], 0);
+    if let Some(output) = &mut child.stdout {
+        n = output.read(&mut printed).unwrap_or(0);
+    }
+    (is_success, String::from_utf8_lossy(&printed[..n]).into_owned())
 }
 
 /// What was lost with the thread that read.

@@ -22,8 +22,6 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-/// What is kept of a deadline for the proof: a twentieth of it, and no more than this.
-const MOST_FOR_PROOF: Duration = Duration::from_secs(10);
 /// How often AWS is asked how far it is; it tells what was so up to five minutes ago.
 const ASK_EVERY: Duration = Duration::from_secs(60);
 
@@ -193,26 +191,28 @@ async fn read_all(
             None => target.ranked.without(&target.resumed),
         })
         .collect();
-    let resumed: u64 = targets.iter().map(|target| (&target.ranked.all() & &target.resumed).len()).sum();
+    let resumed: u64 =
+        targets.iter().map(|target| (target.ranked.all().as_ref() & &target.resumed).len()).sum();
     let planned: u64 = orders.iter().map(Ranked::len).sum();
     engine.monitor.on(Event::Stage { verb: "warming", total: Some(planned + resumed) });
-    engine.monitor.on(Event::Done { blocks: resumed, size: BlockSize::EBS.of(resumed) });
+    engine.monitor.on(Event::Resumed { blocks: resumed, size: BlockSize::EBS.of(resumed) });
     for target in targets.iter() {
         target.warnings.iter().for_each(|warning| {
             engine.note(format!("{}: {warning}", target.device.path.display()));
         });
     }
-    let until = end.map(|end| {
-        let left = end.saturating_duration_since(Instant::now());
-        left.saturating_sub((left / 20).min(MOST_FOR_PROOF))
-    });
+    let end = end.map(|end| end.saturating_duration_since(Instant::now()));
+    let until = end.map(|end| proof::begins(end, None));
     let schedule = Schedule::new(orders, bounds.depth, Pace::new(bounds.rate), bounds.sharing, until);
     let sources = targets
         .iter()
         .map(|target| Source { image: target.image.clone(), digests: target.digests.clone() })
         .collect();
+    let allocated = targets.iter().map(|target| target.allocated.len()).sum();
+    let warm = targets.iter().map(|target| target.resumed.len()).sum();
     let progress = targets.iter_mut().map(|target| target.progress.take()).collect();
-    let orders = Orders { sources, schedule, progress, slo: bounds.slo.clone(), until, planned };
+    let orders =
+        Orders { sources, schedule, progress, slo: bounds.slo.clone(), end, planned, allocated, warm };
     let engine = engine.clone();
     tokio::task::spawn_blocking(move || read::read(orders, &engine)).await.map_err(|_| lost())
 }
@@ -301,12 +301,12 @@ struct Ending {
 impl Ending {
     fn report(self, target: Target, got: Got, proof: Option<Proof>) -> Result<Report, Fault> {
         let planned = target.ranked.all();
-        let resumed = &target.resumed & &planned;
+        let resumed = &target.resumed & planned.as_ref();
         // Blocks that an earlier run read beyond what this one was to read are warm as well.
         let warm = &got.done | &target.resumed;
         let is_skipped = target.skip.is_some();
-        let cold = if is_skipped { BlockSet::new() } else { &target.allocated - &warm };
-        let is_done = (&planned - &warm).is_empty();
+        let cold = if is_skipped { BlockSet::new() } else { target.allocated.as_ref() - &warm };
+        let is_done = (planned.as_ref() - &warm).is_empty();
         let stopped_by = match target.options.amount {
             _ if is_skipped => None,
             _ if !is_done && self.is_late && got.exceptions.is_empty() => Some(Bound::Deadline),
@@ -344,7 +344,7 @@ impl Ending {
             order: target.order,
             allocated: target.allocated.len(),
             planned: planned.len(),
-            read: (&planned & &warm).len(),
+            read: (planned.as_ref() & &warm).len(),
             resumed: resumed.len(),
             bytes_read: ByteSize::from_bytes(bytes_read),
             bytes_of_proof: ByteSize::from_bytes(of_proof),

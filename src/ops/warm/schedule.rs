@@ -68,7 +68,7 @@ struct Lane {
     depth: Depth,
     in_flight: usize,
     is_over: bool,
-    /// Mean time that a read takes, in seconds.
+    /// Mean time that a read takes, in seconds; 0 before one came back.
     mean: f64,
 }
 
@@ -146,7 +146,7 @@ impl Schedule {
             Outcome::Done => {
                 lane.depth.arrived(now, is_busy && self.pace.rate().is_none());
                 let took = took.as_secs_f64();
-                lane.mean += WEIGHT * (took - lane.mean);
+                lane.mean = if lane.mean == 0.0 { took } else { lane.mean + WEIGHT * (took - lane.mean) };
                 true
             }
             Outcome::Failed if turn.tried + 1 < TRIES && !lane.is_over => {
@@ -159,6 +159,17 @@ impl Schedule {
                 true
             }
         }
+    }
+
+    /// Reading has to be over by then.
+    pub(super) fn end_by(&mut self, until: Duration) {
+        self.until = Some(until);
+    }
+
+    /// The longest mean time that a read of any device takes; `None` before one came back.
+    pub(super) fn slowest(&self) -> Option<Duration> {
+        let means = self.lanes.iter().map(|lane| lane.mean);
+        means.reduce(f64::max).filter(|mean| *mean > 0.0).map(Duration::from_secs_f64)
     }
 
     /// No more is begun.

@@ -1,6 +1,6 @@
 //! One volume about to be warmed: found, checked, its blocks known and in order, nothing read yet.
 
-use crate::block::{BlockSet, BlockSize, ByteSize, Digest, Geometry};
+use crate::block::{BlockRange, BlockSet, BlockSize, ByteSize, Digest, Geometry};
 use crate::control::{SnapshotQuery, VolumeQuery};
 use crate::device::{BY_ID, BlockMap, Image, attached};
 use crate::disk::Machine;
@@ -38,7 +38,7 @@ pub(super) struct Target {
     pub(super) source: String,
     pub(super) snapshot_id: Option<SnapshotId>,
     pub(super) geometry: Option<Geometry>,
-    pub(super) allocated: BlockSet,
+    pub(super) allocated: Arc<BlockSet>,
     /// What is to be read, an earlier run's blocks included.
     pub(super) ranked: Ranked,
     pub(super) order: Ordered,
@@ -59,7 +59,7 @@ struct Mapped {
     snapshot_id: Option<SnapshotId>,
     size: Option<ByteSize>,
     geometry: Option<Geometry>,
-    blocks: BlockSet,
+    blocks: Arc<BlockSet>,
 }
 
 /// Opens it. What does not fit together is refused here.
@@ -153,7 +153,7 @@ async fn mapped(options: &Options, services: Option<&Services>, engine: &Engine)
                 snapshot_id: Some(id.clone()),
                 size: Some(geometry.size()),
                 geometry: Some(geometry),
-                blocks: block_map(engine, source.as_ref()).await?,
+                blocks: Arc::new(block_map(engine, source.as_ref()).await?),
             })
         }
         What::Manifest(path) => {
@@ -164,14 +164,14 @@ async fn mapped(options: &Options, services: Option<&Services>, engine: &Engine)
                 snapshot_id: about.snapshot_id.clone(),
                 size: Some(about.size),
                 geometry: Some(about.geometry),
-                blocks: manifest.present().clone(),
+                blocks: Arc::new(manifest.present().clone()),
             })
         }
         What::Map(path) => {
-            let map = on_a_thread(path, BlockMap::read).await?;
+            let map = on_a_thread(path, BlockMap::<BlockSet>::read).await?;
             Ok(Mapped {
                 source: path.display().to_string(),
-                blocks: map.blocks(),
+                blocks: Arc::new(map.blocks),
                 snapshot_id: map.snapshot_id,
                 size: map.volume_size,
                 geometry: None,
@@ -203,7 +203,7 @@ fn checked(options: &Options, path: &Path, image: &Image, mapped: &Mapped) -> Re
         Where::Path(_) => options.volume_id.as_ref(),
     };
     // A file stands for whatever volume it is said to be.
-    if let Some(meant) = named.filter(|_| image.is_device()) {
+    if let Some(meant) = named.filter(|_| image.is_device() || system.has(path)) {
         system.is_volume(path, meant)?;
     }
     let by_name = path.file_name().and_then(|name| VolumeId::of_device(name.to_str()?));
@@ -313,8 +313,8 @@ async fn ordered(
     match &options.order {
         Order::Index => Ok(by_index()),
         Order::Ranges(path) => {
-            let map = on_a_thread(path, BlockMap::read).await?;
-            Ok((Ranked::by_ranges(blocks, &map.ranges), Ordered::Ranges(path.clone())))
+            let map = on_a_thread(path, BlockMap::<Vec<BlockRange>>::read).await?;
+            Ok((Ranked::by_ranges(blocks, &map.blocks), Ordered::Ranges(path.clone())))
         }
         Order::Auto | Order::Recency => {
             let found = match (&mapped.snapshot_id, services) {
@@ -408,7 +408,7 @@ impl Target {
         let identity = self.identity(engine)?;
         let checkpoint = match slot.earlier(&identity)? {
             Earlier::Same(found) => {
-                self.resumed = &found.done & &self.allocated;
+                self.resumed = &found.done & self.allocated.as_ref();
                 engine.note(format!(
                     "going on with an interrupted run: {} blocks are done",
                     self.resumed.len()
@@ -440,11 +440,8 @@ impl Target {
             }
             _ => self.image.stamp()?,
         };
-        let mut runs = Vec::new();
-        for range in self.allocated.ranges() {
-            runs.extend(range.start().get().to_le_bytes());
-            runs.extend(range.len().to_le_bytes());
-        }
-        Ok(format!("warm {device} by {} verify {}", Digest::of(&runs), self.options.verify))
+        let runs = self.allocated.ranges();
+        let numbers = runs.flat_map(|run| [run.start().get(), run.len()].map(u32::to_le_bytes));
+        Ok(format!("warm {device} by {} verify {}", Digest::of_parts(numbers), self.options.verify))
     }
 }

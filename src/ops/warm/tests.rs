@@ -30,7 +30,7 @@ fn run(path: &Path, killed_at: Option<Duration>, reads: &mut BTreeMap<BlockIndex
     };
     let mut progress = Progress::new(checkpoint, &done, Duration::ZERO);
     let all = BlockSet::from(BlockRange::new(BlockIndex::ZERO, BLOCKS));
-    let orders = vec![Ranked::by_index(all).without(&done)];
+    let orders = vec![Ranked::by_index(Arc::new(all)).without(&done)];
     let mut schedule = Schedule::new(orders, None, Pace::new(Rate::default()), Sharing::Fair, None);
     let mut in_flight: VecDeque<(Duration, Turn)> = VecDeque::new();
     let (mut now, mut ticked, mut fresh) = (Duration::ZERO, Duration::ZERO, Vec::new());
@@ -72,7 +72,7 @@ fn killed_anywhere_every_block_is_read_and_under_one_in_a_hundred_twice() {
         let path = dir.path().join("warm.ckpt");
         let mut reads = BTreeMap::new();
         // The whole takes some six seconds.
-        let at = Duration::from_millis(u64::from(kill * 7_919 % 5_900 + 137));
+        let at = Duration::from_millis(u64::from(kill * 7_919 % 5_700 + 137));
         run(&path, Some(at), &mut reads);
         let before = reads.len();
         let resumed = run(&path, None, &mut reads);

@@ -7,13 +7,13 @@ use std::os::unix::fs::FileExt;
 const BLOCK: u64 = 524_288;
 
 /// A store with one snapshot, the image that it was made of, and a manifest of it.
-pub(super) struct One {
-    pub(super) here: Here,
-    pub(super) id: String,
+pub(crate) struct One {
+    pub(crate) here: Here,
+    pub(crate) id: String,
 }
 
 impl One {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let here = Here::new();
         let file = File::create(here.path("a.img")).unwrap();
         file.set_len(1 << 30).unwrap();
@@ -27,12 +27,12 @@ impl One {
         one
     }
 
-    pub(super) fn run(&self, words: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, words: &[&str]) -> Outcome {
         let words: Vec<_> = words.iter().copied().chain(["--local", "store"]).collect();
         self.here.run(&words)
     }
 
-    pub(super) fn flip(&self, at: u64) {
+    pub(crate) fn flip(&self, at: u64) {
         let file = OpenOptions::new().read(true).write(true).open(self.here.path("a.img")).unwrap();
         let mut byte = [0];
         file.read_exact_at(&mut byte, at).unwrap();

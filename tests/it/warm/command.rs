@@ -1,6 +1,9 @@
 //! The command line of `icecore warm`, and what it refuses.
 
-use crate::cli::Here;
+use crate::cli::{Here, Outcome, one_object};
+use crate::verify::command::One;
+use serde_json::Value;
+use std::process::Stdio;
 
 #[test]
 fn what_cannot_be_warmed_is_refused_before_anything_is_read() {
@@ -18,4 +21,79 @@ fn what_cannot_be_warmed_is_refused_before_anything_is_read() {
     let bad = here.run(&["warm", "small", "--map", "map", "--rate", "fast"]);
     assert!(bad.code == 2 && bad.stderr.contains("200MiB/s"), "{bad:?}");
     assert!(!here.path("state/checkpoints").exists(), "nothing was begun");
+}
+
+/// A file of 100 MiB whose 200 blocks are all to be read, and words that no machine is too slow for.
+fn two_hundred(here: &Here) -> Vec<&'static str> {
+    std::fs::File::create(here.path("disk")).unwrap().set_len(200 * 524_288).unwrap();
+    std::fs::write(here.path("map"), "0-199\n").unwrap();
+    vec!["warm", "disk", "--map", "map", "--threshold", "20s", "--format", "json"]
+}
+
+#[test]
+fn the_time_that_is_up_leaves_a_list_of_what_is_cold_and_the_same_command_goes_on() {
+    let here = Here::new();
+    let warm = two_hundred(&here);
+    let slowly = [&warm[..], &["--rate", "25MiB/s", "--deadline", "1s"]].concat();
+    let stopped = here.run(&slowly);
+    assert_eq!(stopped.code, 3, "{stopped:?}");
+    let report = one_object(&stopped.stdout);
+    assert_eq!((&report["state"], &report["stopped_by"]), (&"partial".into(), &"deadline".into()));
+    let read = report["blocks_read"].as_u64().unwrap();
+    // A busy machine may be slower than the rate; none is faster.
+    assert!((1..=52).contains(&read), "{report}");
+    assert_eq!(report["cold_ranges"], serde_json::json!([[read, 200 - read]]));
+    assert!(report["predicted"].as_f64().unwrap() < 0.3, "a quarter, as the rate says: {report}");
+    assert!(stopped.stderr.contains("by the deadline about 2"), "{}", stopped.stderr);
+    let rest = here.run(&warm);
+    assert!(rest.stderr.contains(&format!("an interrupted run: {read} blocks are done")), "{}", rest.stderr);
+    let rest = rest.json();
+    assert_eq!((&rest["state"], &rest["blocks_resumed"]), (&"warm".into(), &read.into()));
+    assert_eq!(rest["cold_ranges"], serde_json::json!([]));
+}
+
+#[test]
+fn while_others_wait_too_long_it_backs_off_and_never_stops() {
+    let here = Here::new();
+    two_hundred(&here);
+    // At 32 blocks a second it would be over in 1.3 seconds.
+    std::fs::write(here.path("map"), "0-39\n").unwrap();
+    let gauges: [(&[&str], bool); 5] = [
+        (&["--slo", "1us"], true),
+        (&["--slo-cmd", "false"], true),
+        (&["--slo", "20ms", "--slo-cmd", "echo 30ms"], true),
+        (&["--slo", "20ms", "--slo-cmd", "echo 1.5"], false),
+        (&["--slo-cmd", "true"], false),
+    ];
+    let runs = gauges.iter().enumerate().map(|(at, (gauge, _))| {
+        // Each has a file of its own, which nobody else warms meanwhile.
+        let disk = format!("disk{at}");
+        std::fs::copy(here.path("disk"), here.path(&disk)).unwrap();
+        let mut words = vec!["warm", &disk, "--map", "map", "--threshold", "20s", "--format", "json"];
+        words.extend(["--rate", "16MiB/s"].iter().chain(*gauge));
+        here.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    });
+    for (run, (gauge, is_exceeded)) in runs.collect::<Vec<_>>().into_iter().zip(gauges) {
+        let report = Outcome::of(&run.wait_with_output().unwrap()).json();
+        assert_eq!((&report["state"], &report["blocks_read"]), (&"warm".into(), &40.into()), "{gauge:?}");
+        let (exceeded, seconds) =
+            (report["slo_exceeded"].as_u64().unwrap(), report["seconds"].as_f64().unwrap());
+        assert_eq!(exceeded >= 2, is_exceeded, "{exceeded}, {gauge:?}");
+        assert!(!is_exceeded || seconds > 1.5, "{seconds} s, {gauge:?}");
+    }
+}
+
+#[test]
+fn a_host_without_credentials_is_told_the_blocks_by_whatever_format_they_were_printed_in() {
+    let one = One::new();
+    for format in ["text", "json", "jsonl", "csv", "cbt"] {
+        let printed = one.run(&["blocks", &one.id, "--format", format]);
+        assert_eq!(printed.code, 0, "{printed:?}");
+        std::fs::write(one.here.path("map"), printed.stdout).unwrap();
+        // No store, no account, no environment.
+        let words = ["warm", "a.img", "--map", "map", "--threshold", "20s", "--format", "json"];
+        let report = one.here.run(&words).json();
+        assert_eq!((&report["state"], &report["blocks_read"]), (&"warm".into(), &3.into()), "{format}");
+        assert_eq!((&report["initialization"], &report["skipped"]), (&serde_json::json!([]), &Value::Null));
+    }
 }

@@ -152,8 +152,8 @@ fn a_deadline_ends_the_run_and_the_same_command_goes_on() {
     assert_eq!(rest["blocks_resumed"].as_u64(), Some(read));
     let told = file.told();
     assert_eq!(told.whole, 512);
-    // What was in flight when the time was up.
-    assert!(told.again <= 10, "{told:?}");
+    // What was in flight when the time was up: at 100 blocks a second a third of one's, however busy the machine.
+    assert!(told.again <= 33, "{told:?}");
 }
 
 #[test]
@@ -192,11 +192,11 @@ fn several_volumes_are_warmed_together_and_a_bad_one_stops_none() {
     assert_eq!((one.told().touched, two.told().touched), (512, 512));
 }
 
-/// Kills in a full count are 20; one by default.
-fn kills() -> u32 {
+/// Kills in a full count are 100; one by default.
+fn kills() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "how a full count is asked for")]
     let is_full = std::env::var_os("ICECORE_SEEDS").is_some();
-    if is_full { 20 } else { 1 }
+    if is_full { 100 } else { 1 }
 }
 
 #[test]
@@ -212,8 +212,8 @@ fn a_killed_run_goes_on_and_reads_hardly_anything_twice() {
         let rest = ["warm", device.to_str().unwrap(), "--map", &map, "--format", "json", EASY[0], EASY[1]];
         let slowly = [&rest[..], &["--rate", "256MiB/s", "--concurrency", "8"]].concat();
         let mut child = here.command(&slowly).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // So much is read when it is killed, wherever that is.
-        let enough = allocated.len() * u64::from(kill * 37 % 80 + 10) / 100;
+        // So much is read when it is killed: anywhere.
+        let enough = fastrand::Rng::with_seed(kill).u64(allocated.len() / 50..allocated.len() * 9 / 10);
         while file.told().whole < enough {
             assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
         }

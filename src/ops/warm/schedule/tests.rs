@@ -5,6 +5,7 @@ use crate::block::{BlockRange, BlockSet};
 use crate::ops::warm::pace::Rate;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 /// When it comes back, of several at once in which order; the turn, when it was sent, and what becomes of it.
 type Coming = Reverse<(Duration, u64)>;
@@ -40,7 +41,7 @@ fn run(
 }
 
 fn all(n: u32) -> Ranked {
-    Ranked::by_index(BlockSet::from(BlockRange::new(BlockIndex::ZERO, n)))
+    Ranked::by_index(Arc::new(BlockSet::from(BlockRange::new(BlockIndex::ZERO, n))))
 }
 
 fn schedule(orders: Vec<Ranked>, rate: Rate, sharing: Sharing, until: Option<u64>) -> Schedule {
