@@ -15,7 +15,7 @@ pub mod memory;
 mod tagging;
 mod volumes;
 
-pub use holds::{Bin, FastRestores, Holds, Locks, Sharing, Tiers};
+pub use holds::{Bin, FastRestores, Holds, Locks, Sharing, Templates, Tiers};
 pub use images::{ImageQuery, Images};
 pub use instances::{InstanceQuery, Instances};
 pub use known::{Known, known};

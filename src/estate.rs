@@ -9,6 +9,7 @@ mod hold;
 mod image;
 mod instance;
 mod manage;
+mod template;
 mod volume;
 mod word;
 
@@ -17,6 +18,7 @@ pub use hold::{FastRestore, FastRestoreState, Lock, LockState, Shares, Tiering, 
 pub use image::{Image, ImageState};
 pub use instance::{Instance, InstanceState};
 pub use manage::{Manager, image_of};
+pub use template::{TemplateVersion, launched};
 pub use volume::{Attachment, AttachmentState, Initialization, NewVolume, Volume, VolumeKind, VolumeState};
 
 use crate::snapshot::{ImageId, InstanceId, SnapshotId, VolumeId};
@@ -32,6 +34,8 @@ pub struct Held {
     pub instances: Vec<Instance>,
     /// Volumes.
     pub volumes: Vec<Volume>,
+    /// Launch templates, every version of each.
+    pub templates: Vec<TemplateVersion>,
     /// Locks.
     pub locks: Vec<Lock>,
     /// Fast restores.

@@ -8,6 +8,6 @@ mod lineage;
 mod token;
 
 pub use facts::{NewSnapshot, SnapshotInfo, SnapshotState, StorageTier, Tag, Tags, UnixMillis, Written};
-pub use id::{IdError, ImageId, InstanceId, SnapshotId, VolumeId};
+pub use id::{IdError, ImageId, InstanceId, SnapshotId, TemplateId, VolumeId};
 pub use lineage::Lineage;
 pub use token::{BlockToken, PageToken};

@@ -2,7 +2,9 @@
 //!
 //! Each answers for the whole Region at once: there are few locks and many snapshots.
 
-use crate::estate::{BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, Lock, Shares, Tiering};
+use crate::estate::{
+    BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, Lock, Shares, TemplateVersion, Tiering,
+};
 use crate::fault::Fault;
 use crate::snapshot::SnapshotId;
 use futures_util::future::BoxFuture;
@@ -44,7 +46,14 @@ pub trait Bin: fmt::Debug + Send + Sync {
     fn binned_images(&self) -> BoxFuture<'_, Result<Vec<BinnedImage>, Fault>>;
 }
 
-/// Everything that holds snapshots.
-pub trait Holds: Locks + FastRestores + Sharing + Tiers + Bin {}
+/// Launch templates.
+pub trait Templates: fmt::Debug + Send + Sync {
+    /// The default and the latest version of each, once where they are one, in order of the templates' ids and the
+    /// versions. Others are launched by who names their number, and are not told.
+    fn template_versions(&self) -> BoxFuture<'_, Result<Vec<TemplateVersion>, Fault>>;
+}
 
-impl<T: Locks + FastRestores + Sharing + Tiers + Bin> Holds for T {}
+/// Everything that holds snapshots.
+pub trait Holds: Locks + FastRestores + Sharing + Tiers + Bin + Templates {}
+
+impl<T: Locks + FastRestores + Sharing + Tiers + Bin + Templates> Holds for T {}

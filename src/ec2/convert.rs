@@ -4,7 +4,7 @@ mod beside;
 
 pub(super) use beside::{
     attachment, binned_image, binned_snapshot, binned_volume, created, fast_restore, image, initialization,
-    instance, lock, shares, tiering, volume,
+    instance, lock, shares, template_version, tiering, volume,
 };
 
 use crate::block::{ByteSize, GiB};

@@ -1,8 +1,10 @@
-//! Locks, fast restores, shares, tiers and the Recycle Bin through EC2.
+//! Locks, fast restores, shares, tiers, launch templates and the Recycle Bin through EC2.
 
-use crate::control::{Bin, FastRestores, Locks, Sharing, Tiers};
+use crate::control::{Bin, FastRestores, Locks, Sharing, Templates, Tiers};
 use crate::ec2::{Ec2, PAGE, convert, walked};
-use crate::estate::{BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, Lock, Shares, Tiering};
+use crate::estate::{
+    BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, Lock, Shares, TemplateVersion, Tiering,
+};
 use crate::fault::{Fault, Place};
 use crate::snapshot::SnapshotId;
 use aws_sdk_ec2::types::SnapshotAttributeName;
@@ -10,6 +12,8 @@ use futures_util::future::{BoxFuture, FutureExt};
 
 /// Fast restores per page, the most EC2 gives.
 const FAST_RESTORES: i32 = 200;
+/// Versions of launch templates per page, likewise.
+const TEMPLATE_VERSIONS: i32 = 200;
 
 impl Locks for Ec2 {
     fn locks(&self) -> BoxFuture<'_, Result<Vec<Lock>, Fault>> {
@@ -68,6 +72,28 @@ impl Tiers for Ec2 {
                 }
             };
             sorted(walked(ask).await?, convert::tiering, |tiering| tiering.snapshot.clone())
+        }
+        .boxed()
+    }
+}
+
+impl Templates for Ec2 {
+    fn template_versions(&self) -> BoxFuture<'_, Result<Vec<TemplateVersion>, Fault>> {
+        async move {
+            let ask = |token| {
+                // Of all templates at once; by numbers EC2 tells of one at a time.
+                let request = self.client.describe_launch_template_versions();
+                let request = request.versions("$Default").versions("$Latest");
+                let request = request.max_results(TEMPLATE_VERSIONS).set_next_token(token);
+                async {
+                    let reply = self.answered(&Place::Service, request.send()).await?;
+                    Ok((reply.launch_template_versions, reply.next_token))
+                }
+            };
+            let key = |one: &TemplateVersion| (one.template.clone(), one.version);
+            let mut found = sorted(walked(ask).await?, convert::template_version, key)?;
+            found.dedup_by_key(|one| key(one));
+            Ok(found)
         }
         .boxed()
     }

@@ -6,14 +6,18 @@
 mod attach_volume;
 mod complete_snapshot;
 mod copy_snapshot;
+mod create_launch_template;
+mod create_launch_template_version;
 mod create_tags;
 mod create_volume;
+mod delete_launch_template;
 mod delete_snapshot;
 mod delete_tags;
 mod delete_volume;
 mod describe_fast_snapshot_restores;
 mod describe_images;
 mod describe_instances;
+mod describe_launch_template_versions;
 mod describe_locked_snapshots;
 mod describe_snapshot_attribute;
 mod describe_snapshot_tier_status;
@@ -41,6 +45,7 @@ mod restore_snapshot_from_recycle_bin;
 mod restore_volume_from_recycle_bin;
 mod start_snapshot;
 mod tags;
+mod template;
 mod unlock_snapshot;
 mod volume;
 
@@ -115,14 +120,18 @@ const EBS: &[Route] = &[
 pub(super) const EC2: &[Action] = &[
     change("AttachVolume", attach_volume::act),
     change("CopySnapshot", copy_snapshot::act),
+    change("CreateLaunchTemplate", create_launch_template::act),
+    change("CreateLaunchTemplateVersion", create_launch_template_version::act),
     change("CreateTags", create_tags::act),
     change("CreateVolume", create_volume::act),
+    change("DeleteLaunchTemplate", delete_launch_template::act),
     change("DeleteSnapshot", delete_snapshot::act),
     change("DeleteTags", delete_tags::act),
     change("DeleteVolume", delete_volume::act),
     action("DescribeFastSnapshotRestores", describe_fast_snapshot_restores::act),
     action("DescribeImages", describe_images::act),
     action("DescribeInstances", describe_instances::act),
+    action("DescribeLaunchTemplateVersions", describe_launch_template_versions::act),
     action("DescribeLockedSnapshots", describe_locked_snapshots::act),
     action("DescribeSnapshotAttribute", describe_snapshot_attribute::act),
     action("DescribeSnapshotTierStatus", describe_snapshot_tier_status::act),

@@ -9,6 +9,7 @@ mod random;
 mod regions;
 mod starts;
 mod switches;
+mod templates;
 mod tokens;
 mod volumes;
 mod wire;

@@ -1,4 +1,4 @@
-//! Names of snapshots, volumes, images and instances.
+//! Names of snapshots, volumes, images, instances and launch templates.
 
 use std::fmt;
 use std::str::FromStr;
@@ -67,6 +67,11 @@ id! {
 id! {
     /// `i-` and hexadecimal digits.
     InstanceId, "instance", "i-"
+}
+
+id! {
+    /// `lt-` and hexadecimal digits.
+    TemplateId, "launch template", "lt-"
 }
 
 impl VolumeId {

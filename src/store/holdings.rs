@@ -7,10 +7,11 @@ use crate::block::GiB;
 use crate::estate::{
     Attachment, AttachmentState, BinKind, BinRule, BinnedImage, BinnedSnapshot, BinnedVolume,
     EncryptionDefaults, FastRestore, FastRestoreState, Held, Image, ImageState, Instance, InstanceState,
-    Lock, LockState, NewVolume, RuleTag, Shares, Tiering, TieringState, Volume, VolumeKind, VolumeState,
+    Lock, LockState, NewVolume, RuleTag, Shares, TemplateVersion, Tiering, TieringState, Volume, VolumeKind,
+    VolumeState,
 };
 use crate::shelf::{Fate, Holdings, Life, Regions};
-use crate::snapshot::{ImageId, InstanceId, SnapshotId, StorageTier, Tags, UnixMillis, VolumeId};
+use crate::snapshot::{ImageId, InstanceId, SnapshotId, StorageTier, Tags, TemplateId, UnixMillis, VolumeId};
 use crate::store::record::{checked, summed};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,7 +93,7 @@ macro_rules! ids {
     )* };
 }
 
-ids!(ImageId InstanceId SnapshotId VolumeId);
+ids!(ImageId InstanceId SnapshotId TemplateId VolumeId);
 
 /// Field by field.
 macro_rules! forms {
@@ -139,6 +140,8 @@ forms! {
         #[serde(default)]
         binned_volumes: Vec<BinnedVolume>,
         #[serde(default)]
+        templates: Vec<TemplateVersion>,
+        #[serde(default)]
         bin_rules: Vec<BinRule>,
         #[serde(default)]
         encryption: EncryptionDefaults,
@@ -151,6 +154,15 @@ forms! {
         snapshot: Option<SnapshotId>,
         entered: Option<UnixMillis>,
         leaves: Option<UnixMillis>,
+    }
+    TemplateVersion as TemplateVersionText {
+        template: TemplateId,
+        name: String,
+        version: u64,
+        is_default: bool,
+        made: Option<UnixMillis>,
+        image: Option<String>,
+        snapshots: Vec<SnapshotId>,
     }
     BinRule as BinRuleText {
         of: BinKind,

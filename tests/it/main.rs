@@ -4,7 +4,6 @@
 mod aws;
 mod bad_days;
 mod cli;
-mod cli_golden;
 mod cli_local;
 mod cli_serve;
 mod cli_signals;
@@ -12,7 +11,6 @@ mod cli_usage;
 mod cost;
 #[cfg(feature = "ec2")]
 mod cost_cli;
-mod cost_golden;
 mod cost_holds;
 mod drill;
 mod ebs;
@@ -22,6 +20,7 @@ mod endpoint;
 mod endpoint_store;
 mod floors;
 mod formats;
+mod golden;
 mod iam;
 mod lab;
 #[cfg(feature = "ec2")]

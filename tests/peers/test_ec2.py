@@ -188,3 +188,39 @@ def test_the_cli_makes_and_deletes_a_volume():
         "--device", "/dev/sdf", fails="(InvalidVolume.ZoneMismatch)")
     aws("ec2", "delete-volume", "--volume-id", volume)
     aws("ec2", "wait", "volume-deleted", "--volume-ids", volume)
+
+
+def test_launch_templates_tell_which_snapshots_they_need():
+    snapshot = completed(ebs, {})
+    name = f"peer-{uuid.uuid4()}"
+    mapped = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot, "DeleteOnTermination": True}}]
+    first = ec2.create_launch_template(
+        LaunchTemplateName=name, LaunchTemplateData={"ImageId": "ami-0abc", "BlockDeviceMappings": mapped})
+    template = first["LaunchTemplate"]["LaunchTemplateId"]
+    assert (first["LaunchTemplate"]["DefaultVersionNumber"], first["LaunchTemplate"]["LatestVersionNumber"]) == (1, 1)
+    assert code(ec2.create_launch_template, LaunchTemplateName=name, LaunchTemplateData={"ImageId": "ami-0abc"}) == (
+        "InvalidLaunchTemplateName.AlreadyExistsException")
+    for _ in range(2):
+        made = ec2.create_launch_template_version(
+            LaunchTemplateName=name, SourceVersion="1", LaunchTemplateData={"InstanceType": "m6i.large"})
+    assert made["LaunchTemplateVersion"]["VersionNumber"] == 3, made
+    assert made["LaunchTemplateVersion"]["LaunchTemplateData"]["ImageId"] == "ami-0abc", made
+
+    walk = ec2.get_paginator("describe_launch_template_versions").paginate(
+        Versions=["$Latest", "$Default"], PaginationConfig={"PageSize": 1})
+    told = [one for page in walk for one in page["LaunchTemplateVersions"] if one["LaunchTemplateName"] == name]
+    assert [(one["VersionNumber"], one["DefaultVersion"]) for one in told] == [(1, True), (3, False)], told
+    data = told[0]["LaunchTemplateData"]
+    assert data["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"] == snapshot, data
+    assert "BlockDeviceMappings" not in told[1]["LaunchTemplateData"], "snapshots are not taken over from a source"
+    every = ec2.describe_launch_template_versions(LaunchTemplateId=template)["LaunchTemplateVersions"]
+    assert [one["VersionNumber"] for one in every] == [1, 2, 3], every
+    second = ec2.describe_launch_template_versions(LaunchTemplateId=template, Versions=["2"])
+    assert second["LaunchTemplateVersions"][0]["CreatedBy"].startswith("arn:aws:iam::"), second
+    assert code(ec2.describe_launch_template_versions, LaunchTemplateId=template, Versions=["9"]) == (
+        "InvalidLaunchTemplateId.VersionNotFound")
+    assert code(ec2.describe_launch_template_versions) == "MissingParameter"
+    assert ec2.delete_launch_template(LaunchTemplateId=template)["LaunchTemplate"]["LaunchTemplateName"] == name
+    assert code(ec2.describe_launch_template_versions, LaunchTemplateId=template) == "InvalidLaunchTemplateId.NotFound"
+    assert code(ec2.delete_launch_template, LaunchTemplateName=name) == (
+        "InvalidLaunchTemplateName.NotFoundException")

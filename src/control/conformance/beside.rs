@@ -6,7 +6,8 @@ use crate::control::{
 };
 use crate::estate::{
     BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, FastRestoreState, Held, Image, ImageState,
-    Instance, InstanceState, Lock, LockState, Resource, Shares, Tiering, TieringState, VolumeKind,
+    Instance, InstanceState, Lock, LockState, Resource, Shares, TemplateVersion, Tiering, TieringState,
+    VolumeKind, launched,
 };
 use crate::fault::Kind;
 use crate::snapshot::{ImageId, SnapshotId, StorageTier, Tags, UnixMillis};
@@ -33,6 +34,16 @@ pub fn held(ids: &[SnapshotId]) -> Held {
         devices: Vec::new(),
         tags: Tags::from([("Name".to_owned(), format!("host {n}"))]),
     };
+    let template =
+        |n: u32, version, is_default, image: Option<String>, snapshots: &[SnapshotId]| TemplateVersion {
+            template: format!("lt-0{n:016x}").parse().unwrap_or_else(|_| unreachable!("hexadecimal digits")),
+            name: format!("fleet-{n}"),
+            version,
+            is_default,
+            made: at(i64::from(n)),
+            image,
+            snapshots: snapshots.to_vec(),
+        };
     let tiering = |n: usize, tier, last, archived, lent_until| Tiering {
         snapshot: ids[n].clone(),
         tier,
@@ -53,6 +64,12 @@ pub fn held(ids: &[SnapshotId]) -> Held {
             instance(1, "us-east-1a", InstanceState::Running),
             instance(2, "us-east-1b", InstanceState::Stopped),
             instance(3, "us-east-1a", InstanceState::Terminated),
+        ],
+        templates: vec![
+            template(1, 1, false, None, &ids[2..3]),
+            template(1, 2, true, Some(image_id(1).to_string()), &[]),
+            template(1, 3, false, None, &ids[..3]),
+            template(2, 1, true, Some("resolve:ssm:/golden & new".to_owned()), &ids[1..2]),
         ],
         locks: vec![
             Lock { snapshot: ids[0].clone(), state: LockState::Governance, expires: at(900_000_000) },
@@ -135,7 +152,7 @@ pub async fn instances(account: &dyn Instances, held: &[Instance]) {
     assert_eq!(account.instances(&unknown).await.expect_err("there is none").kind, Kind::NotFound);
 }
 
-/// Locks, fast restores, shares, tiers and the Recycle Bin.
+/// Locks, fast restores, shares, tiers, launch templates and the Recycle Bin.
 pub async fn holds(account: &dyn Holds, held: &Held, ids: &[SnapshotId]) {
     assert_eq!(account.locks().await.expect("locks"), held.locks);
     assert_eq!(account.fast_restores().await.expect("fast restores"), held.fast_restores);
@@ -150,6 +167,10 @@ pub async fn holds(account: &dyn Holds, held: &Held, ids: &[SnapshotId]) {
     let mut tierings = account.tierings().await.expect("tierings");
     tierings.retain(|tiering| tiering.last.is_some());
     assert_eq!(tierings, held.tierings);
+    let told = account.template_versions().await.expect("launch templates");
+    let numbers: Vec<_> = told.iter().map(|one| one.version).collect();
+    assert_eq!(numbers, [2, 3, 1], "the default and the latest, once where they are one");
+    assert_eq!(told, launched(held.templates.clone()));
     assert_eq!(account.binned_snapshots().await.expect("the bin"), held.binned_snapshots);
     assert_eq!(account.binned_volumes().await.expect("the bin"), held.binned_volumes);
     assert_eq!(account.binned_images().await.expect("the bin"), held.binned_images);

@@ -2,11 +2,12 @@
 
 use crate::control::memory::{MemorySnapshots, missing};
 use crate::control::{
-    Bin, FastRestores, ImageQuery, Images, InstanceQuery, Instances, Locks, Sharing, Tagging, Tiers,
+    Bin, FastRestores, ImageQuery, Images, InstanceQuery, Instances, Locks, Sharing, Tagging, Templates,
+    Tiers,
 };
 use crate::estate::{
     BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, Held, Image, Instance, Lock, Resource, Shares,
-    Tiering,
+    TemplateVersion, Tiering, launched,
 };
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::{SnapshotId, Tags};
@@ -128,6 +129,12 @@ impl Sharing for MemoryAccount {
 impl Tiers for MemoryAccount {
     fn tierings(&self) -> BoxFuture<'_, Result<Vec<Tiering>, Fault>> {
         self.told("DescribeSnapshotTierStatus", |held| held.tierings.clone())
+    }
+}
+
+impl Templates for MemoryAccount {
+    fn template_versions(&self) -> BoxFuture<'_, Result<Vec<TemplateVersion>, Fault>> {
+        self.told("DescribeLaunchTemplateVersions", |held| launched(held.templates.clone()))
     }
 }
 

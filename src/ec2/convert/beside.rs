@@ -4,7 +4,7 @@ use crate::block::GiB;
 use crate::ec2::convert::{millis, tags, told};
 use crate::estate::{
     Attachment, BinnedImage, BinnedSnapshot, BinnedVolume, FastRestore, Image, Initialization, Instance,
-    Lock, Shares, Tiering, Volume,
+    Lock, Shares, TemplateVersion, Tiering, Volume,
 };
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::{StorageTier, UnixMillis, VolumeId};
@@ -12,8 +12,8 @@ use aws_sdk_ec2::operation::create_volume::CreateVolumeOutput;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_ec2::types::{
     self, CreateVolumePermission, DescribeFastSnapshotRestoreSuccessItem, ImageRecycleBinInfo,
-    LockedSnapshotsInfo, PermissionGroup, SnapshotRecycleBinInfo, SnapshotTierStatus, VolumeAttachment,
-    VolumeAttachmentState, VolumeRecycleBinInfo, VolumeStatusItem,
+    LaunchTemplateVersion, LockedSnapshotsInfo, PermissionGroup, SnapshotRecycleBinInfo, SnapshotTierStatus,
+    VolumeAttachment, VolumeAttachmentState, VolumeRecycleBinInfo, VolumeStatusItem,
 };
 use std::fmt::Display;
 use std::str::FromStr;
@@ -186,6 +186,27 @@ pub(in crate::ec2) fn tiering(status: SnapshotTierStatus) -> Result<Tiering, Fau
         began: status.last_tiering_start_time.as_ref().map(millis),
         archived: status.archival_complete_time.as_ref().map(millis),
         lent_until: status.restore_expiry_time.as_ref().map(millis),
+    })
+}
+
+/// A version of a launch template.
+pub(in crate::ec2) fn template_version(one: LaunchTemplateVersion) -> Result<TemplateVersion, Fault> {
+    let template = named(one.launch_template_id)?;
+    let version = one.version_number.and_then(|number| u64::try_from(number).ok());
+    let version = version.ok_or_else(|| {
+        Fault::new(Kind::Corrupt, Place::Service, format!("{template} has a version without a number"))
+    })?;
+    let data = one.launch_template_data;
+    let mapped = data.as_ref().and_then(|data| data.block_device_mappings.clone()).unwrap_or_default();
+    let snapshots = mapped.into_iter().filter_map(|one| told(one.ebs?.snapshot_id)).map(|id| named(Some(id)));
+    Ok(TemplateVersion {
+        template,
+        name: one.launch_template_name.unwrap_or_default(),
+        version,
+        is_default: one.default_version.unwrap_or(false),
+        made: one.create_time.as_ref().map(millis),
+        snapshots: snapshots.collect::<Result<_, _>>()?,
+        image: data.and_then(|data| told(data.image_id)),
     })
 }
 

@@ -59,7 +59,7 @@ fn item(xml: &mut Xml, image: &Image, owner: &str) {
 }
 
 /// Names of an image's devices, its root first.
-const DEVICES: [&str; 8] =
+pub(super) const DEVICES: [&str; 8] =
     ["/dev/xvda", "/dev/sdf", "/dev/sdg", "/dev/sdh", "/dev/sdi", "/dev/sdj", "/dev/sdk", "/dev/sdl"];
 
 fn shown(image: &Image, owner: &str, field: &str) -> Vec<String> {

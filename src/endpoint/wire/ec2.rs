@@ -2,7 +2,7 @@
 
 use crate::endpoint::wire::{Call, Refusal, Reply};
 use crate::fault::{Fault, Kind};
-use crate::snapshot::{ImageId, InstanceId, SnapshotId, Tags, UnixMillis, VolumeId};
+use crate::snapshot::{ImageId, InstanceId, SnapshotId, Tags, TemplateId, UnixMillis, VolumeId};
 use http::StatusCode;
 use quick_xml::Writer;
 use quick_xml::escape::partial_escape;
@@ -47,6 +47,11 @@ pub(in crate::endpoint) fn image_id(text: &str) -> Result<ImageId, Refusal> {
 /// An instance's id, likewise.
 pub(in crate::endpoint) fn instance_id(text: &str) -> Result<InstanceId, Refusal> {
     id(text, "InvalidInstanceID.Malformed", "i-")
+}
+
+/// A launch template's id, likewise.
+pub(in crate::endpoint) fn template_id(text: &str) -> Result<TemplateId, Refusal> {
+    id(text, "InvalidLaunchTemplateId.Malformed", "lt-")
 }
 
 fn id<T: FromStr>(text: &str, code: &'static str, prefix: &str) -> Result<T, Refusal> {

@@ -1,6 +1,6 @@
 //! Fixed cost reports in every format that suits them: an exact one, and one where much is not known.
 
-use crate::cli_golden::{REQUESTS, check, id, info};
+use super::{REQUESTS, check, id, info};
 use icecore::block::{BlockIndex, BlockRange, ByteSize};
 use icecore::cost::archive::{Archiving, Use};
 use icecore::cost::orphan::Reason;

@@ -1,0 +1,181 @@
+//! `verify`: of each state one, and a job of several.
+
+use super::{REQUESTS, check, gib, id, info, set};
+use icecore::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry};
+use icecore::cost::Usd;
+use icecore::fault::Kind;
+use icecore::ops::verify::{
+    self, Baseline, Budget, Class, Coverage, Exception, Item, Job, Level, Mismatch, Mode, Origin, Outcome,
+    Subject, SubjectKind, Target, TargetKind,
+};
+use icecore::snapshot::UnixMillis;
+use std::time::Duration;
+
+pub(super) fn verified() -> verify::Report {
+    verify::Report {
+        run_id: "0123456789abcdef0123456789abcdef".into(),
+        place: "us-east-1 as default".into(),
+        started: UnixMillis(1_700_000_000_000),
+        ended: UnixMillis(1_700_000_075_250),
+        elapsed: Duration::from_millis(75_250),
+        subject: Subject {
+            name: id(1).to_string(),
+            kind: SubjectKind::Snapshot,
+            snapshot_id: Some(id(1)),
+            geometry: Geometry::ebs(gib(8)),
+            info: Some(info(1)),
+        },
+        target: Some(Target {
+            name: "/dev/nvme1n1".into(),
+            kind: TargetKind::Device,
+            size: ByteSize::from_mib(10_240),
+            tail: ByteSize::from_mib(2_048),
+            short_by: ByteSize::ZERO,
+            volume_id: Some("vol-0123456789abcdef0".parse().unwrap()),
+            file_systems: vec![icecore::device::FileSystem {
+                kind: icecore::device::FileSystemKind::Ext,
+                offset: 1 << 20,
+                size: ByteSize::from_mib(8_190),
+                uuid: [7; 16],
+                mounted: Some(UnixMillis(1_690_000_000_000)),
+                written: Some(UnixMillis(1_690_000_500_000)),
+                sequence: None,
+                is_clean: Some(true),
+            }],
+        }),
+        baseline: None,
+        level: Level::Restored,
+        mode: Mode::default(),
+        coverage: Coverage {
+            total: 3_072,
+            planned: 3_072,
+            read: 3_072,
+            resumed: 0,
+            unverifiable: 13_312,
+            audited: 0,
+        },
+        upper_bound_95: Some(0.0),
+        mismatches: Vec::new(),
+        unreadable: BlockSet::new(),
+        exceptions: Vec::new(),
+        stopped_by: None,
+        map_root: Some(Digest::of(b"map")),
+        content_root: Some(Digest::of(b"content")),
+        remarks: Vec::new(),
+        requests: REQUESTS,
+        usd: Some(Usd::from_nanos(9_217_800)),
+        usd_estimated: Some(Usd::from_nanos(9_218_400)),
+    }
+}
+
+#[test]
+fn verify_of_a_restored_volume() {
+    check("verify", &verified());
+}
+
+#[test]
+fn verify_that_finds_damage_of_every_class() {
+    let wrong = |index: u32, class: Class| Mismatch {
+        index: BlockIndex::new(index),
+        expected: (class != Class::Unexpected).then(|| Digest::of(&index.to_le_bytes())),
+        actual: (!matches!(class, Class::Missing | Class::Transport)).then(|| Digest::of(&[])),
+        class,
+        is_persistent: Some(index != 9),
+        is_explained: false,
+    };
+    let mut mismatches: Vec<_> = (100..140).map(|index| wrong(index * 2, Class::Content)).collect();
+    mismatches.splice(
+        0..0,
+        [
+            wrong(0, Class::Content),
+            wrong(1, Class::Content),
+            wrong(9, Class::Misdirected(BlockIndex::new(10))),
+            wrong(20, Class::Stale),
+            wrong(30, Class::Zeros),
+            wrong(40, Class::Missing),
+            wrong(50, Class::Unexpected),
+            wrong(60, Class::Transport),
+        ],
+    );
+    let report = verify::Report { mismatches, upper_bound_95: None, ..verified() };
+    check("verify-fail", &report);
+}
+
+#[test]
+fn verify_of_a_sample_against_a_first_read() {
+    let mode = Mode { sample: Some("99%/0.1%".parse().unwrap()), seed: Some(42), ..Mode::default() };
+    let baseline = Baseline {
+        name: "/srv/manifests/monday".into(),
+        origin: Origin::EarlierRead,
+        map_root: Some(Digest::of(b"map")),
+        content_root: Some(Digest::of(b"content")),
+    };
+    let coverage = Coverage { planned: 2_300, read: 2_300, unverifiable: 0, ..verified().coverage };
+    let report = verify::Report {
+        mode,
+        coverage,
+        baseline: Some(baseline),
+        target: None,
+        level: Level::Content,
+        upper_bound_95: Some(0.000_65),
+        map_root: None,
+        content_root: None,
+        ..verified()
+    };
+    check("verify-sample", &report);
+}
+
+fn stopped() -> verify::Report {
+    verify::Report {
+        coverage: Coverage { read: 1_000, resumed: 400, ..verified().coverage },
+        upper_bound_95: None,
+        unreadable: set(&[(5, 2)]),
+        exceptions: vec![Exception {
+            kind: Kind::Local,
+            what: "/dev/nvme1n1: cannot read at byte 2621440: input/output error".into(),
+        }],
+        stopped_by: Some(Budget::Deadline),
+        map_root: None,
+        content_root: None,
+        remarks: vec!["400 of the blocks were read by an earlier run that was interrupted.".into()],
+        ..verified()
+    }
+}
+
+#[test]
+fn verify_that_was_stopped() {
+    check("verify-incomplete", &stopped());
+}
+
+#[test]
+fn verify_of_a_volume_that_was_mounted() {
+    let mismatch = |index: u32| Mismatch {
+        index: BlockIndex::new(index),
+        expected: Some(Digest::of(b"before")),
+        actual: Some(Digest::of(b"after")),
+        class: Class::Content,
+        is_persistent: Some(true),
+        is_explained: true,
+    };
+    let mismatches = vec![mismatch(2), mismatch(3), mismatch(700)];
+    check("verify-changed", &verify::Report { mismatches, upper_bound_95: None, ..verified() });
+}
+
+#[test]
+fn verify_of_several_as_one_job() {
+    let item = |name: &str, outcome| Item { name: name.to_owned(), outcome };
+    let failed = Exception { kind: Kind::NotFound, what: "snap-00: does not exist".into() };
+    let items = vec![
+        item(id(1).as_str(), Outcome::Done(verified())),
+        item("snap-00", Outcome::Failed(failed)),
+        item("a.manifest /dev/nvme2n1", Outcome::Done(stopped())),
+        item("snap-01", Outcome::Skipped(Budget::Usd)),
+    ];
+    let job = Job {
+        items,
+        started: UnixMillis(1_700_000_000_000),
+        ended: UnixMillis(1_700_000_175_250),
+        elapsed: Duration::from_millis(175_250),
+    };
+    check("verify-job", &job);
+}
