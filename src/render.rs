@@ -25,6 +25,7 @@ mod numbers;
 mod openmetrics;
 mod plan;
 mod ranges;
+mod sheet;
 mod show;
 mod state;
 mod store_check;

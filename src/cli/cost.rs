@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access, Opened};
 use crate::cost::archive::Use;
 use crate::cost::retention::Retention;
-use crate::cost::{Amount, PriceTable, Prices, Usd};
+use crate::cost::{Amount, PriceError, PriceTable, Prices, Usd};
 use crate::fault::{Fault, Kind};
 use crate::monitor::{Event, Monitor};
 use crate::ops::cost::{self, GroupBy, Measured, Options, Report, Selection, What, compare, reconcile};
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 /// Reads listings only, no blocks. Whole lineages are modelled, whatever is shown of them. A figure with < may be
 /// less, one with > is without what could not be listed, and ? is unknown. Nothing is deleted or moved.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = false, subcommand_help_heading = "Questions")]
+#[command(subcommand_precedence_over_arg = true, subcommand_help_heading = "Questions")]
 pub(crate) struct Args {
     /// Only these; by default all of our own
     #[arg(value_name = "SNAPSHOT")]
@@ -57,7 +57,7 @@ pub(crate) struct Args {
     group_by: Option<GroupBy>,
 
     /// Only say how many requests, USD and minutes this would take
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["delete", "archive", "keep", "max_gap", "save", "group_by", "fail_over"])]
     estimate: bool,
 
     /// Exit 1 when the month costs more than this, or may
@@ -124,7 +124,7 @@ struct Look {
     #[arg(long, value_name = "FILE", global = true)]
     prices: Option<PathBuf>,
 
-    /// List everything anew, and keep no listing
+    /// List everything anew, and keep nothing of it
     #[arg(long, global = true)]
     no_cache: bool,
 
@@ -141,8 +141,46 @@ struct Look {
     bin_days: Option<u32>,
 }
 
+impl Question {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Orphans { .. } => "orphans",
+            Self::Retention { .. } => "retention",
+            Self::ArchiveAdvice { .. } => "archive-advice",
+            Self::Compare { .. } => "compare",
+            Self::Reconcile { .. } => "reconcile",
+        }
+    }
+
+    /// Flags typed before a question that it has no use for: whoever gave one expects something of it.
+    fn refuse_unused(&self, args: &Args) -> Result<(), Complaint> {
+        let sums_up = matches!(self, Self::Retention { .. });
+        let given = [
+            ("--delete", !args.delete.is_empty()),
+            ("--archive", !args.archive.is_empty()),
+            ("--keep", args.keep.is_some()),
+            ("--max-gap", args.max_gap.is_some()),
+            ("--save", args.save.is_some()),
+            ("--estimate", args.estimate),
+            ("--group-by", args.group_by.is_some() && !sums_up),
+            ("--fail-over", args.fail_over.is_some() && !sums_up),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((flag, _)) => {
+                let name = self.name();
+                let what = format!("{flag} asks one thing and {name} another: give one of them");
+                Err(Complaint::Usage(what))
+            }
+        }
+    }
+}
+
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let Args { question, .. } = &args;
+    if let Some(question) = question {
+        question.refuse_unused(&args)?;
+    }
     match question {
         Some(Question::Orphans { older_than }) => {
             let output = cx.output()?;
@@ -168,6 +206,11 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
             if earlier.region != place.region {
                 let what = format!("{}: it is of Region {}", report.display(), earlier.region);
                 return Err(Complaint::Usage(format!("{what}, not {}; give --region", place.region)));
+            }
+            let shown = &measured.selection;
+            if let Some(selection) = earlier.selection.as_ref().filter(|selection| *selection != shown) {
+                let what = format!("{}: it is of {selection}, not of {shown}", report.display());
+                return Err(Complaint::Usage(format!("{what}; ask for the same, to compare like with like")));
             }
             let report = compare::compare(&earlier, measured.report(None, None));
             output.show(&report)?;
@@ -205,7 +248,8 @@ async fn bill(args: &Args, what: Option<What>, cx: &Context) -> Result<Exit, Com
     output.show(&report)?;
     let is_over = args.fail_over.is_some_and(|limit| {
         let limit = Amount::from(limit);
-        let may_be_over = report.totals.unknown > 0 || report.binned.is_none_or(|binned| binned > 0);
+        let may_be_over =
+            report.totals.unknown > 0 || report.binned.as_ref().is_none_or(|binned| !binned.is_empty());
         if report.totals.usd <= limit && may_be_over {
             let note = "the known part is within --fail-over, but not all of the bill is known".to_owned();
             cx.progress().on(Event::Note(note));
@@ -246,12 +290,9 @@ fn options(args: &Args, place: &Opened) -> Result<Options, Complaint> {
     } else {
         args.delete.iter().chain(args.archive.iter())
     };
+    let ids = named.chain(asked).cloned().collect();
     Ok(Options {
-        shown: Selection {
-            ids: named.chain(asked).cloned().collect(),
-            volumes: args.look.volumes.clone(),
-            tags: args.look.tags.clone(),
-        },
+        shown: Selection::of(ids, args.look.volumes.clone(), args.look.tags.clone()),
         prices: prices(args.look.prices.as_deref(), &place.region)?,
         compare: args.look.compare as usize,
         keeps_listings: !args.look.no_cache,
@@ -264,15 +305,15 @@ fn options(args: &Args, place: &Opened) -> Result<Options, Complaint> {
 
 /// The Region's prices, from the table that was given or the listed one.
 fn prices(file: Option<&Path>, region: &str) -> Result<Prices, Complaint> {
+    let refused = |error: PriceError| {
+        let file = file.map(|path| format!("{}: ", path.display())).unwrap_or_default();
+        Complaint::Usage(format!("{file}{error}"))
+    };
     let table = match file {
         None => PriceTable::listed(),
-        Some(path) => {
-            let text = String::from_utf8_lossy(&read(path)?).into_owned();
-            let refused = |error| Complaint::Usage(format!("{}: {error}", path.display()));
-            text.parse().map_err(refused)?
-        }
+        Some(path) => String::from_utf8_lossy(&read(path)?).parse().map_err(refused)?,
     };
-    table.region(region).map_err(|error| Complaint::Usage(error.to_string()))
+    table.region(region).map_err(refused)
 }
 
 /// A file that was named; one that is not there is wrong input.

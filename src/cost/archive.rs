@@ -55,6 +55,11 @@ impl Archiving {
         Some(self.saved - self.added - self.restores?)
     }
 
+    /// What getting it back costs, once; `None` where the price is not known.
+    pub fn retrieval(&self, prices: &Prices) -> Option<Amount> {
+        prices.retrieval.map(|price| Amount::of(self.full, price))
+    }
+
     /// Whether it pays; `None` where that cannot be said.
     pub fn pays(&self) -> Option<bool> {
         self.gain().map(|gain| gain > Amount::ZERO)
@@ -64,17 +69,11 @@ impl Archiving {
     pub fn break_even_days(&self) -> Option<u64> {
         self.pays().filter(|pays| *pays)?;
         // Within the minimum, 90 days of archive are paid whatever happens.
-        (1..=MINIMUM_DAYS)
-            .find(|days| {
-                self.saved.times(*days, MONTH)
-                    >= self.added.times(MINIMUM_DAYS, MONTH)
-                        + self.restores.unwrap_or_default().times(*days, MONTH)
-            })
-            .or_else(|| {
-                let daily = self.gain()?.times(1, MONTH);
-                let ahead = self.added.times(MINIMUM_DAYS, MONTH);
-                (MINIMUM_DAYS + 1..=3650).find(|days| daily.times(*days, 1) + ahead >= ahead)
-            })
+        // What pays has paid for them by their end.
+        (1..=MINIMUM_DAYS).find(|days| {
+            let paid = self.added.times(MINIMUM_DAYS, MONTH);
+            self.saved.times(*days, MONTH) >= paid + self.restores.unwrap_or_default().times(*days, MONTH)
+        })
     }
 
     /// The part of a snapshot, in thousandths, above which archiving pays if that is its alone.

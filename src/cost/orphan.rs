@@ -51,7 +51,7 @@ impl Reason {
             Self::NoOwner => "no policy owns it",
             Self::Duplicate => "nothing was written since the one before it",
             Self::CopyOfKept => "it is a copy of one that is kept",
-            Self::VolumeUnattached => "its volume has been unattached for 32 days",
+            Self::VolumeUnattached => "its volume was unattached at every look for 32 days",
             Self::TooOld => "it is older than asked for",
         }
     }

@@ -83,7 +83,7 @@ impl PriceTable {
             price(region, item).ok_or_else(|| PriceError::Unknown {
                 region: region.to_owned(),
                 item,
-                known: self.regions().into_iter().collect::<Vec<_>>().join(", "),
+                known: self.regions(),
             })
         };
         let request = |item, listed: Usd| price(region, item).map_or(listed, |usd| usd.divided(1000));
@@ -103,8 +103,16 @@ impl PriceTable {
         })
     }
 
-    fn regions(&self) -> BTreeSet<&str> {
-        self.prices.keys().map(|(region, _)| region.as_str()).collect()
+    /// Those of which both monthly prices are there.
+    fn regions(&self) -> String {
+        let has = |region: &String, item: &str| self.prices.contains_key(&(region.clone(), item.to_owned()));
+        let named: BTreeSet<&String> = self.prices.keys().map(|(region, _)| region).collect();
+        let whole: Vec<&str> = named
+            .into_iter()
+            .filter(|region| has(region, STANDARD) && has(region, ARCHIVE))
+            .map(String::as_str)
+            .collect();
+        if whole.is_empty() { "none".to_owned() } else { whole.join(", ") }
     }
 }
 

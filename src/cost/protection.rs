@@ -34,6 +34,8 @@ pub struct Protection {
     pub is_fast: Told<bool>,
     /// Whether a copy, an archiving or a restore of it is under way.
     pub is_in_progress: Told<bool>,
+    /// Whether a launch template names it, or an image that it belongs to.
+    pub is_in_template: Told<bool>,
     /// Whether AWS Backup manages it, as far as it tells itself.
     pub is_backup_managed: bool,
     /// Whether Data Lifecycle Manager does, likewise.
@@ -75,6 +77,8 @@ pub enum Blocker {
     LegalHold,
     /// A copy, an archiving or a restore of it is under way.
     InProgress,
+    /// A launch template names it or its image: instances could not be launched from it any more.
+    LaunchTemplate,
     /// Nobody told which images hold it.
     ImagesUnknown,
     /// Nobody told whether it is locked.
@@ -85,6 +89,8 @@ pub enum Blocker {
     FastRestoreUnknown,
     /// Nobody told whether it is on its way between the tiers.
     InProgressUnknown,
+    /// Nobody told which launch templates name it.
+    LaunchTemplatesUnknown,
 }
 
 impl Blocker {
@@ -107,11 +113,13 @@ impl Blocker {
             Self::IncompleteSet => "incomplete_set",
             Self::LegalHold => "legal_hold",
             Self::InProgress => "in_progress",
+            Self::LaunchTemplate => "launch_template",
             Self::ImagesUnknown => "images_unknown",
             Self::LockUnknown => "lock_unknown",
             Self::SharingUnknown => "sharing_unknown",
             Self::FastRestoreUnknown => "fast_restore_unknown",
             Self::InProgressUnknown => "in_progress_unknown",
+            Self::LaunchTemplatesUnknown => "launch_templates_unknown",
         }
     }
 
@@ -134,11 +142,13 @@ impl Blocker {
             Self::IncompleteSet => "its multi-volume set would be incomplete",
             Self::LegalHold => "a tag holds it",
             Self::InProgress => "a copy, archiving or restore of it is under way",
+            Self::LaunchTemplate => "a launch template names it or its image",
             Self::ImagesUnknown => "unknown which images hold it",
             Self::LockUnknown => "unknown whether it is locked",
             Self::SharingUnknown => "unknown whether it is shared",
             Self::FastRestoreUnknown => "unknown whether fast restore is on",
             Self::InProgressUnknown => "unknown whether it is on its way between the tiers",
+            Self::LaunchTemplatesUnknown => "unknown whether a launch template names it",
         }
     }
 
@@ -151,6 +161,7 @@ impl Blocker {
                 | Self::SharingUnknown
                 | Self::FastRestoreUnknown
                 | Self::InProgressUnknown
+                | Self::LaunchTemplatesUnknown
         )
     }
 }
@@ -161,8 +172,9 @@ pub const SET_TAG: &str = "icecore:set";
 /// What nobody looks at: a report says so, and no more follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NotAsked {
-    /// Launch templates and Auto Scaling groups that name a snapshot.
-    LaunchTemplates,
+    /// What is launched only by who names it: versions of launch templates by their number, and launch
+    /// configurations of Auto Scaling, which are another service's.
+    OlderLaunches,
     /// Which snapshots a restore was verified from.
     Verifications,
 }
@@ -171,7 +183,7 @@ impl NotAsked {
     /// For programs.
     pub const fn code(self) -> &'static str {
         match self {
-            Self::LaunchTemplates => "launch_templates",
+            Self::OlderLaunches => "older_launches",
             Self::Verifications => "verifications",
         }
     }
@@ -179,7 +191,7 @@ impl NotAsked {
     /// For people: what it is that was not looked at.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::LaunchTemplates => "launch templates",
+            Self::OlderLaunches => "template versions neither default nor latest, launch configurations",
             Self::Verifications => "what was verified",
         }
     }
@@ -206,6 +218,7 @@ pub fn blockers(protection: &Protection, tags: &Tags) -> Vec<Blocker> {
     told(protection.is_shared, Blocker::Shared, Blocker::SharingUnknown);
     told(protection.is_fast, Blocker::FastRestore, Blocker::FastRestoreUnknown);
     told(protection.is_in_progress, Blocker::InProgress, Blocker::InProgressUnknown);
+    told(protection.is_in_template, Blocker::LaunchTemplate, Blocker::LaunchTemplatesUnknown);
     for (fact, blocker) in [
         (protection.is_backup_managed, Blocker::BackupManaged),
         (protection.is_dlm_managed, Blocker::DlmManaged),
@@ -238,6 +251,7 @@ mod tests {
             is_shared: no,
             is_fast: no,
             is_in_progress: no,
+            is_in_template: no,
             ..Protection::default()
         }
     }
@@ -255,8 +269,18 @@ mod tests {
 
     #[test]
     fn what_nobody_told_blocks_too() {
-        use Blocker::{FastRestoreUnknown, ImagesUnknown, InProgressUnknown, LockUnknown, SharingUnknown};
-        let all = [ImagesUnknown, LockUnknown, SharingUnknown, FastRestoreUnknown, InProgressUnknown];
+        use Blocker::{
+            FastRestoreUnknown, ImagesUnknown, InProgressUnknown, LaunchTemplatesUnknown, LockUnknown,
+            SharingUnknown,
+        };
+        let all = [
+            ImagesUnknown,
+            LockUnknown,
+            SharingUnknown,
+            FastRestoreUnknown,
+            InProgressUnknown,
+            LaunchTemplatesUnknown,
+        ];
         check(&Protection::default(), &[], &all);
         assert!(all.iter().all(|blocker| blocker.is_unknown()));
     }
@@ -273,6 +297,7 @@ mod tests {
             (Protection { is_shared: yes, ..free() }, Blocker::Shared),
             (Protection { is_fast: yes, ..free() }, Blocker::FastRestore),
             (Protection { is_in_progress: yes, ..free() }, Blocker::InProgress),
+            (Protection { is_in_template: yes, ..free() }, Blocker::LaunchTemplate),
             (Protection { is_backup_managed: true, ..free() }, Blocker::BackupManaged),
             (Protection { is_dlm_managed: true, ..free() }, Blocker::DlmManaged),
         ] {

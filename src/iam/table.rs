@@ -37,6 +37,7 @@ const BIN: &[Need] = &[asked("ec2:ListSnapshotsInRecycleBin")];
 const HOLDS: &[Need] = &[
     asked("ec2:DescribeFastSnapshotRestores"),
     asked("ec2:DescribeImages"),
+    asked("ec2:DescribeLaunchTemplateVersions"),
     asked("ec2:DescribeLockedSnapshots"),
     asked("ec2:DescribeSnapshotTierStatus"),
     asked("ec2:ListImagesInRecycleBin"),

@@ -12,6 +12,7 @@ mod lister;
 mod measured;
 mod ration;
 pub mod reconcile;
+mod unattached;
 mod verified;
 mod what_if;
 
@@ -21,11 +22,12 @@ pub use facts::{Binned, Facts};
 pub use gather::{measure, measure_these};
 pub use measured::{Group, GroupBy, Groups, LineageRow, Measured, Report, Row, Spent, Totals};
 pub use verified::verified;
-pub use what_if::{Freed, What, WhatIf};
+pub use what_if::{Change, Effect, Freed, What, WhatIf};
 
 use crate::cost::Prices;
 use crate::snapshot::{SnapshotId, SnapshotInfo, Tag, VolumeId};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 /// What to look at, and how.
@@ -61,7 +63,28 @@ pub struct Selection {
     pub tags: Vec<Tag>,
 }
 
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids = self.ids.iter().map(ToString::to_string);
+        let volumes = self.volumes.iter().map(|volume| format!("--volume {volume}"));
+        let tags = self.tags.iter().map(|tag| format!("--tag {}={}", tag.key, tag.value));
+        let all: Vec<String> = ids.chain(volumes).chain(tags).collect();
+        f.write_str(if all.is_empty() { "all snapshots".to_owned() } else { all.join(" ") }.as_str())
+    }
+}
+
 impl Selection {
+    /// These, in whatever order they were named.
+    pub fn of(mut ids: Vec<SnapshotId>, mut volumes: Vec<VolumeId>, mut tags: Vec<Tag>) -> Self {
+        ids.sort_unstable();
+        ids.dedup();
+        volumes.sort_unstable();
+        volumes.dedup();
+        tags.sort_by(|a, b| (&a.key, &a.value).cmp(&(&b.key, &b.value)));
+        tags.dedup();
+        Self { ids, volumes, tags }
+    }
+
     fn is_all(&self) -> bool {
         *self == Self::default()
     }

@@ -15,7 +15,8 @@
 //! | 8 each | where a piece begins and ends; the end is 0xffffffff where it goes on to the end of the listing |
 //! | 4 | CRC-32 of all of the above |
 //!
-//! Sets are Roaring bitmaps in their portable format; no token is kept. The name is a digest of the identity, which
+//! Sets are Roaring bitmaps in their portable format; no token is kept. A page with nothing on it tells nothing but a
+//! token, so a run of such pages whose end was not seen is not in what is left: it is begun anew. The name is a digest of the identity, which
 //! names place, account and snapshots with their start times. A file that is not whole, or of another identity, is
 //! as good as none: that is why nothing is synced.
 

@@ -3,18 +3,20 @@
 mod candidates;
 mod estimate;
 mod history;
+mod tables;
 mod view;
 
 pub use history::{EarlierError, earlier};
 
 use crate::block::ByteSize;
-use crate::cost::protection::NotAsked;
+use crate::cost::archive::{MINIMUM_DAYS, RESTORE_HOURS};
 use crate::cost::{Amount, Quality};
 use crate::ops::cost::{Freed, GroupBy, Groups, Report, Row, Spent, Totals, What, WhatIf};
-use crate::render::escape::{csv_field, escaped};
+use crate::render::escape::escaped;
 use crate::render::numbers::{count, rfc3339, span};
 use crate::render::{Format, Printer, Render, table};
 use crate::snapshot::UnixMillis;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 impl Render for Report {
@@ -22,7 +24,7 @@ impl Render for Report {
         match format {
             Format::Text => Some(text),
             Format::Json => Some(view::as_json),
-            Format::Csv => Some(csv),
+            Format::Csv => Some(tables::as_csv),
             Format::Jsonl | Format::Cbt | Format::Junit | Format::Metrics => None,
         }
     }
@@ -70,9 +72,8 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     lineages(report, out)?;
     if let Some(Groups { by, groups }) = &report.groups {
         writeln!(out)?;
-        let nameless = if matches!(by, GroupBy::Tag(_)) { "untagged" } else { "none" };
         let cells = |group: &crate::ops::cost::Group| {
-            let name = group.name.as_deref().map_or_else(|| nameless.to_owned(), escaped);
+            let name = escaped(group.name.as_deref().unwrap_or(nameless(by)));
             let totals = &group.totals;
             vec![
                 name.chars().take(40).collect(),
@@ -83,14 +84,14 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         };
         table::rows(
             out,
-            &[&heading(by), "SNAPSHOTS", "BILLED GiB", "USD/MONTH"],
+            &[&title(by), "SNAPSHOTS", "BILLED GiB", "USD/MONTH"],
             &[1, 2, 3],
             groups.iter().map(cells),
         )?;
     }
     if let Some(what_if) = &report.what_if {
         writeln!(out)?;
-        answer(what_if, decimals, out)?;
+        answer(what_if, report, decimals, out)?;
     }
     writeln!(out)?;
     let prices = &report.prices;
@@ -107,7 +108,7 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             ),
             (
                 "sizes",
-                "as block maps tell; AWS does not say whether it compresses: icecore cost reconcile"
+                "as block maps tell; whether AWS compresses it does not say: see icecore cost reconcile"
                     .to_owned(),
             ),
             ("spent", spent_on(&report.spent)),
@@ -134,7 +135,7 @@ fn remarks(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let n = report.totals.unknown;
         writeln!(out, "  > the sums are without {} snapshot{} of unknown size", count(n as u64), plural(n))?;
     }
-    match report.binned {
+    match report.binned.as_ref().map(BTreeSet::len) {
         Some(0) => Ok(()),
         Some(n) => writeln!(
             out,
@@ -166,7 +167,7 @@ fn lineages(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     table::rows(out, &header, &[0, 1, 2, 3], changing.iter().map(cells))
 }
 
-fn answer(what_if: &WhatIf, decimals: u32, out: &mut dyn Write) -> io::Result<()> {
+fn answer(what_if: &WhatIf, report: &Report, decimals: u32, out: &mut dyn Write) -> io::Result<()> {
     let n = what_if.snapshots.len();
     let ids = named(what_if.snapshots.iter().map(|id| id.as_str()));
     let (doing, verb) = match &what_if.what {
@@ -187,27 +188,43 @@ fn answer(what_if: &WhatIf, decimals: u32, out: &mut dyn Write) -> io::Result<()
         What::Retain(policy) => facts.push(("keeps", format!("{} by {policy}", kept()))),
     }
     facts.extend([("frees", sign(format!("{} GiB", gib_of(what_if.freed))))]);
-    facts.extend(what_if.archived.map(|size| ("adds", format!("{} GiB to the archive tier", gib_of(size)))));
+    facts.extend(
+        what_if.archiving.map(|all| ("adds", format!("{} GiB to the archive tier", gib_of(all.full)))),
+    );
     facts.push(match what_if.saved.is_negative() {
         false => ("saves", sign(format!("{} USD a month", what_if.saved.rounded(decimals.max(2))))),
         true => {
             ("costs", format!("{} USD a month more", (Amount::ZERO - what_if.saved).rounded(decimals.max(2))))
         }
     });
-    facts.push(("leaves", format!("{} USD a month for what stays", what_if.left.rounded(decimals.max(2)))));
+    if let Some(all) = &what_if.archiving {
+        let days = all.break_even_days();
+        let paid = days.map_or_else(
+            || "never: it costs more than it saves".to_owned(),
+            |days| format!("after {days} days; {MINIMUM_DAYS} are charged at least"),
+        );
+        facts.push(("paid off", paid));
+        let price = all.retrieval(&report.prices).map(|usd| format!(", and costs {} USD", usd.rounded(2)));
+        facts.push((
+            "restoring",
+            format!("all of it takes up to {RESTORE_HOURS} hours{}", price.unwrap_or_default()),
+        ));
+    }
+    facts.push((
+        "leaves",
+        format!("{} USD a month for the rest of the same lineages", what_if.left.rounded(decimals.max(2))),
+    ));
     if let Some((first, last)) = what_if.lost {
         let points = format!("{} recovery point{} of {}", count(n as u64), plural(n), days(first, last));
         facts.push(("loses", points));
     }
-    for (at, (id, size)) in what_if.moved.iter().take(NAMED).enumerate() {
-        facts.push((
-            if at == 0 { "moves" } else { "" },
-            format!("{} GiB to the bill of {id}, which shares them", gib_of(*size)),
-        ));
+    let shown = if what_if.moved.len() <= NAMED { NAMED } else { NAMED - 1 };
+    for (at, (id, size)) in what_if.moved.iter().take(shown).enumerate() {
+        let label = if at == 0 { "moves" } else { "" };
+        facts.push((label, format!("{} GiB, shared with it, to the bill of {id}", gib_of(*size))));
     }
-    if what_if.moved.len() > NAMED {
-        facts.push(("", format!("and so on: to {} snapshots", count(what_if.moved.len() as u64))));
-    }
+    let more = what_if.moved.len().saturating_sub(shown);
+    facts.extend((more > 0).then(|| ("", format!("and more to {} others", count(more as u64)))));
     facts.extend(what_if.is_exact_choice.map(|is_exact| {
         let how =
             if is_exact { "exact: no other choice costs less" } else { "heuristic: another may cost less" };
@@ -216,18 +233,18 @@ fn answer(what_if: &WhatIf, decimals: u32, out: &mut dyn Write) -> io::Result<()
     if let Some(doubt) = what_if.quality.doubt() {
         facts.push(("because", doubt.sentence().to_owned()));
     }
-    facts.push(match what_if.when {
-        None => ("note", "90 days are paid at least; a restore takes up to 72 hours".to_owned()),
-        Some(Freed::Unknown) => (
-            "recoverable",
-            "whether a Recycle Bin rule keeps them, billed, is not known: --bin-days".to_owned(),
-        ),
-        Some(Freed::Now) => ("recoverable", "no: nothing keeps them in the Recycle Bin".to_owned()),
-        Some(Freed::At(time)) => {
-            ("recoverable", format!("until {}, and billed as now until then", days(time, time)))
-        }
-    });
-    facts.extend(not_asked(&what_if.not_asked).map(|what| ("not asked", what)));
+    facts.extend(what_if.when.map(|when| {
+        let until = match when {
+            Freed::Unknown => {
+                "not known: a Recycle Bin rule may keep, and bill, what is deleted; see --bin-days".to_owned()
+            }
+            Freed::Now => "no: no Recycle Bin rule keeps what is deleted".to_owned(),
+            Freed::At(time) => format!("until {}, and billed as now until then", days(time, time)),
+        };
+        ("recoverable", until)
+    }));
+    let labels = ["not asked"].into_iter().chain(std::iter::repeat(""));
+    facts.extend(labels.zip(what_if.not_asked.iter().map(|what| what.sentence().to_owned())));
     table::facts(out, &facts)?;
     if what_if.blockers.is_empty() {
         return writeln!(out, "  Nothing is known to stand against it.");
@@ -250,19 +267,27 @@ fn doing_to(what: &What) -> &'static str {
     }
 }
 
-/// What else could stand against it, for people.
-fn not_asked(what: &[NotAsked]) -> Option<String> {
-    let named: Vec<&str> = what.iter().map(|what| what.sentence()).collect();
-    (!named.is_empty()).then(|| format!("{}: they could stand against it, too", named.join(", ")))
-}
-
+/// By what groups are made, as it is typed.
 fn heading(by: &GroupBy) -> String {
     match by {
-        GroupBy::Tag(key) => escaped(key).chars().take(40).collect(),
-        GroupBy::Volume => "VOLUME".to_owned(),
-        GroupBy::Account => "ACCOUNT".to_owned(),
-        GroupBy::Region => "REGION".to_owned(),
+        GroupBy::Tag(key) => format!("tag:{key}"),
+        GroupBy::Volume => "volume".to_owned(),
+        GroupBy::Account => "account".to_owned(),
+        GroupBy::Region => "region".to_owned(),
     }
+}
+
+/// Keys of tags are told apart by their case, whatever headers look like.
+fn title(by: &GroupBy) -> String {
+    match by {
+        GroupBy::Tag(key) => escaped(key).chars().take(40).collect(),
+        by => heading(by).to_uppercase(),
+    }
+}
+
+/// The group of those that are in none.
+fn nameless(by: &GroupBy) -> &'static str {
+    if matches!(by, GroupBy::Tag(_)) { "untagged" } else { "none" }
 }
 
 /// The last lines: what the inspection itself took.
@@ -291,34 +316,6 @@ fn incomplete(out: &mut dyn Write, is_incomplete: bool) -> io::Result<()> {
     } else {
         Ok(())
     }
-}
-
-fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "snapshot_id,volume_id,start_time,tier,state,lineage,full_bytes,attributed_bytes,unique_bytes,usd_month,quality,reason,name"
-    )?;
-    let bytes = |size: Option<ByteSize>| size.map_or_else(String::new, |size| size.bytes().to_string());
-    for row in &report.rows {
-        writeln!(
-            out,
-            "{},{},{},{},{},{},{},{},{},{},{},{},{}",
-            row.info.id,
-            row.info.volume_id.as_ref().map_or("", |id| id.as_str()),
-            rfc3339(row.info.start_time).unwrap_or_default(),
-            row.info.tier.as_str(),
-            row.info.state,
-            row.lineage,
-            bytes(row.full),
-            bytes(row.attributed),
-            bytes(row.unique),
-            row.usd.map_or_else(String::new, Amount::exact),
-            row.quality,
-            row.quality.doubt().map_or("", |doubt| doubt.code()),
-            csv_field(row.info.tags.get("Name").map_or("", String::as_str)),
-        )?;
-    }
-    Ok(())
 }
 
 fn days(first: UnixMillis, last: UnixMillis) -> String {

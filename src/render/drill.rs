@@ -5,13 +5,15 @@ use crate::fault::Kind;
 use crate::ops::verify::{Exception, State};
 use crate::orchestrate::drill::{Drill, Missed, Report};
 use crate::orchestrate::{Outcome, Taken, Undoing};
-use crate::render::escape::{csv_field, escaped};
+use crate::render::escape::escaped;
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{blocks, count, rfc3339, span, to_the_second};
 use crate::render::ranges::shown;
+use crate::render::sheet::{self, maybe};
 use crate::render::verify::View as Verified;
 use crate::render::{Format, Printer, Render, table};
 use serde::Serialize;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -192,27 +194,21 @@ fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         "snapshot_id,volume_id,state,restore_seconds,age_seconds,blocks_total,blocks_read,mismatches,left,error"
     )?;
     for drill in &report.drills {
-        let seconds =
-            |span: Option<Duration>| span.map(|span| span.as_secs_f64().to_string()).unwrap_or_default();
-        let (total, read, wrong) = match &drill.verified {
-            Some(found) => (
-                found.coverage.total.to_string(),
-                found.coverage.read.to_string(),
-                found.mismatches.len().to_string(),
-            ),
-            None => Default::default(),
-        };
-        writeln!(
-            out,
-            "{},{},{},{},{},{total},{read},{wrong},{},{}",
-            drill.snapshot_id,
-            drill.volume_id.as_ref().map(ToString::to_string).unwrap_or_default(),
-            drill.state(),
-            seconds(drill.restore),
-            seconds(drill.age),
-            drill.left().count(),
-            csv_field(&drill.exceptions.first().map(|first| first.what.clone()).unwrap_or_default()),
-        )?;
+        let seconds = |span: Option<Duration>| maybe(span.map(|span| span.as_secs_f64()));
+        let found = drill.verified.as_ref();
+        let cells: [&dyn Display; 10] = [
+            &drill.snapshot_id,
+            &maybe(drill.volume_id.as_ref()),
+            &drill.state(),
+            &seconds(drill.restore),
+            &seconds(drill.age),
+            &maybe(found.map(|found| found.coverage.total)),
+            &maybe(found.map(|found| found.coverage.read)),
+            &maybe(found.map(|found| found.mismatches.len())),
+            &drill.left().count(),
+            &maybe(drill.exceptions.first().map(|first| &first.what)),
+        ];
+        sheet::row(out, &cells)?;
     }
     Ok(())
 }

@@ -19,15 +19,6 @@ fn turns_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A field of a CSV row: quoted where RFC 4180 asks for it.
-pub(super) fn csv_field(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,11 +28,5 @@ mod tests {
         assert_eq!(escaped("a\x1b[31mred\n\tb\u{7f}\u{9b}"), r"a\u{1b}[31mred\n\tb\u{7f}\u{9b}");
         assert_eq!(escaped("\u{202e}live"), r"\u{202e}live");
         assert_eq!(escaped("Grüße 日本 \"quoted\""), "Grüße 日本 \"quoted\"");
-    }
-
-    #[test]
-    fn csv_quotes_what_would_break_a_row() {
-        assert_eq!(csv_field("plain"), "plain");
-        assert_eq!(csv_field("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
     }
 }

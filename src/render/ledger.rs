@@ -2,13 +2,15 @@
 
 use crate::ledger::{Damaged, Entry};
 use crate::ops::ledger::{Report, Row, Standing};
-use crate::render::escape::{csv_field, escaped};
+use crate::render::escape::escaped;
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{count, rfc3339, to_the_second};
 use crate::render::openmetrics::Page;
+use crate::render::sheet::{self, maybe};
 use crate::render::{Format, Printer, Render, table};
 use crate::snapshot::UnixMillis;
 use serde::Serialize;
+use std::fmt::Display;
 use std::io::{self, Write};
 
 /// Snapshots shown to people, the worst first; programs get all of them.
@@ -126,22 +128,20 @@ fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     )?;
     for row in &report.rows {
         let view = row_view(row, report.now);
-        let text = |text: Option<&str>| csv_field(text.unwrap_or_default());
-        writeln!(
-            out,
-            "{},{},{},{},{},{},{},{},{},{},{}",
-            csv_field(view.snapshot_id),
-            text(view.volume_id),
-            view.state,
-            view.level.map(|level| level.to_string()).unwrap_or_default(),
-            text(view.mode),
-            view.coverage.map(|share| share.to_string()).unwrap_or_default(),
-            text(view.verified_at.as_deref()),
-            text(view.failed_at.as_deref()),
-            text(view.last_state),
-            text(view.last_at.as_deref()),
-            view.runs,
-        )?;
+        let cells: [&dyn Display; 11] = [
+            &view.snapshot_id,
+            &maybe(view.volume_id),
+            &view.state,
+            &maybe(view.level),
+            &maybe(view.mode),
+            &maybe(view.coverage),
+            &maybe(view.verified_at),
+            &maybe(view.failed_at),
+            &maybe(view.last_state),
+            &maybe(view.last_at),
+            &view.runs,
+        ];
+        sheet::row(out, &cells)?;
     }
     Ok(())
 }

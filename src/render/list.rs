@@ -1,12 +1,14 @@
 //! `icecore list`: our snapshots, one a line.
 
 use crate::ops::list::{Report, Row};
-use crate::render::escape::{csv_field, escaped};
+use crate::render::escape::escaped;
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{rfc3339, to_the_second};
+use crate::render::sheet::{self, maybe};
 use crate::render::{Format, Printer, Render, table};
 use crate::snapshot::{SnapshotInfo, Tags};
 use serde::Serialize;
+use std::fmt::Display;
 use std::io::{self, Write};
 
 impl Render for Report {
@@ -98,19 +100,20 @@ fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     )?;
     for snapshot in &report.snapshots {
         let RowView { snapshot_id, facts, parent, lineage } = row(snapshot);
-        let full = facts.full_bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
-        writeln!(
-            out,
-            "{snapshot_id},{},{},{},{},{},{},{full},{},{lineage},{}",
-            facts.volume_id.unwrap_or_default(),
-            facts.start_time.unwrap_or_default(),
-            facts.volume_size_gib,
-            facts.state,
-            facts.tier,
-            facts.encrypted,
-            parent.unwrap_or_default(),
-            csv_field(name(&snapshot.info).unwrap_or_default()),
-        )?;
+        let cells: [&dyn Display; 11] = [
+            &snapshot_id,
+            &maybe(facts.volume_id),
+            &maybe(facts.start_time),
+            &facts.volume_size_gib,
+            &facts.state,
+            &facts.tier,
+            &facts.encrypted,
+            &maybe(facts.full_bytes),
+            &maybe(parent),
+            &lineage,
+            &maybe(name(&snapshot.info)),
+        ];
+        sheet::row(out, &cells)?;
     }
     Ok(())
 }

@@ -10,7 +10,9 @@ mod view;
 use crate::block::BlockSize;
 use crate::ops::verify::{Class, Report};
 use crate::render::json::{self, Frame};
+use crate::render::sheet::{self, maybe};
 use crate::render::{Format, Printer, Render};
+use std::fmt::Display;
 use std::io::{self, Write};
 
 pub(super) use text::text;
@@ -38,24 +40,21 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "block_index,byte_offset,expected,actual,class,belongs_to_block,persistent,explained")?;
     for mismatch in &report.mismatches {
-        let digest = |digest: Option<crate::block::Digest>| {
-            digest.map(|digest| digest.to_string()).unwrap_or_default()
-        };
         let home = match mismatch.class {
             Class::Misdirected(home) => home.to_string(),
             _ => String::new(),
         };
-        writeln!(
-            out,
-            "{},{},{},{},{},{home},{},{}",
-            mismatch.index,
-            mismatch.index.byte_offset(BlockSize::EBS),
-            digest(mismatch.expected),
-            digest(mismatch.actual),
-            mismatch.class.as_str(),
-            mismatch.is_persistent.map(|is| is.to_string()).unwrap_or_default(),
-            mismatch.is_explained,
-        )?;
+        let cells: [&dyn Display; 8] = [
+            &mismatch.index,
+            &mismatch.index.byte_offset(BlockSize::EBS),
+            &maybe(mismatch.expected),
+            &maybe(mismatch.actual),
+            &mismatch.class.as_str(),
+            &home,
+            &maybe(mismatch.is_persistent),
+            &mismatch.is_explained,
+        ];
+        sheet::row(out, &cells)?;
     }
     Ok(())
 }

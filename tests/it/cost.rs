@@ -188,7 +188,7 @@ async fn deleting_the_middle_frees_what_is_its_alone_and_is_blocked_by_what_nobo
     assert_eq!(answer.moved, [(last.clone(), BlockSize::EBS.of(2))]);
     assert_eq!(answer.quality, Quality::Exact);
     assert!(answer.blockers.iter().all(|(id, blocker)| *id == middle && blocker.is_unknown()), "{answer:?}");
-    assert_eq!(answer.blockers.len(), 5);
+    assert_eq!(answer.blockers.len(), 6);
     assert_eq!(answer.when, Some(Freed::Unknown), "nobody told whether the Recycle Bin keeps it");
 
     // It comes true.
@@ -319,6 +319,41 @@ async fn a_listing_larger_than_a_run_may_ask_for_is_finished_by_later_runs() {
     assert!((14..=20).contains(&asked), "{asked}");
     let left: Vec<_> = std::fs::read_dir(dir.path().join("listings")).unwrap().collect();
     assert_eq!(left.len(), 2, "nothing but the two whole listings is kept: {left:?}");
+}
+
+/// Two changes, far from each other: a page with nothing on it tells no place to go on from.
+#[tokio::test]
+async fn a_run_that_ends_amid_empty_pages_says_that_the_same_command_will_not_do() {
+    let shelf = Arc::new(MemoryShelf::new());
+    let first = written(shelf.as_ref(), 64, None, 0..100_000);
+    let second = written(shelf.as_ref(), 64, Some(&first), [5, 95_000]);
+    let infos = shelf.list().unwrap().into_iter().map(|shelved| shelved.info);
+    let snapshots = Some(Arc::new(MemorySnapshots::new(infos)) as _);
+    let endpoint = start(Config::default(), Shelves::writable(shelf.clone())).await.unwrap();
+    let services = Services { snapshots, ..services_at(&endpoint.url()) };
+    let dir = tempfile::tempdir().unwrap();
+    let run = async |most: u64| {
+        let settings = Settings::open(dir.path().to_owned());
+        let engine = Engine::new(settings, Arc::new(Recorder::default()), Stop::new());
+        let options = Options { max_requests: Some(most), ..options() };
+        measure(&options, &services, &engine).await.unwrap().report(None, None)
+    };
+    // The first runs list what they can: the block map, and the changes up to the gap.
+    let stuck = async || {
+        let fault = run(4).await.fault.unwrap();
+        assert_eq!(fault.kind, Kind::Suspended);
+        fault.advice().unwrap().ends_with("allow more")
+    };
+    let mut runs = 0;
+    while !stuck().await {
+        runs += 1;
+        assert!(runs < 10, "it is stuck before long");
+    }
+    assert!(stuck().await, "and stays so");
+    let report = run(20).await;
+    assert!(report.is_complete(), "{:?}", report.fault);
+    assert_eq!(figures(&report, &first), Some((100_000, 100_000, 2)));
+    assert_eq!(figures(&report, &second), Some((100_000, 2, 2)));
 }
 
 /// The address is nothing: the store says what it is.

@@ -109,6 +109,77 @@ fn a_deletion_frees_what_is_its_alone_and_a_held_one_is_blocked() {
     assert!(text.stdout.contains("STANDS AGAINST IT") && text.code == 1, "{text:?}");
 }
 
+/// Sums of the columns of a what-if, in bytes and in dollars.
+fn sums(csv: &str) -> ([i64; 2], [f64; 2]) {
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
+    let bytes = |at: usize| rows.iter().map(|row| row[at].parse::<i64>().unwrap()).sum();
+    let usd = |at: usize| rows.iter().map(|row| row[at].parse::<f64>().unwrap()).sum();
+    ([bytes(2), bytes(3)], [usd(4), usd(5)])
+}
+
+#[test]
+fn a_what_if_as_csv_sums_up_to_its_answer() {
+    let account = account();
+    let [first, second, _] = account.chain.each_ref().map(SnapshotId::as_str);
+    for words in [
+        vec!["--delete", second],
+        vec!["--delete", first, "--delete", second],
+        vec!["--archive", second],
+        vec![first, "--keep", "1"],
+        vec!["retention", "last=1"],
+    ] {
+        let answer = one_object(&account.cost(&[&words[..], &["--format", "json"]].concat()).stdout);
+        let answer = &answer["what_if"];
+        let csv = account.cost(&[&words[..], &["--format", "csv"]].concat()).stdout;
+        let (bytes, usd) = sums(&csv);
+        let archived = answer["archived_bytes"].as_i64().unwrap_or(0);
+        assert_eq!(bytes[0] - bytes[1], answer["freed_bytes"].as_i64().unwrap() - archived, "{csv}");
+        let saved = answer["saved_usd_month"].as_f64().unwrap();
+        assert!((usd[0] - usd[1] - saved).abs() < 1e-12, "{saved}: {csv}");
+    }
+    let blocked = account.cost(&["--delete", account.held.as_str(), "--format", "csv"]);
+    assert_eq!(blocked.code, 1);
+    assert!(blocked.stdout.lines().any(|row| row.ends_with(",exact,legal_hold")), "{}", blocked.stdout);
+}
+
+#[test]
+fn no_name_or_tag_becomes_a_formula_in_a_spreadsheet() {
+    let here = Here::new();
+    let store = StoreWriter::open_or_create(here.path("store"), "a test").unwrap();
+    let names = ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "=HYPERLINK(\"http://x\",\"y\")", "-12.5"];
+    for (gib, name) in (1..).zip(names) {
+        tagged(&store, gib, None, 0..1, &[("Name", name), ("team", name)]);
+    }
+    drop(store);
+    for words in [&["list"][..], &["cost"], &["cost", "--group-by", "tag:team"]] {
+        let outcome = here.run(&[words, &["--local", "store", "--format", "csv"]].concat());
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        let mut reader = csv::Reader::from_reader(outcome.stdout.as_bytes());
+        let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
+        assert_eq!(rows.len(), names.len());
+        for cell in rows.iter().flatten() {
+            let is_text = !cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+            assert!(is_text || cell.parse::<f64>().is_ok(), "{words:?}: {cell:?}");
+        }
+        let cells: Vec<&str> = rows.iter().flatten().collect();
+        for name in names {
+            let kept = cells.iter().any(|cell| cell.strip_prefix('\'').unwrap_or(cell) == name);
+            assert!(kept, "{words:?}: {name:?} is told, behind its apostrophe");
+        }
+    }
+}
+
+#[test]
+fn groups_are_a_table_of_their_own() {
+    let account = account();
+    let csv = account.cost(&["--group-by", "tag:team", "--format", "csv"]).stdout;
+    let rows: Vec<&str> = csv.lines().collect();
+    assert_eq!(rows[0], "group_by,group,snapshots,stored_bytes,usd_month,quality");
+    assert_eq!(rows[1], "tag:team,storage,1,52428800,0.00244140625,exact");
+    assert!(rows[2].starts_with("tag:team,untagged,3,") && rows.len() == 3, "{csv}");
+}
+
 #[test]
 fn archiving_keeping_and_retaining_answer_in_every_format() {
     let account = account();
@@ -127,6 +198,8 @@ fn archiving_keeping_and_retaining_answer_in_every_format() {
         assert_eq!((&answer["what"], &answer["choice"]), (&"keep".into(), &"exact".into()), "{words:?}");
         assert!(answer["kept"].as_array().unwrap().contains(&account.chain[2].as_str().into()), "{words:?}");
     }
+    let answer = account.json(&[lineage, "retention", "last=1"])["what_if"].clone();
+    assert_eq!(answer["snapshots"], Value::Array(Vec::new()), "of one that is shown, the last is it");
     let answer = account.json(&["retention", "last=1"])["what_if"].clone();
     assert_eq!((&answer["what"], answer["snapshots"].as_array().unwrap().len()), (&"retention".into(), 2));
 
@@ -146,7 +219,7 @@ fn candidates_and_advice_answer_in_every_format() {
         (&orphans["schema"], orphans["orphans"].as_array().unwrap().len()),
         (&"icecore/cost-orphans/1".into(), 4)
     );
-    assert!(orphans["not_asked"].as_array().unwrap().contains(&"launch_templates".into()), "{orphans}");
+    assert!(orphans["not_asked"].as_array().unwrap().contains(&"older_launches".into()), "{orphans}");
     let advice = account.json(&["archive-advice", "--restores-a-year", "1"]);
     assert_eq!(
         (&advice["schema"], advice["threshold_thousandths"].as_u64()),
@@ -164,7 +237,8 @@ fn candidates_and_advice_answer_in_every_format() {
         assert_eq!(account.cost(&question).code, 0);
     }
     assert!(account.cost(&["--estimate"]).stdout.contains("requests"), "text");
-    account.cost(&["--estimate", "--format", "csv"]).refused(2, &["csv does not fit"]);
+    let csv = account.cost(&["--estimate", "--no-cache", "--format", "csv"]);
+    assert!(csv.stdout.ends_with("\n4,4,0,5,7,0.00,\n"), "{}", csv.stdout);
 }
 
 #[test]
@@ -225,6 +299,14 @@ fn what_changed_since_a_report_is_told_with_its_reason() {
     for format in ["text", "csv"] {
         assert_eq!(account.cost(&["compare", "before.json", "--format", format]).code, 0);
     }
+    // Of a part only like is compared with like, and what is not shown is not gone.
+    let part = ["--tag", "team=storage"];
+    account
+        .cost(&[&part[..], &["compare", "before.json"]].concat())
+        .refused(2, &["all snapshots", "--tag team=storage"]);
+    account.save("part.json", &account.cost(&[&part[..], &["--format", "json"]].concat()).stdout);
+    let same = account.json(&[&part[..], &["compare", "part.json"]].concat());
+    assert_eq!(same["differences"], Value::Array(Vec::new()), "{same}");
     account
         .cost(&["compare", "before.json", "--region", "eu-west-2"])
         .refused(2, &["before.json", "us-east-1", "eu-west-2"]);
@@ -245,10 +327,21 @@ fn a_bill_of_either_kind_is_held_against_the_model() {
         cur += &format!("{name},{line}");
         focus += &format!("{name},{line}");
     }
+    // Of another Region, of another account, and gone.
+    for (home, name) in [
+        ("eu-west-1:123456789012", "0e"),
+        ("us-east-1:210987654321", "0f"),
+        ("us-east-1:123456789012", "0dead"),
+    ] {
+        let line = "EBS:SnapshotUsage,2026-09-13T00:00:00Z,2026-09-14T00:00:00Z,1\n";
+        cur += &format!("arn:aws:ec2:{home}:snapshot/snap-{name},{line}");
+    }
     account.save("cur.csv", &cur);
     account.save("focus.csv", &focus);
-    for file in ["cur.csv", "focus.csv"] {
+    for (file, left_out, gone) in [("cur.csv", 2, 1), ("focus.csv", 0, 0)] {
         let report = account.json(&["reconcile", file]);
+        let rows = report["snapshots"].as_array().unwrap().len();
+        assert_eq!((report["left_out"].as_u64(), rows), (Some(left_out), 4 + gone), "{report}");
         let class = |id: &SnapshotId| {
             let rows = report["snapshots"].as_array().unwrap();
             let row = rows.iter().find(|row| row["snapshot_id"] == id.as_str()).unwrap();
@@ -257,6 +350,12 @@ fn a_bill_of_either_kind_is_held_against_the_model() {
         assert_eq!([first, second, &account.held].map(class), ["agrees", "agrees", "agrees"], "{file}");
         assert_eq!(class(third), "unexplained", "five blocks less than the model has");
         assert_eq!(report["factor_thousandths"], 968);
+        let part = account.json(&["--tag", "team=storage", "reconcile", file]);
+        assert_eq!(
+            part["snapshots"].as_array().unwrap().len(),
+            1 + gone,
+            "what is not shown is not gone: {part}"
+        );
     }
     for format in ["text", "csv"] {
         assert_eq!(account.cost(&["reconcile", "cur.csv", "--format", format]).code, 0);
@@ -276,7 +375,7 @@ fn wrong_input_is_refused_in_one_sentence() {
         (vec!["snap-0123456789abcdef0"], "snap-0123456789abcdef0"),
         (vec!["--delete", "snap-0123456789abcdef0"], "snap-0123456789abcdef0"),
         (vec!["--estimate", "--tag", "team=nobody"], "no snapshot of ours"),
-        (vec!["--prices", "half.prices"], "archive-gb-month"),
+        (vec!["--prices", "half.prices"], "half.prices: no archive-gb-month price"),
         (vec!["--prices", "no.prices"], "line 1"),
         (vec!["--prices", "nowhere.prices"], "nowhere.prices"),
         (vec!["--region", "mars-1"], "--prices FILE"),
@@ -285,6 +384,10 @@ fn wrong_input_is_refused_in_one_sentence() {
         (vec!["compare", "nowhere.json"], "nowhere.json"),
         (vec!["reconcile", "no.csv"], "ResourceId"),
         (vec!["--save", "0.001"], "several are shown"),
+        (vec!["--keep", "2", "orphans"], "--keep asks one thing and orphans another"),
+        (vec!["--delete", "snap-0a", "retention", "last=1"], "--delete"),
+        (vec!["--fail-over", "1", "archive-advice"], "--fail-over"),
+        (vec!["--estimate", "compare", "list.json"], "--estimate"),
     ] {
         account.cost(&words).refused(2, &[said]);
     }
@@ -293,6 +396,8 @@ fn wrong_input_is_refused_in_one_sentence() {
         (vec!["--keep", "0"], "--keep"),
         (vec!["--delete", "snap-0a", "--archive", "snap-0b"], "cannot be used with"),
         (vec!["--fail-over", "much"], "not an amount in USD"),
+        (vec!["--estimate", "--keep", "1"], "cannot be used with"),
+        (vec!["--estimate", "--group-by", "volume"], "cannot be used with"),
     ] {
         account.cost(&words).refused_by_clap(said);
     }

@@ -12,7 +12,7 @@ use icecore::cost::protection::{Blocker, NotAsked};
 use icecore::cost::{Doubt, Quality};
 use icecore::estate::{
     BinnedImage, BinnedSnapshot, FastRestore, FastRestoreState, Held, Image, ImageState, Lock, LockState,
-    Shares, Tiering, TieringState,
+    Shares, TemplateVersion, Tiering, TieringState, Volume, VolumeKind, VolumeState,
 };
 use icecore::ledger::{Contents, Entry, Kind};
 use icecore::monitor::Silent;
@@ -109,6 +109,18 @@ fn image(info: &SnapshotInfo, state: ImageState, deprecated_from: Option<UnixMil
     }
 }
 
+fn template(image: Option<&str>, snapshots: &[&SnapshotInfo]) -> TemplateVersion {
+    TemplateVersion {
+        template: "lt-0a".parse().unwrap(),
+        name: "fleet".into(),
+        version: 1,
+        is_default: true,
+        made: None,
+        image: image.map(str::to_owned),
+        snapshots: snapshots.iter().map(|info| info.id.clone()).collect(),
+    }
+}
+
 fn tiering(info: &SnapshotInfo, last: TieringState) -> Tiering {
     Tiering {
         snapshot: info.id.clone(),
@@ -127,7 +139,7 @@ async fn nothing_stands_against_the_middle_of_a_chain_and_what_was_not_asked_is_
     assert_eq!(ground.against().await, []);
     let what = What::Delete(vec![ground.infos[1].id.clone()]);
     let answer = ground.measured().await.what_if(what, &ground.services(), &engine()).await.unwrap();
-    assert_eq!(answer.not_asked, [NotAsked::LaunchTemplates, NotAsked::Verifications]);
+    assert_eq!(answer.not_asked, [NotAsked::OlderLaunches, NotAsked::Verifications]);
 }
 
 #[tokio::test]
@@ -203,6 +215,16 @@ async fn each_hold_stands_against_a_deletion_by_its_own_code() {
             },
             Blocker::NewestCopy,
         ),
+        (|g| g.held.templates.push(template(None, &[&g.infos[1]])), Blocker::LaunchTemplate),
+        (
+            |g| {
+                // The image is gone, and instances are to be launched from it all the same.
+                g.infos[1].description = "Created by CreateImage(i-0a) for ami-0b".into();
+                g.held.templates.push(template(Some("ami-0b"), &[]));
+            },
+            Blocker::LaunchTemplate,
+        ),
+        (|g| g.denied.push("DescribeLaunchTemplateVersions"), Blocker::LaunchTemplatesUnknown),
         (|g| g.denied.push("DescribeImages"), Blocker::ImagesUnknown),
         (|g| g.denied.push("DescribeLockedSnapshots"), Blocker::LockUnknown),
         (|g| g.denied.push("DescribeSnapshotAttribute"), Blocker::SharingUnknown),
@@ -227,6 +249,14 @@ async fn what_no_longer_holds_stands_against_nothing() {
     let cases: &[Change] = &[
         |g| g.held.images.push(image(&g.infos[1], ImageState::Deregistered, None)),
         |g| g.held.images.push(image(&g.infos[2], ImageState::Available, None)),
+        |g| g.held.templates.push(template(Some("ami-0b"), &[&g.infos[2]])),
+        // Neither its default version nor its latest.
+        |g| {
+            g.held.templates = vec![
+                TemplateVersion { is_default: false, ..template(None, &[&g.infos[1]]) },
+                TemplateVersion { version: 2, ..template(None, &[]) },
+            ];
+        },
         |g| {
             let snapshot = g.infos[1].id.clone();
             g.held.locks.push(Lock { snapshot, state: LockState::Expired, expires: None });
@@ -253,6 +283,18 @@ async fn the_cheapest_to_keep_holds_on_to_the_newest_the_locked_and_the_last_ver
     assert_eq!(answer.kept, [0, 1, 3].map(|at| ground.infos[at].id.clone()));
     assert_eq!(answer.snapshots, [ground.infos[2].id.clone()]);
     assert_eq!((answer.is_exact_choice, answer.blockers.as_slice()), (Some(true), [].as_slice()));
+}
+
+#[tokio::test]
+async fn an_image_that_a_launch_template_names_holds_its_snapshots_by_both() {
+    let ground = Ground::with(|g| {
+        g.held.images.push(image(&g.infos[1], ImageState::Disabled, None));
+        g.held.templates.push(template(Some("ami-0a"), &[]));
+    });
+    assert_eq!(ground.against().await, [Blocker::ImageDisabled, Blocker::LaunchTemplate]);
+    let what = What::Keep { count: Some(2), max_gap: None, save: None };
+    let answer = ground.measured().await.what_if(what, &ground.services(), &engine()).await.unwrap();
+    assert_eq!(answer.kept, [1, 3].map(|at| ground.infos[at].id.clone()), "what is launched is kept");
 }
 
 #[test]
@@ -291,7 +333,7 @@ async fn archiving_what_an_image_holds_is_refused_unless_the_image_is_disabled()
         let answer = ground.measured().await.what_if(what, &ground.services(), &engine()).await.unwrap();
         let found: Vec<_> = answer.blockers.into_iter().map(|(_, blocker)| blocker).collect();
         assert_eq!(found, expected);
-        assert_eq!(answer.archived, Some(ByteSize::from_bytes(10 * 524_288)));
+        assert_eq!(answer.archiving.unwrap().full, ByteSize::from_bytes(10 * 524_288));
     }
 }
 
@@ -336,7 +378,7 @@ async fn what_lies_in_the_recycle_bin_makes_its_volume_doubtful_and_is_counted()
         });
     });
     assert_eq!(ground.quality(3).await.1, Quality::AtMost(Doubt::Neighbour));
-    assert_eq!(ground.measured().await.report(None, None).binned, Some(1));
+    assert_eq!(ground.measured().await.report(None, None).binned.unwrap().len(), 1);
     let untold = Ground::with(|g| g.denied.push("ListSnapshotsInRecycleBin"));
     assert_eq!(untold.measured().await.report(None, None).binned, None);
 }
@@ -378,4 +420,41 @@ async fn candidates_have_their_reasons_and_what_stands_against_them() {
     let report = denied.measured().await.orphans(None, &denied.services(), &engine()).await.unwrap();
     assert!(report.orphans.is_empty(), "what is not known is no reason: {report:?}");
     assert_eq!(report.untold.len(), 1);
+}
+
+#[tokio::test]
+async fn a_volume_that_every_look_for_a_month_saw_unattached_makes_candidates() {
+    let ground = Ground::with(|g| {
+        g.options.keeps_listings = true;
+        g.held.volumes.push(Volume {
+            id: "vol-0a".parse().unwrap(),
+            state: VolumeState::Available,
+            size: gib(),
+            zone: "us-east-1a".into(),
+            kind: VolumeKind::Gp3,
+            iops: None,
+            throughput: None,
+            snapshot: None,
+            encrypted: false,
+            kms_key_id: None,
+            created: None,
+            attachments: Vec::new(),
+            fast_restored: None,
+            tags: Tags::new(),
+        });
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let look = async || {
+        let engine = Engine::new(Settings::open(dir.path().to_owned()), Arc::new(Silent), Stop::new());
+        let measured = measure(&ground.options, &ground.services(), &engine).await.unwrap();
+        measured.orphans(None, &ground.services(), &engine).await.unwrap().orphans
+    };
+    assert!(look().await.is_empty(), "seen unattached for the first time");
+    let noted = std::fs::read_dir(dir.path().join("unattached")).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(&noted).unwrap();
+    let since: i64 = text.strip_prefix("vol-0a ").unwrap().trim().parse().unwrap();
+    std::fs::write(&noted, format!("vol-0a {}\n", since - 33 * 86_400_000)).unwrap();
+    let orphans = look().await;
+    assert_eq!(orphans.len(), 4);
+    assert_eq!(orphans[0].reasons, [Reason::NoOwner, Reason::VolumeUnattached]);
 }

@@ -135,8 +135,7 @@ impl Measured {
         let is_there = |id: &str| self.facts.snapshots.iter().any(|other| other.id.as_str() == id);
         Surroundings {
             volume_exists: volume.and_then(|id| self.facts.volume_exists(id)),
-            // EC2 does not tell since when.
-            unattached_since: None,
+            unattached_since: volume.and_then(|id| self.facts.unattached_since(id)),
             is_managed: Manager::of(info).is_some(),
             image_exists: image_of(info).and_then(|id| holders.image_exists(&id)),
             written_since_last: written,

@@ -2,7 +2,7 @@
 
 use crate::block::ByteSize;
 use crate::cost::{Amount, Quality, Usd};
-use crate::ops::cost::{Report, Row};
+use crate::ops::cost::{Report, Row, Selection};
 use crate::snapshot::{SnapshotId, StorageTier};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,8 @@ pub struct Earlier {
     pub time: Option<String>,
     /// Its Region.
     pub region: String,
+    /// What it shows; `None` where it does not say, as the first ones do not.
+    pub selection: Option<Selection>,
     /// Its price for a GiB in the standard tier.
     pub standard: Usd,
     /// Its price for a GiB in the archive tier.
@@ -142,7 +144,9 @@ pub fn compare(earlier: &Earlier, now: Report) -> CompareReport {
             },
         })
         .collect();
-    let left: BTreeSet<&SnapshotId> = now.rows.iter().map(|row| &row.info.id).collect();
+    let shown = now.rows.iter().map(|row| &row.info.id);
+    // What is there and is not shown, its tags having changed, is not deleted.
+    let left: BTreeSet<&SnapshotId> = shown.chain(&now.hidden).collect();
     let gone = earlier.rows.iter().filter(|(id, _)| !left.contains(id));
     differences.extend(gone.map(|(id, row)| Difference {
         id: id.clone(),

@@ -4,14 +4,17 @@ use crate::control::{ImageQuery, Known, SnapshotQuery, VolumeQuery, known};
 use crate::cost::protection::{Image as Held, Protection};
 use crate::cost::{Kin, Origin, Sight};
 use crate::estate::{
-    BinnedSnapshot, Image, ImageState, Manager, TieringState, Volume, VolumeState, image_of,
+    BinnedSnapshot, Image, ImageState, Manager, TemplateVersion, TieringState, Volume, VolumeState, image_of,
 };
 use crate::fault::{Fault, Kind, Place};
+use crate::monitor::{Clock, SystemClock};
+use crate::ops::cost::unattached::noted;
 use crate::ops::{Control, Engine, Services};
 use crate::pipeline::{Action, Ask, Tries};
 use crate::snapshot::{ImageId, SnapshotId, SnapshotInfo, SnapshotState, StorageTier, UnixMillis, VolumeId};
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// A snapshot in the Recycle Bin: billed, but not to be looked at.
 pub type Binned = BinnedSnapshot;
@@ -23,6 +26,8 @@ pub struct Facts {
     pub snapshots: Vec<SnapshotInfo>,
     /// Volumes by name.
     pub volumes: Known<BTreeMap<VolumeId, Volume>>,
+    /// Since when volumes have been seen unattached, where looks are noted.
+    pub unattached: BTreeMap<VolumeId, UnixMillis>,
     /// What lies in the Recycle Bin.
     pub binned: Known<Vec<Binned>>,
 }
@@ -32,7 +37,12 @@ impl Facts {
     pub fn of(mut snapshots: Vec<SnapshotInfo>) -> Self {
         snapshots.sort_by(|a, b| (a.start_time, &a.id).cmp(&(b.start_time, &b.id)));
         let not_asked = || "it was not asked".to_owned();
-        Self { snapshots, volumes: Known::Unknown(not_asked()), binned: Known::Unknown(not_asked()) }
+        Self {
+            snapshots,
+            volumes: Known::Unknown(not_asked()),
+            unattached: BTreeMap::new(),
+            binned: Known::Unknown(not_asked()),
+        }
     }
 
     /// Asks for them.
@@ -93,6 +103,22 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// Notes which volumes are unattached now, and since when they have been seen so.
+    pub(super) fn note_unattached(&mut self, state_dir: &Path, place: &str) -> Result<(), Fault> {
+        if let Some(volumes) = self.volumes.get() {
+            self.unattached = noted(state_dir, place, volumes.values(), SystemClock.now())?;
+        }
+        Ok(())
+    }
+
+    /// Since when a volume has been unattached, as far as it was looked at; `None` in the fact while it is attached.
+    pub(super) fn unattached_since(&self, id: &VolumeId) -> Option<Option<UnixMillis>> {
+        let volume = self.volumes.get()?.get(id)?;
+        if volume.attachments.is_empty() { self.unattached.get(id).copied().map(Some) } else { Some(None) }
+    }
+}
+
 /// What holds snapshots: asked for only where something is to be deleted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holders {
@@ -101,6 +127,7 @@ pub(super) struct Holders {
     locked: Option<BTreeSet<SnapshotId>>,
     fast: Option<BTreeSet<SnapshotId>>,
     moving: Option<BTreeSet<SnapshotId>>,
+    templates: Option<Vec<TemplateVersion>>,
     shared: BTreeMap<SnapshotId, bool>,
 }
 
@@ -113,6 +140,7 @@ impl Holders {
         let locks = known(asked(engine, || holds.locks()).await)?;
         let fast = known(asked(engine, || holds.fast_restores()).await)?;
         let tierings = known(asked(engine, || holds.tierings()).await)?;
+        let templates = known(asked(engine, || holds.template_versions()).await)?;
         let mut shared = BTreeMap::new();
         for id in ids {
             let shares = match known(asked(engine, || holds.shares(id)).await) {
@@ -136,6 +164,7 @@ impl Holders {
                 let moving = all.iter().filter(|tiering| is_moving(&tiering.last));
                 moving.map(|tiering| tiering.snapshot.clone()).collect()
             }),
+            templates: templates.get().cloned(),
             shared,
         })
     }
@@ -164,9 +193,22 @@ impl Holders {
             is_shared: self.shared.get(&info.id).copied(),
             is_fast: self.fast.as_ref().map(|fast| fast.contains(&info.id)),
             is_in_progress: self.moving.as_ref().map(|moving| moving.contains(&info.id)),
+            is_in_template: self.is_in_template(info),
             is_backup_managed: manager == Some(Manager::Backup),
             is_dlm_managed: manager == Some(Manager::Dlm),
         }
+    }
+
+    /// Whether a launch template needs it; nobody may tell. Whatever a parameter names is an image that is there: if
+    /// it is ours, it holds the snapshot itself.
+    fn is_in_template(&self, info: &SnapshotInfo) -> Option<bool> {
+        let made_for = image_of(info);
+        let held_by = self.images.iter().flatten().filter(|image| image.snapshots.contains(&info.id));
+        let images: Vec<&ImageId> = held_by.map(|image| &image.id).chain(&made_for).collect();
+        let needs = |one: &TemplateVersion| {
+            one.snapshots.contains(&info.id) || images.iter().any(|image| one.names(image))
+        };
+        self.templates.as_ref().map(|all| all.iter().any(needs))
     }
 
     pub(super) fn knows_images(&self) -> bool {

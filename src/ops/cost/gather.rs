@@ -3,7 +3,7 @@
 use crate::cost::Survey;
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
-use crate::ops::cost::lister::{Lister, worse};
+use crate::ops::cost::lister::{Lister, place, worse};
 use crate::ops::cost::{Facts, Measured, Options, Spent};
 use crate::ops::{Engine, Services};
 use futures_util::stream::{self, StreamExt};
@@ -15,7 +15,10 @@ const SIDE_BY_SIDE: usize = 32;
 
 /// Asks for an account's snapshots and what they share.
 pub async fn measure(options: &Options, services: &Services, engine: &Engine) -> Result<Measured, Fault> {
-    let facts = Facts::ask(services, engine).await?;
+    let mut facts = Facts::ask(services, engine).await?;
+    if options.keeps_listings {
+        facts.note_unattached(&engine.settings.state_dir, &place(options, services))?;
+    }
     measure_these(facts, options, services, engine).await
 }
 
@@ -59,6 +62,7 @@ pub async fn measure_these(
         prices: options.prices.requests,
         is_billed: services.max_usd.is_some(),
     };
+    let worst = lister.worst(worst);
     Ok(Measured::new(facts, holdings, options, spent, worst))
 }
 

@@ -3,7 +3,7 @@
 use crate::block::BlockSet;
 use crate::cost::{Compared, Descent, Doubt};
 use crate::fault::{Fault, Kind};
-use crate::ops::cost::ration::{Ration, stopped};
+use crate::ops::cost::ration::{Ration, stopped, stopped_amid};
 use crate::ops::cost::{Facts, Options};
 use crate::ops::preflight::{open, suspended};
 use crate::ops::{Engine, Services};
@@ -25,6 +25,8 @@ pub(super) struct Lister<'a> {
     deadline: Option<Instant>,
     listings: AtomicU64,
     found: AtomicU64,
+    /// The most pages with nothing on them that a listing was stopped amid, having told nothing in this run.
+    amid: AtomicU64,
     /// What this run has listed, by identity; with what it told where that is kept nowhere else. Rounds ask again.
     told: Mutex<HashMap<String, Option<Listing>>>,
 }
@@ -46,6 +48,7 @@ impl<'a> Lister<'a> {
             deadline: options.deadline.map(|after| Instant::now() + after),
             listings: AtomicU64::new(0),
             found: AtomicU64::new(0),
+            amid: AtomicU64::new(0),
             told: Mutex::default(),
         }
     }
@@ -65,6 +68,16 @@ impl<'a> Lister<'a> {
     /// Listings that were kept whole from an earlier run.
     pub(super) fn found(&self) -> u64 {
         self.found.load(Ordering::Relaxed)
+    }
+
+    /// What went wrong in all: whoever would run the same command for ever is told.
+    pub(super) fn worst(&self, worst: Option<Fault>) -> Option<Fault> {
+        match (worst, self.amid.load(Ordering::Relaxed)) {
+            (Some(fault), 1..) if fault.kind == Kind::Suspended => {
+                Some(stopped_amid(self.amid.load(Ordering::Relaxed)))
+            }
+            (worst, _) => worst,
+        }
     }
 
     /// One descent to its end: the descent, the map it needed, and what went wrong.
@@ -125,7 +138,8 @@ impl<'a> Lister<'a> {
         }
         self.listings.fetch_add(1, Ordering::Relaxed);
         let mut under_way = UnderWay::of(self.kept.as_ref(), &identity);
-        let listed = self.list(first.map(|first| &first.id), &second.id, &mut under_way.part);
+        let empty = AtomicU64::new(0);
+        let listed = self.list(first.map(|first| &first.id), &second.id, &mut under_way.part, &empty);
         let listed = match self.deadline {
             None => listed.await,
             Some(deadline) => {
@@ -134,10 +148,13 @@ impl<'a> Lister<'a> {
         };
         let listing = match listed {
             Err(fault) if fault.kind == Kind::Unrelated => Listing::Unrelated,
-            listed => {
-                listed?;
-                under_way.whole()
+            Err(fault) => {
+                if fault.kind == Kind::Suspended && under_way.part.left == under_way.began {
+                    self.amid.fetch_max(empty.load(Ordering::Relaxed), Ordering::Relaxed);
+                }
+                return Err(fault);
             }
+            Ok(()) => under_way.whole(),
         };
         if let Some(kept) = &self.kept {
             kept.put(&identity, &listing)?;
@@ -157,10 +174,11 @@ impl<'a> Lister<'a> {
         first: Option<&SnapshotId>,
         second: &SnapshotId,
         part: &mut Part,
+        empty: &AtomicU64,
     ) -> Result<(), Fault> {
         match first {
             Some(first) => {
-                let feed = self.ration.feed(self.services.blocks.compare(first, second));
+                let feed = self.ration.feed(self.services.blocks.compare(first, second), empty);
                 changes_left(self.engine, &feed, part).await
             }
             None => {
@@ -170,7 +188,8 @@ impl<'a> Lister<'a> {
                 if !self.ration.take(if is_fresh { 1 } else { 2 }) {
                     return Err(stopped());
                 }
-                let source = self.ration.opened(open(self.services, self.engine, second).await?, is_fresh);
+                let source = open(self.services, self.engine, second).await?;
+                let source = self.ration.opened(source, is_fresh, empty);
                 blocks_left(self.engine, &source, part).await
             }
         }

@@ -7,7 +7,7 @@ use crate::cost::{
 use crate::delta::{Churn, churn};
 use crate::fault::Fault;
 use crate::monitor::{Clock, SystemClock};
-use crate::ops::cost::{Facts, Options, WhatIf};
+use crate::ops::cost::{Facts, Options, Selection, WhatIf};
 use crate::pipeline::Requests;
 use crate::snapshot::{SnapshotId, SnapshotInfo, SnapshotState, StorageTier, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,8 @@ const HOTTEST: usize = 3;
 pub struct Measured {
     /// What the control plane told.
     pub facts: Facts,
+    /// What was asked to be shown.
+    pub selection: Selection,
     /// What is shown, by place in the facts.
     pub shown: Vec<usize>,
     /// What is shared. Numbers are places in the facts.
@@ -186,8 +188,12 @@ pub struct LineageRow {
 #[derive(Debug)]
 #[must_use]
 pub struct Report {
+    /// What was asked to be shown.
+    pub selection: Selection,
     /// What is shown, most expensive first.
     pub rows: Vec<Row>,
+    /// Other snapshots of ours.
+    pub hidden: BTreeSet<SnapshotId>,
     /// Sums of what is shown.
     pub totals: Totals,
     /// The lineages of what is shown.
@@ -197,7 +203,7 @@ pub struct Report {
     /// What would change; where asked for.
     pub what_if: Option<WhatIf>,
     /// Snapshots in the Recycle Bin: billed, and not in the sums. `None` where nobody told.
-    pub binned: Option<usize>,
+    pub binned: Option<BTreeSet<SnapshotId>>,
     /// The Region's prices.
     pub prices: Prices,
     /// What it took.
@@ -227,7 +233,9 @@ impl Measured {
         let shown = (0..facts.snapshots.len()).filter(is_shown).collect();
         let prices = options.prices.clone();
         let (now, bin_days, verified) = (SystemClock.now(), options.bin_days, options.verified.clone());
-        let mut measured = Self { facts, shown, holdings, prices, spent, fault, now, bin_days, verified };
+        let selection = options.shown.clone();
+        let mut measured =
+            Self { facts, selection, shown, holdings, prices, spent, fault, now, bin_days, verified };
         measured.doubt_for_binned();
         measured
     }
@@ -309,14 +317,19 @@ impl Measured {
         let groups =
             group_by.map(|by| Groups { by: by.clone(), groups: groups(&rows, by, &self.prices.region) });
         let lineages = self.lineages(&all);
+        let shown: BTreeSet<&SnapshotId> = rows.iter().map(|row| &row.info.id).collect();
+        let ids = self.facts.snapshots.iter().map(|info| &info.id);
+        let hidden = ids.filter(|id| !shown.contains(id)).cloned().collect();
         rows.sort_by(|a, b| b.usd.cmp(&a.usd).then(a.info.start_time.cmp(&b.info.start_time)));
         Report {
             totals: Totals::of(&rows),
+            selection: self.selection,
             rows,
+            hidden,
             lineages,
             groups,
             what_if,
-            binned: self.facts.binned.get().map(Vec::len),
+            binned: self.facts.binned.get().map(|all| all.iter().map(|one| one.id.clone()).collect()),
             prices: self.prices,
             spent: self.spent,
             fault: self.fault,

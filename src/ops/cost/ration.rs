@@ -25,15 +25,24 @@ impl Ration {
         self.not_sent.load(Ordering::Relaxed)
     }
 
-    /// A comparison on this ration.
-    pub(super) fn feed(&self, of: Arc<dyn ChangeFeed>) -> Rationed<dyn ChangeFeed> {
-        Rationed { ration: self.clone(), paid: AtomicBool::new(false), of }
+    /// A comparison on this ration; pages with nothing on them are counted.
+    pub(super) fn feed<'a>(
+        &self,
+        of: Arc<dyn ChangeFeed>,
+        empty: &'a AtomicU64,
+    ) -> Rationed<'a, dyn ChangeFeed> {
+        Rationed { ration: self.clone(), paid: AtomicBool::new(false), empty, of }
     }
 
     /// A snapshot on this ration, its next page taken already. Where that is the first page, opening has brought it.
-    pub(super) fn opened(&self, of: Arc<dyn BlockSource>, is_first: bool) -> Rationed<dyn BlockSource> {
+    pub(super) fn opened<'a>(
+        &self,
+        of: Arc<dyn BlockSource>,
+        is_first: bool,
+        empty: &'a AtomicU64,
+    ) -> Rationed<'a, dyn BlockSource> {
         self.not_sent.fetch_add(u64::from(is_first), Ordering::Relaxed);
-        Rationed { ration: self.clone(), paid: AtomicBool::new(true), of }
+        Rationed { ration: self.clone(), paid: AtomicBool::new(true), empty, of }
     }
 
     /// Takes so many pages, or none.
@@ -45,14 +54,16 @@ impl Ration {
 }
 
 /// A source or feed that gives no more pages than its ration.
-pub(super) struct Rationed<T: ?Sized> {
+pub(super) struct Rationed<'a, T: ?Sized> {
     ration: Ration,
     /// Whether the next page has been taken from the ration already.
     paid: AtomicBool,
+    /// Pages that had nothing on them and were not the last.
+    empty: &'a AtomicU64,
     of: Arc<T>,
 }
 
-impl<T: ?Sized> Rationed<T> {
+impl<T: ?Sized> Rationed<'_, T> {
     fn may_ask(&self) -> bool {
         let may = self.paid.swap(false, Ordering::Relaxed) || self.ration.take(1);
         if !may {
@@ -60,25 +71,34 @@ impl<T: ?Sized> Rationed<T> {
         }
         may
     }
+
+    fn noted<E>(&self, page: Result<Page<E>, Fault>) -> Result<Page<E>, Fault> {
+        let is_empty = page.as_ref().is_ok_and(|page| page.entries.is_empty() && page.next.is_some());
+        self.empty.fetch_add(u64::from(is_empty), Ordering::Relaxed);
+        page
+    }
 }
 
-impl<T: ?Sized + fmt::Debug> fmt::Debug for Rationed<T> {
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Rationed<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rationed").field("of", &self.of).finish_non_exhaustive()
     }
 }
 
-impl ChangeFeed for Rationed<dyn ChangeFeed> {
+impl ChangeFeed for Rationed<'_, dyn ChangeFeed> {
     fn place(&self) -> Place {
         self.of.place()
     }
 
     fn changes(&self, cursor: Cursor) -> BoxFuture<'_, Result<Page<Change>, Fault>> {
-        if self.may_ask() { self.of.changes(cursor) } else { ready(Err(stopped())).boxed() }
+        if !self.may_ask() {
+            return ready(Err(stopped())).boxed();
+        }
+        async move { self.noted(self.of.changes(cursor).await) }.boxed()
     }
 }
 
-impl BlockSource for Rationed<dyn BlockSource> {
+impl BlockSource for Rationed<'_, dyn BlockSource> {
     fn place(&self) -> Place {
         self.of.place()
     }
@@ -88,12 +108,24 @@ impl BlockSource for Rationed<dyn BlockSource> {
     }
 
     fn list(&self, cursor: Cursor) -> BoxFuture<'_, Result<Page<Listed>, Fault>> {
-        if self.may_ask() { self.of.list(cursor) } else { ready(Err(stopped())).boxed() }
+        if !self.may_ask() {
+            return ready(Err(stopped())).boxed();
+        }
+        async move { self.noted(self.of.list(cursor).await) }.boxed()
     }
 
     fn fetch<'a>(&'a self, block: &'a Listed) -> BoxFuture<'a, Result<Fetched, Fault>> {
         self.of.fetch(block)
     }
+}
+
+/// The same where going on would not help: a page with nothing on it tells no place to go on from, only a token, and
+/// tokens are not kept.
+pub(super) fn stopped_amid(empty: u64) -> Fault {
+    let noun = if empty == 1 { "page" } else { "pages" };
+    stopped().hint(format!(
+        "what was listed is kept, but {empty} {noun} in a row had nothing on them and will be asked for anew: allow more"
+    ))
 }
 
 /// Why nothing more is asked for.

@@ -2,7 +2,8 @@
 //!
 //! Read are exports of cost and usage as CSV: the legacy report (`lineItem/ResourceId`), CUR 2.0
 //! (`line_item_resource_id`) and FOCUS (`ResourceId`). Of each snapshot the newest day is taken. AWS writes GB-months:
-//! what was stored, times the part of the month it was stored for.
+//! what was stored, times the part of the month it was stored for. Lines of credits and discounts repeat the amount of
+//! what they are for: only usage counts.
 
 use crate::block::ByteSize;
 use crate::cost::Quality;
@@ -21,6 +22,8 @@ pub struct Billed {
     pub is_archive: bool,
     /// Hours of the day that are billed.
     pub hours: u64,
+    /// The Region and the account that it is of, where the file names it by its ARN.
+    pub home: Option<(String, String)>,
 }
 
 /// The snapshots of a bill.
@@ -35,6 +38,9 @@ pub struct Bill {
 /// Why a file is no bill.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BillError {
+    /// It is packed, as AWS delivers it.
+    #[error("it is {0}; expected a cost and usage report or a FOCUS export as CSV")]
+    Packed(&'static str),
     /// It is not CSV.
     #[error("row {0} is not CSV: {1}")]
     Csv(u64, String),
@@ -65,25 +71,44 @@ const START: Column =
 const END: Column =
     Column("UsageEndDate", ["lineItem/UsageEndDate", "line_item_usage_end_date", "ChargePeriodEnd"]);
 
+/// What a line is for; not every export has it.
+const KIND: Column =
+    Column("LineItemType", ["lineItem/LineItemType", "line_item_line_item_type", "ChargeCategory"]);
+
 impl Bill {
     /// Reads an export.
     pub fn read(text: &[u8]) -> Result<Self, BillError> {
+        for (magic, what) in [
+            (&b"\x1f\x8b"[..], "compressed (unpack it with gunzip)"),
+            (b"PK", "a ZIP archive (unpack it)"),
+            (b"PAR1", "Parquet"),
+        ] {
+            if text.starts_with(magic) {
+                return Err(BillError::Packed(what));
+            }
+        }
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text);
         let headers = reader.headers().map_err(|error| BillError::Csv(0, error.to_string()))?.clone();
         let column = |column: Column| {
             let is_it = |name: &str| column.1.contains(&name.trim_start_matches('\u{feff}'));
             headers.iter().position(is_it).ok_or(BillError::Column(column.0))
         };
+        let kind = column(KIND).ok();
         let (resource, amount) = (column(RESOURCE)?, column(AMOUNT)?);
         let (usage, start, end) = (column(USAGE)?, column(START)?, column(END)?);
         let mut days: BTreeMap<(SnapshotId, String, bool), Day> = BTreeMap::new();
+        let mut homes: BTreeMap<SnapshotId, (String, String)> = BTreeMap::new();
         for (number, record) in reader.records().enumerate() {
             let row = number as u64 + 1;
             let record = record.map_err(|error| BillError::Csv(row, error.to_string()))?;
             let cell = |at: usize| record.get(at).unwrap_or_default();
             let Some(is_archive) = tier(cell(usage)) else { continue };
-            let name = cell(resource).rsplit('/').next().unwrap_or_default();
+            if kind.is_some_and(|at| cell(at) != "Usage") {
+                continue;
+            }
+            let (home, name) = home_and_name(cell(resource));
             let Ok(id) = name.parse::<SnapshotId>() else { continue };
+            homes.extend(home.map(|home| (id.clone(), home)));
             let unreadable = |at: usize, what| BillError::Cell { row, cell: cell(at).to_owned(), what };
             let amount_billed = decimal(cell(amount)).ok_or_else(|| unreadable(amount, "amount"))?;
             let from = time(cell(start)).ok_or_else(|| unreadable(start, "time"))?;
@@ -104,9 +129,21 @@ impl Bill {
             let stored = ByteSize::from_bytes(u64::try_from((gib << 30) / WHOLE).unwrap_or(u64::MAX));
             bill.last_day = bill.last_day.max(Some(day.clone()));
             // Days come in order: the newest stays.
-            bill.snapshots.insert(id, Billed { day, stored, is_archive, hours });
+            let home = homes.get(&id).cloned();
+            bill.snapshots.insert(id, Billed { day, stored, is_archive, hours, home });
         }
         Ok(bill)
+    }
+}
+
+/// The Region and account of a resource, where it is named by its ARN, and its name:
+/// `arn:aws:ec2:us-east-1:123456789012:snapshot/snap-0a`.
+fn home_and_name(resource: &str) -> (Option<(String, String)>, &str) {
+    let parts: Vec<&str> = resource.splitn(6, ':').collect();
+    let name = resource.rsplit('/').next().unwrap_or_default();
+    match parts.as_slice() {
+        ["arn", _, _, region, account, _] => (Some(((*region).to_owned(), (*account).to_owned())), name),
+        _ => (None, name),
     }
 }
 
@@ -227,6 +264,8 @@ pub struct Line {
 pub struct ReconcileReport {
     /// Largest difference first.
     pub lines: Vec<Line>,
+    /// Snapshots of the file that are of other Regions or accounts: left out.
+    pub elsewhere: usize,
     /// The newest day of the file.
     pub last_day: Option<String>,
     /// Billed over predicted, in thousandths, of snapshots that both have exactly: 1,000 where AWS bills what block
@@ -239,13 +278,24 @@ pub struct ReconcileReport {
 /// Holds a bill against the model.
 pub fn reconcile(bill: &Bill, now: Report) -> ReconcileReport {
     let mut lines: Vec<Line> = now.rows.iter().map(|row| line(row, bill)).collect();
-    let known: BTreeSet<&SnapshotId> = now.rows.iter().map(|row| &row.info.id).collect();
-    let gone = bill.snapshots.iter().filter(|(id, _)| !known.contains(id));
-    lines.extend(gone.map(|(id, billed)| Line {
+    let shown = now.rows.iter().map(|row| &row.info.id);
+    let known: BTreeSet<&SnapshotId> = shown.chain(&now.hidden).collect();
+    let owners: BTreeSet<&str> = now.rows.iter().map(|row| row.info.owner_id.as_str()).collect();
+    let is_ours = |billed: &Billed| match &billed.home {
+        None => true,
+        // Where there is no snapshot left, whatever the Region has is ours.
+        Some((region, account)) => {
+            *region == now.prices.region && (owners.is_empty() || owners.contains(account.as_str()))
+        }
+    };
+    let missing = bill.snapshots.iter().filter(|(id, _)| !known.contains(id));
+    let (gone, elsewhere): (Vec<_>, Vec<_>) = missing.partition(|(_, billed)| is_ours(billed));
+    let is_binned = |id| now.binned.as_ref().is_some_and(|binned| binned.contains(id));
+    lines.extend(gone.into_iter().map(|(id, billed)| Line {
         id: id.clone(),
         predicted: None,
         billed: Some(billed.stored),
-        class: Class::Gone,
+        class: if is_binned(id) { Class::RecycleBin } else { Class::Gone },
     }));
     let both = lines.iter().filter(|line| matches!(line.class, Class::Agrees | Class::Unexplained));
     let both = both.filter_map(|line| Some((line.predicted?.bytes(), line.billed?.bytes())));
@@ -254,7 +304,8 @@ pub fn reconcile(bill: &Bill, now: Report) -> ReconcileReport {
     let factor =
         (billed * 1000 + predicted / 2).checked_div(predicted).and_then(|factor| u64::try_from(factor).ok());
     lines.sort_by_key(|line| std::cmp::Reverse(difference(line)));
-    ReconcileReport { lines, last_day: bill.last_day.clone(), factor, now }
+    let elsewhere = elsewhere.len();
+    ReconcileReport { lines, elsewhere, last_day: bill.last_day.clone(), factor, now }
 }
 
 fn difference(line: &Line) -> u64 {
@@ -309,6 +360,8 @@ mod tests {
         assert_eq!((rounded("snap-0a"), rounded("snap-0b")), (80 << 10, 10 << 10));
         assert_eq!((bill.snapshots.len(), bill.last_day.as_deref()), (2, Some("2026-09-13")));
         assert!(bill.snapshots[&id("snap-0b")].is_archive);
+        let home = Some(("us-east-1".to_owned(), "1".to_owned()));
+        assert_eq!(bill.snapshots[&id("snap-0a")].home, home);
         let focus = "\u{feff}ResourceId,x_UsageType,ChargePeriodStart,ChargePeriodEnd,ConsumedQuantity\n\
             snap-0a,EBS:SnapshotUsage,2026-02-13T00:00:00Z,2026-02-14T00:00:00Z,1e0\n";
         let bill = Bill::read(focus.as_bytes()).unwrap();
@@ -316,9 +369,29 @@ mod tests {
     }
 
     #[test]
+    fn credits_and_discounts_are_no_usage() {
+        for (kind, credit) in [
+            ("lineItem/LineItemType", "Credit"),
+            ("line_item_line_item_type", "EdpDiscount"),
+            ("ChargeCategory", "Credit"),
+        ] {
+            let line = |kind: &str| {
+                format!("{kind},snap-0a,EBS:SnapshotUsage,2026-09-13T00:00:00Z,2026-09-14T00:00:00Z,1\n")
+            };
+            let head =
+                format!("{kind},ResourceId,x_UsageType,ChargePeriodStart,ChargePeriodEnd,ConsumedQuantity\n");
+            let bill = Bill::read(format!("{head}{}{}", line("Usage"), line(credit)).as_bytes()).unwrap();
+            assert_eq!(bill.snapshots[&id("snap-0a")].stored, ByteSize::from_bytes(30 << 30), "{kind}");
+            assert_eq!(bill.snapshots[&id("snap-0a")].home, None);
+        }
+    }
+
+    #[test]
     fn what_is_no_bill_says_what_is_missing() {
         let error = |text: &str| Bill::read(text.as_bytes()).unwrap_err().to_string();
         assert!(error("a,b\n1,2\n").contains("no column ResourceId"));
+        assert!(error("PAR1..").contains("it is Parquet"));
+        assert!(Bill::read(b"\x1f\x8b\x08").unwrap_err().to_string().contains("gunzip"));
         let head = "ResourceId,x_UsageType,ChargePeriodStart,ChargePeriodEnd,ConsumedQuantity\n";
         let row = "snap-0a,EBS:SnapshotUsage,2026-09-13T00:00:00Z,2026-09-14T00:00:00Z,many\n";
         assert_eq!(error(&format!("{head}{row}")), "row 1: 'many' is no amount");

@@ -8,7 +8,7 @@ use crate::cost::retention::Retention;
 use crate::cost::{Amount, Doubt, Quality, Standing, Usd, orphan};
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::cost::facts::Holders;
-use crate::ops::cost::measured::Measured;
+use crate::ops::cost::measured::{Measured, Row};
 use crate::ops::{Engine, Services};
 use crate::snapshot::{SnapshotId, StorageTier, UnixMillis, VolumeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +44,34 @@ pub enum Freed {
     At(UnixMillis),
 }
 
+/// What becomes of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It goes.
+    Gone,
+    /// It moves to the archive tier.
+    Archived,
+    /// What others held as well is billed to it.
+    TakesOver,
+    /// Nothing.
+    Stays,
+}
+
+/// What becomes of a snapshot's bill. What is not known is `None`.
+#[derive(Clone, Debug)]
+pub struct Effect {
+    /// Which one.
+    pub id: SnapshotId,
+    /// What becomes of it.
+    pub change: Change,
+    /// What it is billed now, and what that costs a month.
+    pub before: Option<(ByteSize, Amount)>,
+    /// The same then.
+    pub after: Option<(ByteSize, Amount)>,
+    /// How sure that is.
+    pub quality: Quality,
+}
+
 /// The answer.
 #[derive(Clone, Debug)]
 pub struct WhatIf {
@@ -57,8 +85,8 @@ pub struct WhatIf {
     pub freed: ByteSize,
     /// When it is freed, where it is deleted.
     pub when: Option<Freed>,
-    /// What the archive tier takes instead.
-    pub archived: Option<ByteSize>,
+    /// What the archive tier takes instead, where it does.
+    pub archiving: Option<Archiving>,
     /// Saved a month: negative where it costs more.
     pub saved: Amount,
     /// What the lineages concerned cost a month then, as far as that is known.
@@ -67,6 +95,9 @@ pub struct WhatIf {
     pub lost: Option<(UnixMillis, UnixMillis)>,
     /// What others hold of it, by whom it will be billed to.
     pub moved: Vec<(SnapshotId, ByteSize)>,
+    /// Of each snapshot of the lineages concerned, by start: the sums of what they are billed before and after differ by
+    /// what is freed and saved.
+    pub effects: Vec<Effect>,
     /// How sure that is.
     pub quality: Quality,
     /// Whether no other choice costs less; `None` where nothing was chosen.
@@ -148,17 +179,20 @@ impl Measured {
             moved.extend(to.map(|(nth, blocks)| (id(lineage.members[nth]), BlockSize::EBS.of(blocks))));
         }
         let freed = ByteSize::from_bytes(freed);
-        let archived = is_archiving.then(|| ByteSize::from_bytes(archived));
-        if let (Some(archived), What::Archive(_, expected)) = (archived, &what) {
-            let archiving = Archiving::of(freed, archived, *expected, &self.prices);
-            saved = archiving.saved - archiving.added - archiving.restores.unwrap_or_default();
+        let mut archiving = None;
+        if let What::Archive(_, expected) = &what {
+            let all = Archiving::of(freed, ByteSize::from_bytes(archived), *expected, &self.prices);
+            saved = all.saved - all.added - all.restores.unwrap_or_default();
+            archiving = Some(all);
         }
         let families: BTreeSet<usize> = gone.iter().map(|at| self.holdings.families[*at]).collect();
         let stays =
             |at: &usize| families.contains(&self.holdings.families[*at]) && gone.binary_search(at).is_err();
         let kept = (0..rows.len()).filter(stays).map(id).collect();
-        let concerned = (0..rows.len()).filter(|at| families.contains(&self.holdings.families[*at]));
-        let billed: Amount = concerned.filter_map(|at| rows[at].usd).sum();
+        let concerned = || (0..rows.len()).filter(|at| families.contains(&self.holdings.families[*at]));
+        let effect = |at| self.effect(&rows[at], gone.binary_search(&at).is_ok(), is_archiving, &moved);
+        let effects = concerned().map(effect).collect();
+        let billed: Amount = concerned().filter_map(|at| rows[at].usd).sum();
         let taken = |at: &usize| self.facts.snapshots[*at].start_time;
         let lost = gone.first().map(taken).zip(gone.last().map(taken));
         WhatIf {
@@ -167,11 +201,12 @@ impl Measured {
             kept,
             freed,
             when: (!is_archiving).then(|| self.freed_when()),
-            archived,
+            archiving,
             saved,
             left: billed - saved,
             lost: lost.filter(|_| !is_archiving),
             moved,
+            effects,
             quality,
             is_exact_choice: None,
             blockers: Vec::new(),
@@ -179,9 +214,38 @@ impl Measured {
         }
     }
 
+    fn effect(
+        &self,
+        row: &Row,
+        is_gone: bool,
+        is_archiving: bool,
+        moved: &[(SnapshotId, ByteSize)],
+    ) -> Effect {
+        let before = row.attributed.zip(row.usd);
+        let taken = moved.iter().find(|(id, _)| *id == row.info.id).map(|(_, size)| *size);
+        let (change, after) = match (is_gone, taken) {
+            // What is in the archive already stays as it is.
+            (true, _) if is_archiving && row.info.tier == StorageTier::Archive => (Change::Stays, before),
+            (true, _) if is_archiving => {
+                let archived = row.full.map(|full| (full, Amount::of(full, self.prices.archive)));
+                (Change::Archived, archived)
+            }
+            (true, _) => (Change::Gone, Some((ByteSize::from_bytes(0), Amount::ZERO))),
+            (false, Some(more)) => {
+                let after = before.map(|(size, usd)| {
+                    let size = ByteSize::from_bytes(size.bytes() + more.bytes());
+                    (size, usd + Amount::of(more, self.prices.standard))
+                });
+                (Change::TakesOver, after)
+            }
+            (false, None) => (Change::Stays, before),
+        };
+        Effect { id: row.info.id.clone(), change, before, after, quality: row.quality }
+    }
+
     pub(super) fn not_asked(&self) -> Vec<NotAsked> {
         let verifications = self.verified.is_none().then_some(NotAsked::Verifications);
-        [NotAsked::LaunchTemplates].into_iter().chain(verifications).collect()
+        [NotAsked::OlderLaunches].into_iter().chain(verifications).collect()
     }
 
     fn freed_when(&self) -> Freed {
@@ -321,6 +385,7 @@ impl Measured {
             let must = |nth: usize| {
                 let protection = held.of(info(nth), self.now);
                 let is_held = protection.is_locked == Some(true)
+                    || protection.is_in_template == Some(true)
                     || protection.images.is_some_and(|images| !images.is_empty())
                     || self.is_last_verified(lineage.members[nth], &[]);
                 is_held || newest.get(&info(nth).volume_id.as_ref()) == Some(&nth)

@@ -1,14 +1,17 @@
 //! `icecore cost orphans` and `archive-advice`: one candidate a line.
 
+use super::tables::{bytes, usd};
 use super::view::{Exact, RowView, SpentView, exact, frame};
-use super::{bounded, day, decimals, footer, gib, gib_of, not_asked};
+use super::{bounded, day, decimals, footer, gib, gib_of};
 use crate::cost::protection::Blocker;
 use crate::cost::{Amount, Quality};
 use crate::ops::cost::{Advice, AdviceReport, Orphan, OrphansReport};
 use crate::render::json;
 use crate::render::numbers::count;
+use crate::render::sheet::{self, maybe};
 use crate::render::{Format, Printer, Render, table};
 use serde::Serialize;
+use std::fmt::Display;
 use std::io::{self, Write};
 
 impl Render for OrphansReport {
@@ -58,18 +61,23 @@ fn orphans_text(report: &OrphansReport, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "  {}  {}", orphan.row.info.id, codes(&orphan.blockers))?;
         }
     }
-    writeln!(
-        out,
-        "\n{} of {} snapshots are candidates; deleting the {} that nothing stands against frees\n{} GiB: {} USD a month.",
-        count(report.orphans.len() as u64),
-        count(report.snapshots as u64),
-        count((report.orphans.len() - blocked.len()) as u64),
-        bounded(gib_of(report.freed), report.quality),
-        bounded(report.saved.rounded(decimals.max(2)), report.quality),
-    )?;
-    if let Some(what) = not_asked(&report.not_asked) {
-        writeln!(out, "Not asked: {what}.")?;
+    let (all, free) = (report.orphans.len(), report.orphans.len() - blocked.len());
+    let are = if all == 1 { "is a candidate" } else { "are candidates" };
+    writeln!(out, "\n{} of {} snapshots {are}.", count(all as u64), count(report.snapshots as u64))?;
+    match free {
+        0 => writeln!(out, "Something stands against deleting {}.", if all == 1 { "it" } else { "each" })?,
+        _ => writeln!(
+            out,
+            "Nothing is known to stand against deleting {} of them: that would free {} GiB\nand save {} USD a month.",
+            count(free as u64),
+            bounded(gib_of(report.freed), report.quality),
+            bounded(report.saved.rounded(decimals.max(2)), report.quality),
+        )?,
     }
+    if !report.not_asked.is_empty() {
+        writeln!(out, "Not asked, and could stand against it, too:")?;
+    }
+    report.not_asked.iter().try_for_each(|what| writeln!(out, "  {}", what.sentence()))?;
     footer(out, &report.spent, report.fault.is_some())
 }
 
@@ -77,16 +85,15 @@ fn orphans_csv(report: &OrphansReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "snapshot_id,unique_bytes,usd_month,quality,reasons,blockers")?;
     report.orphans.iter().try_for_each(|orphan| {
         let row = &orphan.row;
-        writeln!(
-            out,
-            "{},{},{},{},{},{}",
-            row.info.id,
-            row.unique.map_or_else(String::new, |size| size.bytes().to_string()),
-            row.usd.map_or_else(String::new, Amount::exact),
-            row.quality,
-            reasons(orphan),
-            codes(&orphan.blockers),
-        )
+        let cells: [&dyn Display; 6] = [
+            &row.info.id,
+            &bytes(row.unique),
+            &usd(row.usd),
+            &row.quality,
+            &reasons(orphan),
+            &codes(&orphan.blockers),
+        ];
+        sheet::row(out, &cells)
     })
 }
 
@@ -192,27 +199,25 @@ fn advice_text(report: &AdviceReport, out: &mut dyn Write) -> io::Result<()> {
     table::rows(out, &header, &[1, 2, 3, 4], report.advice.iter().map(cells))?;
     writeln!(
         out,
-        "\nEach by itself. DAYS is when it has paid off: 90 are charged at least. A restore takes up to 72\nhours and gives a full snapshot; AWS advises against archiving the first or last of a lineage."
+        "\nEach by itself. DAYS is when it has paid off: 90 are charged at least. A restore takes up to 72\nhours and gives a full snapshot; AWS advises against archiving the first or last of a lineage.\nicecore cost --archive SNAPSHOT says what stands against one."
     )?;
     footer(out, &report.spent, report.fault.is_some())
 }
 
 fn advice_csv(report: &AdviceReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "snapshot_id,unique_bytes,full_bytes,gain_usd_month,break_even_days,verdict,quality")?;
-    let text = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
     report.advice.iter().try_for_each(|advice| {
         let change = advice.archiving;
-        writeln!(
-            out,
-            "{},{},{},{},{},{},{}",
-            advice.row.info.id,
-            text(advice.row.unique.map(|size| size.bytes())),
-            text(advice.row.full.map(|size| size.bytes())),
-            change.and_then(|change| change.gain()).map_or_else(String::new, Amount::exact),
-            text(change.and_then(|change| change.break_even_days())),
-            verdict(advice),
-            advice.row.quality,
-        )
+        let cells: [&dyn Display; 7] = [
+            &advice.row.info.id,
+            &bytes(advice.row.unique),
+            &bytes(advice.row.full),
+            &usd(change.and_then(|change| change.gain())),
+            &maybe(change.and_then(|change| change.break_even_days())),
+            &verdict(advice),
+            &advice.row.quality,
+        ];
+        sheet::row(out, &cells)
     })
 }
 

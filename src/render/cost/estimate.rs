@@ -4,13 +4,20 @@ use super::view::{Exact, exact};
 use crate::ops::cost::EstimateReport;
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{count, span};
-use crate::render::{Format, Printer, Render, table, text_or_json};
+use crate::render::sheet::{self, maybe};
+use crate::render::{Format, Printer, Render, table};
 use serde::Serialize;
+use std::fmt::Display;
 use std::io::{self, Write};
 
 impl Render for EstimateReport {
     fn printer(format: Format) -> Option<Printer<Self>> {
-        text_or_json(format, text, as_json)
+        match format {
+            Format::Text => Some(text),
+            Format::Json => Some(as_json),
+            Format::Csv => Some(as_csv),
+            Format::Jsonl | Format::Cbt | Format::Junit | Format::Metrics => None,
+        }
     }
 }
 
@@ -36,6 +43,20 @@ fn text(report: &EstimateReport, out: &mut dyn Write) -> io::Result<()> {
         facts.push(("or", format!("up to {most} requests, where it is unknown what continues what")));
     }
     table::facts(out, &facts)
+}
+
+fn as_csv(report: &EstimateReport, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "snapshots,listings,listings_kept,list_requests,list_requests_most,usd,seconds")?;
+    let cells: [&dyn Display; 7] = [
+        &report.snapshots,
+        &report.listings,
+        &report.kept,
+        &report.requests,
+        &report.most_requests,
+        &report.usd.exact(),
+        &maybe(report.time.map(|time| time.as_secs())),
+    ];
+    sheet::row(out, &cells)
 }
 
 #[derive(Serialize)]

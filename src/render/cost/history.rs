@@ -1,13 +1,15 @@
 //! `icecore cost compare` and `reconcile`: the bill beside an earlier one, and beside AWS's.
 
-use super::view::{Exact, SpentView, exact, frame};
+use super::tables::{bytes, usd};
+use super::view::{Exact, SelectionView, SpentView, exact, frame};
 use super::{decimals, footer, gib_of};
 use crate::block::ByteSize;
 use crate::cost::{Amount, Usd};
 use crate::ops::cost::compare::{CompareReport, Difference, Earlier, EarlierRow};
-use crate::ops::cost::reconcile::{Line, ReconcileReport};
+use crate::ops::cost::reconcile::{Class, Line, ReconcileReport};
 use crate::render::json;
 use crate::render::numbers::count;
+use crate::render::sheet;
 use crate::render::{Format, Printer, Render, table};
 use crate::snapshot::StorageTier;
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,7 @@ struct Named {
 
 #[derive(Deserialize)]
 struct EarlierView {
+    selection: Option<SelectionView>,
     snapshots: Vec<EarlierRowView>,
     prices: EarlierPrices,
     time: Option<String>,
@@ -79,6 +82,7 @@ pub fn earlier(text: &str) -> Result<Earlier, EarlierError> {
         standard: usd(&view.prices.usd_standard_gib_month)?,
         archive: usd(&view.prices.usd_archive_gib_month)?,
         region: view.prices.region,
+        selection: view.selection.map(|one| one.read().map_err(EarlierError::Unreadable)).transpose()?,
         time: view.time,
         rows,
     })
@@ -163,11 +167,10 @@ fn compare_text(report: &CompareReport, out: &mut dyn Write) -> io::Result<()> {
 
 fn compare_csv(report: &CompareReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "snapshot_id,usd_month_before,usd_month_now,usd_month_difference,why")?;
-    let text = |amount: Option<Amount>| amount.map_or_else(String::new, Amount::exact);
     report.differences.iter().try_for_each(|difference| {
-        let (before, after) = (text(difference.before), text(difference.after));
+        let (before, after) = (usd(difference.before), usd(difference.after));
         let amount = difference.amount().exact();
-        writeln!(out, "{},{before},{after},{amount},{}", difference.id, difference.why.code())
+        sheet::row(out, &[&difference.id, &before, &after, &amount, &difference.why.code()])
     })
 }
 
@@ -227,22 +230,37 @@ impl Render for ReconcileReport {
 
 fn reconcile_text(report: &ReconcileReport, out: &mut dyn Write) -> io::Result<()> {
     let size = |size: Option<ByteSize>| size.map_or_else(|| "-".to_owned(), gib_of);
-    let cells = |line: &Line| {
-        vec![
-            line.id.to_string(),
-            size(line.predicted),
-            size(line.billed),
-            line.class.code().replace('_', " "),
-        ]
+    let class = |class: Class| class.code().replace('_', " ");
+    let cells =
+        |line: &&Line| vec![line.id.to_string(), size(line.predicted), size(line.billed), class(line.class)];
+    let other: Vec<&Line> = report.lines.iter().filter(|line| line.class != Class::Agrees).collect();
+    if !other.is_empty() {
+        let header = ["SNAPSHOT", "MODEL GiB", "BILLED GiB", "CLASS"];
+        table::rows(out, &header, &[1, 2], other.iter().take(SHOWN).map(cells))?;
+        let more = other.len().saturating_sub(SHOWN);
+        if more > 0 {
+            writeln!(out, "  .. and {} more; --format json lists all", count(more as u64))?;
+        }
+        writeln!(out)?;
+    }
+    let mut classes: BTreeMap<Class, Vec<&Line>> = BTreeMap::new();
+    report.lines.iter().for_each(|line| classes.entry(line.class).or_default().push(line));
+    let sum = |name: String, lines: &[&Line]| {
+        let all = |of: fn(&Line) -> Option<ByteSize>| {
+            let told = lines.iter().filter_map(|line| of(line));
+            size(told.reduce(|a, b| ByteSize::from_bytes(a.bytes() + b.bytes())))
+        };
+        vec![name, count(lines.len() as u64), all(|line| line.predicted), all(|line| line.billed)]
     };
-    table::rows(
-        out,
-        &["SNAPSHOT", "MODEL GiB", "BILLED GiB", "CLASS"],
-        &[1, 2],
-        report.lines.iter().map(cells),
-    )?;
-    let last = report.last_day.as_deref().unwrap_or("no day");
+    let mut sums: Vec<_> = classes.iter().map(|(of, lines)| sum(class(*of), lines)).collect();
+    sums.push(sum("all".to_owned(), &report.lines.iter().collect::<Vec<_>>()));
+    table::rows(out, &["CLASS", "SNAPSHOTS", "MODEL GiB", "BILLED GiB"], &[1, 2, 3], sums)?;
+    let last = report.last_day.as_deref().map_or_else(|| "none".to_owned(), crate::render::escaped);
     writeln!(out, "\nThe newest day of the bill is {last}.")?;
+    if report.elsewhere > 0 {
+        let n = count(report.elsewhere as u64);
+        writeln!(out, "{n} of its snapshots are of other Regions or accounts, and left out.")?;
+    }
     match report.factor {
         None => writeln!(out, "No snapshot is in both, so nothing can be said of the account's factor.")?,
         Some(factor) => writeln!(
@@ -262,9 +280,8 @@ fn reconcile_text(report: &ReconcileReport, out: &mut dyn Write) -> io::Result<(
 
 fn reconcile_csv(report: &ReconcileReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "ResourceId,PredictedBytes,BilledBytes,Class")?;
-    let text = |size: Option<ByteSize>| size.map_or_else(String::new, |size| size.bytes().to_string());
     report.lines.iter().try_for_each(|line| {
-        writeln!(out, "{},{},{},{}", line.id, text(line.predicted), text(line.billed), line.class.code())
+        sheet::row(out, &[&line.id, &bytes(line.predicted), &bytes(line.billed), &line.class.code()])
     })
 }
 
@@ -280,6 +297,8 @@ struct LineView<'a> {
 struct ReconcileView<'a> {
     last_day: Option<&'a str>,
     factor_thousandths: Option<u64>,
+    /// Of other Regions or accounts.
+    left_out: usize,
     snapshots: Vec<LineView<'a>>,
     inspection: SpentView,
 }
@@ -294,6 +313,7 @@ fn reconcile_json(report: &ReconcileReport, out: &mut dyn Write) -> io::Result<(
     let view = ReconcileView {
         last_day: report.last_day.as_deref(),
         factor_thousandths: report.factor,
+        left_out: report.elsewhere,
         snapshots: snapshots.collect(),
         inspection: SpentView::new(&report.now.spent),
     };

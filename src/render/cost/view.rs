@@ -1,13 +1,17 @@
 //! The JSON of the bill. Amounts are exact decimal numbers; what is unknown is null.
 
 use crate::block::ByteSize;
-use crate::cost::{Amount, Quality};
-use crate::ops::cost::{Freed, Group, LineageRow, Report, Row, Spent, Totals, What, WhatIf};
+use crate::cost::archive::{MINIMUM_DAYS, RESTORE_HOURS};
+use crate::cost::{Amount, Prices, Quality};
+use crate::ops::cost::{Freed, Group, LineageRow, Report, Row, Selection, Spent, Totals, What, WhatIf};
 use crate::render::json::{self, Frame};
 use crate::render::numbers::rfc3339;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io::{self, Write};
+use std::str::FromStr;
 
 /// A decimal number with all its digits, as no float has them.
 pub(super) type Exact = Box<RawValue>;
@@ -22,6 +26,7 @@ pub(super) fn bytes(size: Option<ByteSize>) -> Option<u64> {
 
 #[derive(Serialize)]
 struct View<'a> {
+    selection: SelectionView,
     totals: TotalsView,
     snapshots: Vec<RowView<'a>>,
     lineages: Vec<LineageView>,
@@ -36,6 +41,14 @@ struct View<'a> {
     inspection: SpentView,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
+}
+
+/// What was asked to be shown; all three empty: everything.
+#[derive(Default, Deserialize, Serialize)]
+pub(super) struct SelectionView {
+    snapshots: Vec<String>,
+    volumes: Vec<String>,
+    tags: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -104,6 +117,8 @@ struct WhatIfView<'a> {
     freed_later_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archived_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveView>,
     saved_usd_month: Exact,
     left_usd_month: Exact,
     quality: &'static str,
@@ -114,6 +129,16 @@ struct WhatIfView<'a> {
     blockers: Vec<BlockerView<'a>>,
     /// What could stand against it as well, and was not looked at.
     not_asked: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct ArchiveView {
+    minimum_days: u64,
+    restore_hours: u64,
+    /// For all of it, once; null where the price is not known.
+    retrieval_usd: Option<Exact>,
+    /// Days after which it has cost less than staying; null if never.
+    break_even_days: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -141,6 +166,24 @@ pub(super) struct SpentView {
     listings: u64,
     listings_kept: u64,
     usd: Exact,
+}
+
+impl SelectionView {
+    fn new(selection: &Selection) -> Self {
+        Self {
+            snapshots: selection.ids.iter().map(ToString::to_string).collect(),
+            volumes: selection.volumes.iter().map(ToString::to_string).collect(),
+            tags: selection.tags.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect(),
+        }
+    }
+
+    /// Back from what was written.
+    pub(super) fn read(&self) -> Result<Selection, String> {
+        fn all<T: FromStr<Err: Display>>(texts: &[String]) -> Result<Vec<T>, String> {
+            texts.iter().map(|text| text.parse().map_err(|error: T::Err| error.to_string())).collect()
+        }
+        Ok(Selection { ids: all(&self.snapshots)?, volumes: all(&self.volumes)?, tags: all(&self.tags)? })
+    }
 }
 
 impl TotalsView {
@@ -194,7 +237,7 @@ impl LineageView {
 }
 
 impl<'a> WhatIfView<'a> {
-    fn new(answer: &'a WhatIf) -> Self {
+    fn new(answer: &'a WhatIf, prices: &Prices) -> Self {
         let all = answer.freed.bytes();
         let (now, later, at) = match answer.when {
             None | Some(Freed::Now) => (Some(all), Some(0), None),
@@ -214,7 +257,13 @@ impl<'a> WhatIfView<'a> {
             freed_now_bytes: now,
             freed_later_bytes: later,
             freed_later_at: at.and_then(rfc3339),
-            archived_bytes: bytes(answer.archived),
+            archived_bytes: bytes(answer.archiving.map(|all| all.full)),
+            archive: answer.archiving.map(|all| ArchiveView {
+                minimum_days: MINIMUM_DAYS,
+                restore_hours: RESTORE_HOURS,
+                retrieval_usd: all.retrieval(prices).map(exact),
+                break_even_days: all.break_even_days(),
+            }),
             saved_usd_month: exact(answer.saved),
             left_usd_month: exact(answer.left),
             quality: answer.quality.code(),
@@ -251,6 +300,7 @@ pub(super) fn frame(spent: &Spent, is_complete: bool) -> Frame {
 
 pub(super) fn as_json<'a>(report: &'a Report, out: &mut dyn Write) -> io::Result<()> {
     let view = View {
+        selection: SelectionView::new(&report.selection),
         totals: TotalsView::new(&report.totals),
         snapshots: report.rows.iter().map(RowView::new).collect(),
         lineages: report.lineages.iter().map(LineageView::new).collect(),
@@ -261,8 +311,8 @@ pub(super) fn as_json<'a>(report: &'a Report, out: &mut dyn Write) -> io::Result
             };
             groups.groups.iter().map(view).collect()
         }),
-        what_if: report.what_if.as_ref().map(WhatIfView::new),
-        recycle_bin_snapshots: report.binned,
+        what_if: report.what_if.as_ref().map(|answer| WhatIfView::new(answer, &report.prices)),
+        recycle_bin_snapshots: report.binned.as_ref().map(BTreeSet::len),
         prices: PricesView {
             region: &report.prices.region,
             as_of: &report.prices.as_of,

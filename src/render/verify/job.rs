@@ -1,9 +1,10 @@
 //! Several verifications as one report.
 
 use crate::ops::verify::{Item, Job, Outcome, State};
-use crate::render::escape::{csv_field, escaped};
+use crate::render::escape::escaped;
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{count, span};
+use crate::render::sheet;
 use crate::render::verify::view::View;
 use crate::render::verify::{junit, metrics};
 use crate::render::{Format, Printer, Render, table};
@@ -65,17 +66,17 @@ pub(super) fn why(outcome: &Outcome) -> Option<String> {
 fn csv(job: &Job, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "name,state,level,blocks_total,blocks_read,mismatches,error")?;
     for item in &job.items {
-        let (name, state) = (csv_field(&item.name), item.state());
+        let (name, state) = (&item.name, item.state());
         match &item.outcome {
-            Outcome::Done(report) => writeln!(
-                out,
-                "{name},{state},{},{},{},{},",
-                report.level.number(),
-                report.coverage.total,
-                report.coverage.read,
-                report.mismatches.len()
-            )?,
-            other => writeln!(out, "{name},{state},,,,,{}", csv_field(&why(other).unwrap_or_default()))?,
+            Outcome::Done(report) => {
+                let coverage = &report.coverage;
+                let (level, wrong) = (report.level.number(), report.mismatches.len());
+                sheet::row(out, &[name, &state, &level, &coverage.total, &coverage.read, &wrong, &""])?;
+            }
+            other => {
+                let why = why(other).unwrap_or_default();
+                sheet::row(out, &[name, &state, &"", &"", &"", &"", &why])?;
+            }
         }
     }
     Ok(())

@@ -11,8 +11,8 @@ use icecore::fault::{Fault, Kind, Place};
 use icecore::ops::cost::compare::{CompareReport, Difference, Why};
 use icecore::ops::cost::reconcile::{Class, Line, ReconcileReport};
 use icecore::ops::cost::{
-    Advice, AdviceReport, EstimateReport, Freed, Group, GroupBy, Groups, LineageRow, Orphan, OrphansReport,
-    Report, Row, Spent, Totals, What, WhatIf,
+    Advice, AdviceReport, Change, Effect, EstimateReport, Freed, Group, GroupBy, Groups, LineageRow, Orphan,
+    OrphansReport, Report, Row, Selection, Spent, Totals, What, WhatIf,
 };
 use icecore::snapshot::{SnapshotState, StorageTier, UnixMillis};
 use std::time::Duration;
@@ -59,6 +59,8 @@ fn totals(snapshots: usize, stored: u64, unknown: usize, at_most: usize) -> Tota
 fn bill() -> Report {
     let churn = Churn { range: BlockRange::new(BlockIndex::new(257), 4), times: 2 };
     Report {
+        selection: Selection::default(),
+        hidden: [].into(),
         rows: vec![
             row(1, 819_200, 819_200, 40_960),
             row(2, 829_440, 51_200, 0),
@@ -73,7 +75,7 @@ fn bill() -> Report {
         }],
         groups: None,
         what_if: None,
-        binned: Some(0),
+        binned: Some([].into()),
         prices: prices(),
         spent: spent(),
         fault: None,
@@ -107,6 +109,11 @@ fn doubtful() -> Report {
     }
 }
 
+fn effect(n: u32, change: Change, before: Option<u64>, after: Option<u64>) -> Effect {
+    let billed = |size: Option<u64>| size.map(|size| (mib(size), usd(mib(size))));
+    Effect { id: id(n), change, before: billed(before), after: billed(after), quality: Quality::Exact }
+}
+
 fn answer(what: What) -> WhatIf {
     WhatIf {
         what,
@@ -114,15 +121,20 @@ fn answer(what: What) -> WhatIf {
         kept: vec![id(3)],
         freed: mib(40_960),
         when: Some(Freed::Unknown),
-        archived: None,
+        archiving: None,
         saved: usd(mib(40_960)),
         left: usd(mib(839_680)),
         lost: Some((info(1).start_time, info(2).start_time)),
         moved: vec![(id(3), mib(819_200))],
+        effects: vec![
+            effect(1, Change::Gone, Some(819_200), Some(0)),
+            effect(2, Change::Gone, Some(51_200), Some(0)),
+            effect(3, Change::TakesOver, Some(10_240), Some(829_440)),
+        ],
         quality: Quality::Exact,
         is_exact_choice: None,
         blockers: Vec::new(),
-        not_asked: vec![NotAsked::LaunchTemplates],
+        not_asked: vec![NotAsked::OlderLaunches],
     }
 }
 
@@ -149,7 +161,11 @@ fn a_deletion_that_much_stands_against() {
 fn archiving_that_costs_more() {
     let answer = WhatIf {
         when: None,
-        archived: Some(mib(1_648_640)),
+        archiving: Some(Archiving::of(mib(40_960), mib(1_648_640), Use::default(), &prices())),
+        effects: vec![Effect {
+            after: Some((mib(829_440), Amount::of(mib(829_440), prices().archive))),
+            ..effect(2, Change::Archived, Some(51_200), None)
+        }],
         saved: Amount::ZERO - usd(mib(102_400)),
         lost: None,
         ..answer(What::Archive(vec![id(1), id(2)], Use::default()))
@@ -189,7 +205,7 @@ fn orphans_free_and_blocked() {
         saved: Amount::ZERO,
         quality: Quality::Exact,
         untold: vec![("images", "access denied".into())],
-        not_asked: vec![NotAsked::LaunchTemplates, NotAsked::Verifications],
+        not_asked: vec![NotAsked::OlderLaunches, NotAsked::Verifications],
         spent: spent(),
         fault: None,
     };
@@ -270,6 +286,7 @@ fn a_bill_of_aws_beside_the_model() {
             line(3, Some(10_240), None, Class::Lag),
             line(9, None, Some(5_120), Class::Gone),
         ],
+        elsewhere: 2,
         last_day: Some("2026-09-13".into()),
         factor: Some(1_001),
         now: bill(),
