@@ -1,6 +1,8 @@
-//! Fixed reports in every format that suits them.
+//! Fixed reports, and whole commands against an account that stands still, in every format that suits them.
 
 mod cost;
+#[cfg(feature = "ec2")]
+mod cost_commands;
 mod files;
 mod listings;
 mod verify;

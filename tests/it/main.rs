@@ -12,6 +12,8 @@ mod cost;
 #[cfg(feature = "ec2")]
 mod cost_cli;
 mod cost_holds;
+#[cfg(feature = "ec2")]
+mod cost_stops;
 mod drill;
 mod ebs;
 #[cfg(feature = "ec2")]
