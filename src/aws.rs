@@ -19,7 +19,7 @@ mod refusal;
 pub use credentials::Generation;
 pub use failure::{broken_body, classify};
 pub use identity::{Identity, STORE};
-pub use instance::this_instance;
+pub use instance::{ThisInstance, this_instance};
 
 use crate::fault::{Fault, Kind, Place};
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};

@@ -5,8 +5,8 @@
 //! it is whole. [`BlockDevice`] is overwritten, and refused while anybody uses it. [`InPlace`] is either, changed where
 //! it is. What a target is known to hold is in its [`Sidecar`], and so is that it is half-way between two snapshots:
 //! then it is opened for nothing but finishing that. [`System`] tells which volume a device is and whether it is
-//! mounted, [`file_systems`] what its superblocks say, and a [`BlockMap`] which of its blocks matter; [`protect`] keeps it
-//! from being written to. Calls block on local I/O.
+//! mounted, [`file_systems`] and [`signatures`] what it says itself, and a [`BlockMap`] which of its blocks matter;
+//! [`protect`] keeps it from being written to. Calls block on local I/O.
 
 mod attached;
 mod block;
@@ -16,8 +16,10 @@ mod image;
 mod in_place;
 mod map;
 mod opened;
+mod partition;
 mod protect;
 mod sidecar;
+mod signature;
 mod system;
 mod unpack;
 
@@ -32,5 +34,8 @@ pub use protect::{Protection, protect};
 #[cfg(any(test, fuzzing))]
 pub(crate) use sidecar::fuzz_sidecar;
 pub use sidecar::{Holding, Sidecar};
+#[cfg(any(test, fuzzing))]
+pub(crate) use signature::fuzz_signatures;
+pub use signature::{Signature, Signed, hyphened, signatures};
 pub use system::System;
 pub use unpack::unpack;

@@ -3,6 +3,7 @@
 //! [`Disk`] works on whole paths, [`Handle`] on one open file. Whatever has to survive a crash goes through them:
 //! stores, checkpoints, exported images, what is known of a target. [`RealDisk`] is the machine's; [`memory`] forgets
 //! on demand whatever was not synced; [`faulty`] wraps any other and fails when told to; [`cold`] makes a file slow.
+//! [`Mounts`] tells what the machine has mounted.
 //!
 //! Nothing is durable before [`Disk::sync`], [`Disk::sync_all`] or [`Handle::sync`] has returned; a file's bytes and
 //! its name are two things, made durable by syncing the file and its directory.
@@ -11,8 +12,10 @@ pub mod cold;
 mod direct;
 pub mod faulty;
 pub mod memory;
+mod mounts;
 mod real;
 
+pub use mounts::{InUse, Mounting, Mounts, RealMounts, Use};
 pub use real::RealDisk;
 
 use crate::block::Digest;
@@ -29,6 +32,8 @@ use std::time::Duration;
 pub struct Machine {
     /// Its files and devices.
     pub disk: Arc<dyn Disk>,
+    /// What is mounted on it.
+    pub mounts: Arc<dyn Mounts>,
     /// Where checkpoints are kept, and what is known of devices; made when needed.
     pub state_dir: PathBuf,
 }
@@ -36,7 +41,7 @@ pub struct Machine {
 impl Machine {
     /// This machine.
     pub fn real(state_dir: PathBuf) -> Self {
-        Self { disk: Arc::new(RealDisk::default()), state_dir }
+        Self { disk: Arc::new(RealDisk::default()), mounts: Arc::new(RealMounts::default()), state_dir }
     }
 }
 

@@ -7,12 +7,13 @@
 pub type Target = fn(&[u8]);
 
 /// The targets, by the names they have under `fuzz/fuzz_targets` and `fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("checkpoint", crate::pipeline::fuzz_checkpoint),
     ("ec2_query", crate::endpoint::fuzz::query),
     ("fault_plan", crate::endpoint::fuzz::plan),
     ("request", crate::endpoint::fuzz::request),
     ("sidecar", crate::device::fuzz_sidecar),
+    ("signatures", crate::device::fuzz_signatures),
     ("store", crate::store::fuzz::reader),
 ];
 

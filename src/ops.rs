@@ -6,7 +6,6 @@
 
 pub mod blocks;
 pub mod cost;
-pub mod demo;
 pub mod diff;
 pub mod export;
 pub mod import;

@@ -12,6 +12,7 @@
 //! Promise: nothing is ever deleted that the run did not make, and no snapshot at all.
 
 pub mod cleanup;
+pub mod demo;
 mod desk;
 pub mod drill;
 mod journal;

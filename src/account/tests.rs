@@ -1,8 +1,11 @@
 //! The account alone, over a shelf in memory.
 
 use super::*;
+use crate::block::GiB;
+use crate::estate::{NewVolume, VolumeKind};
 use crate::shelf::conformance::grant;
 use crate::shelf::memory::MemoryShelf;
+use crate::snapshot::Tags;
 
 const HERE: &str = "us-east-1";
 const NOW: UnixMillis = UnixMillis(1_790_068_104_246);
@@ -61,4 +64,30 @@ fn a_completed_snapshot_never_times_out() {
     let id = start(&account, None);
     account.complete(&id, &Claimed { blocks: 0, checksum: None }, NOW).unwrap();
     assert_eq!(state(&account, &id, NOW.plus_millis(1 << 40)), SnapshotState::Completed);
+}
+
+/// Requests that wait for each other do not come to their turn in the order of their clocks.
+#[test]
+fn a_volume_made_while_another_request_waited_is_not_taken_for_gone() {
+    let account = account();
+    let make = |token: &str, now: i64| {
+        let asked = NewVolume {
+            snapshot: None,
+            zone: "us-east-1a".into(),
+            kind: VolumeKind::Gp3,
+            size: Some(GiB::try_from(1).unwrap()),
+            iops: None,
+            throughput: None,
+            initialization_rate: None,
+            encrypted: None,
+            kms_key_id: None,
+            client_token: token.into(),
+            tags: Tags::new(),
+        };
+        account.create_volume("us-east-1", &asked, None, UnixMillis(now)).ok().unwrap().id
+    };
+    let (first, second) = (make("a", 1_000_002), make("b", 1_000_001));
+    let held = account.held("us-east-1", UnixMillis(1_001_000)).unwrap();
+    let ids: Vec<_> = held.volumes.into_iter().map(|volume| volume.id).collect();
+    assert_eq!(ids, [first, second]);
 }

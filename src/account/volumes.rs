@@ -289,10 +289,11 @@ impl Account {
 
     /// Forgets volumes that nobody will see again.
     fn purge(&self, holdings: &mut Holdings, now: UnixMillis) -> Result<(), Fault> {
-        // One that is not seen yet is not gone.
+        // One that is not seen yet is not gone; nor is one that was made while whoever asks had to wait.
         let pace = Pace { unseen: Duration::ZERO, ..self.settings().pace.clone() };
         let is_gone = |volume: &&Volume| {
             let life = holdings.lives.get(&volume.id);
+            let now = now.max(life.and_then(|life| life.made).unwrap_or(now));
             life.is_some_and(|life| life::seen(volume, life, &pace, now).is_none())
         };
         let gone: Vec<_> =

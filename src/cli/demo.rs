@@ -5,14 +5,15 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::fault::Fault;
 use crate::monitor::{Event, Monitor};
-use crate::ops::{Engine, demo};
+use crate::ops::Engine;
+use crate::orchestrate::demo;
 use crate::pipeline::Settings;
 use std::path::PathBuf;
 
 /// Show the main job from end to end on disk images that come with the program
 ///
 /// Imports three generations of a volume into a store of its own, compares them, exports the last one and holds it
-/// against its source byte for byte. Needs no account and no network; takes about 4 GiB of disk space less its
+/// against its source byte for byte, drills a restore of it. Needs no account and no network; takes about 4 GiB of disk space less its
 /// holes, given back at the end.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

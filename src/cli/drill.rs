@@ -86,7 +86,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     evidence: KeepArgs,
 
-    /// Once verified, run this in a shell; ICECORE_DEVICE, ICECORE_VOLUME and ICECORE_SNAPSHOT are set. It has to end with 0
+    /// Once verified, mount its ext2 to ext4 and XFS, read-only and without replaying journals; refused where anything of
+    /// its UUIDs is in use here
+    #[arg(long, help_heading = "Goals")]
+    mount: bool,
+
+    /// Once verified, run this in a shell; ICECORE_DEVICE, ICECORE_VOLUME and ICECORE_SNAPSHOT are set, with --mount
+    /// ICECORE_MOUNT as well: the file system, or in it p1, p2, .. for those of partitions. It has to end with 0
     #[arg(long, value_name = "COMMAND", help_heading = "Goals")]
     hook: Option<String>,
 
@@ -99,7 +105,7 @@ pub(crate) struct Args {
     warm: Option<Amount>,
 
     /// Fail where it takes longer until a volume can be read, as in 15m
-    #[arg(long, value_name = "SPAN", help_heading = "Goals")]
+    #[arg(long, value_name = "SPAN", conflicts_with = "restored_volume", help_heading = "Goals")]
     rto: Option<Span>,
 
     /// Fail where a snapshot is older, as in 24h
@@ -115,7 +121,7 @@ pub(crate) struct There {
     #[arg(long, value_name = "INSTANCE")]
     instance: Option<InstanceId>,
 
-    /// Its Availability Zone; by default EC2 says
+    /// Its Availability Zone; by default whoever says which instance it is, or EC2
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
 
@@ -222,6 +228,7 @@ impl Args {
             },
             verify,
             warm: self.warm,
+            mount: self.mount,
             hook: self.hook.clone().map(|command| Hook { command, timeout: self.hook_timeout.0 }),
             rto: self.rto.map(|span| span.0),
             rpo: self.rpo.map(|span| span.0),
@@ -237,18 +244,21 @@ impl Args {
 impl There {
     /// The instance that this is, and where its devices are.
     async fn resolve(&self, place: &Opened, cx: &Context) -> Result<Here, Complaint> {
-        let instance = match (self.instance.clone(), &place.local) {
-            (Some(instance), _) => instance,
+        let (instance, zone) = match (self.instance.clone(), &place.local) {
+            (Some(instance), _) => (instance, None),
             // A store has no metadata service: its first instance is this machine.
-            (None, Some(_)) => first_instance(place).await?,
-            (None, None) => settings::this_instance(cx.stop()).await?,
+            (None, Some(_)) => (first_instance(place).await?, None),
+            (None, None) => {
+                let this = settings::this_instance(cx.stop()).await?;
+                (this.id, Some(this.zone))
+            }
         };
         let devices = match (self.devices.clone(), &place.local) {
             (Some(devices), _) => devices,
             (None, Some(store)) => store.join("devices").join(instance.as_str()),
             (None, None) => PathBuf::from(crate::device::BY_ID),
         };
-        Ok(Here { instance, zone: self.zone.clone(), devices })
+        Ok(Here { instance, zone: self.zone.clone().or(zone), devices })
     }
 }
 

@@ -1,12 +1,11 @@
 //! How hard to work, from what was typed and where.
 
-use crate::aws::{self, Session, quota};
+use crate::aws::{self, Session, ThisInstance, quota};
 use crate::block::{BlockSize, ByteSize};
 use crate::cli::args::{Global, Limit, Share};
 use crate::cli::complaint::Complaint;
 use crate::fault::{Fault, Kind, Place};
 use crate::pipeline::{Settings, Stop};
-use crate::snapshot::InstanceId;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -83,7 +82,7 @@ pub(crate) fn user() -> String {
 }
 
 /// The instance that this machine is.
-pub(crate) async fn this_instance(stop: &Stop) -> Result<InstanceId, Complaint> {
+pub(crate) async fn this_instance(stop: &Stop) -> Result<ThisInstance, Complaint> {
     let is_off = variable("AWS_EC2_METADATA_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true"));
     let unknown = |why: &str| Fault::new(Kind::Refused, Place::Service, why).hint("give --instance");
     if is_off {

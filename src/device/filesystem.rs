@@ -1,10 +1,11 @@
 //! File systems on an image, as far as it takes to tell whether one was mounted since.
 //!
-//! Looks at the superblocks of ext2 to ext4 and XFS, on the whole disk or in the partitions of a GPT or MBR table. ext
-//! keeps the times of its last mount and last write; XFS keeps a log sequence number that only grows. Sources: the
-//! kernel's documentation, "ext4/super" and "XFS self describing metadata", and the UEFI specification, 5.3.
+//! Looks at the superblocks of ext2 to ext4 and XFS, on the whole disk or in its partitions. ext keeps the times of its
+//! last mount and last write; XFS keeps a log sequence number that only grows. Sources: the kernel's documentation,
+//! "ext4/super" and "XFS self describing metadata".
 
 use crate::block::ByteSize;
+use crate::device::partition::{little, partitions};
 use crate::fault::Fault;
 use crate::snapshot::UnixMillis;
 
@@ -82,8 +83,8 @@ pub fn file_systems(read: &mut ReadAt<'_>) -> Result<Vec<FileSystem>, Fault> {
         return Ok(vec![whole]);
     }
     let mut found = Vec::new();
-    for offset in partitions(read)? {
-        found.extend(at(read, offset)?);
+    for partition in partitions(read)? {
+        found.extend(at(read, partition.offset)?);
     }
     Ok(found)
 }
@@ -140,42 +141,6 @@ fn xfs(head: &[u8], offset: u64) -> Option<FileSystem> {
         sequence: if is_v5 { big(240) } else { None },
         is_clean: None,
     })
-}
-
-const SECTOR: u64 = 512;
-
-/// Where partitions begin, in bytes.
-fn partitions(read: &mut ReadAt<'_>) -> Result<Vec<u64>, Fault> {
-    let table = read(0, 2 * 512)?;
-    if table.get(510..512) != Some(&[0x55, 0xaa]) {
-        return Ok(Vec::new());
-    }
-    if let Some((entries, count, size)) = gpt(&table) {
-        let entries = read(entries, count * size)?;
-        let used = entries.chunks(size).filter(|entry| entry.iter().take(16).any(|byte| *byte != 0));
-        return Ok(used.filter_map(|entry| little::<8>(entry, 32)?.checked_mul(SECTOR)).collect());
-    }
-    let entry = |n: usize| table.get(446 + 16 * n..462 + 16 * n);
-    let starts = (0..4).filter_map(|n| {
-        let entry = entry(n).filter(|entry| entry[4] != 0)?;
-        Some(little::<4>(entry, 8)? * SECTOR)
-    });
-    Ok(starts.filter(|start| *start > 0).collect())
-}
-
-/// Where the entries of a GPT lie, how many they are and how large each: within reason.
-fn gpt(table: &[u8]) -> Option<(u64, usize, usize)> {
-    let header = table.get(512..).filter(|header| header.starts_with(b"EFI PART"))?;
-    let entries = little::<8>(header, 72)?.checked_mul(SECTOR)?;
-    let number = |at| usize::try_from(little::<4>(header, at)?).ok();
-    let (count, size) = (number(80)?, number(84)?);
-    (count <= 1024 && (128..=4096).contains(&size)).then_some((entries, count, size))
-}
-
-/// A little-endian number of N bytes.
-fn little<const N: usize>(bytes: &[u8], at: usize) -> Option<u64> {
-    let held = bytes.get(at..at.checked_add(N)?)?;
-    Some(held.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ mod tests {
 
     fn opened() -> InPlace {
         let disk = Arc::new(MemoryDisk::with_dir(Path::new("/d")));
-        let machine = Machine { disk, state_dir: "/d/state".into() };
+        let machine = Machine { disk, ..Machine::real("/d/state".into()) };
         machine.disk.write(Path::new("/d/a"), &[1], Access::Usual).unwrap();
         InPlace::open(Path::new("/d/a"), ByteSize::from_mib(1024), &machine).unwrap()
     }

@@ -239,7 +239,7 @@ mod tests {
 
     fn machine() -> Machine {
         let disk = Arc::new(MemoryDisk::with_dir(Path::new("/d")));
-        Machine { disk, state_dir: "/d/state".into() }
+        Machine { disk, ..Machine::real("/d/state".into()) }
     }
 
     fn between() -> Sidecar {

@@ -68,15 +68,32 @@ const ON_BOTH: &[On] = &[On::Volumes, On::Instances];
 const INSTANCES: &[Need] = &[asked("ec2:DescribeInstances")];
 const BINNED_VOLUMES: &[Need] = &[asked("ec2:ListVolumesInRecycleBin")];
 
-/// Making volumes and taking them away again. Instances carry no tag of ours, and attaching is checked against both.
-const TEMPORARY_VOLUMES: &[Need] = &[
+/// Making volumes.
+const MAKE_VOLUMES: &[Need] = &[
     Need::of("ec2:CreateVolume", ON_VOLUMES).only(Only::TaggedByUs),
     Need::of("ec2:CreateTags", ON_VOLUMES)
         .only(Only::Making("CreateVolume"))
         .unseen("CreateVolume checks it where the volume is made with tags"),
-    Need::of("ec2:AttachVolume", ON_BOTH),
-    Need::of("ec2:DetachVolume", ON_BOTH),
-    Need::of("ec2:DeleteVolume", ON_VOLUMES).only(Only::Ours),
+];
+const DELETE_VOLUMES: &[Need] = &[Need::of("ec2:DeleteVolume", ON_VOLUMES).only(Only::Ours)];
+
+/// Instances carry no tag of ours, and both actions are checked against the volume and the instance (EC2 user guide,
+/// "security_iam_id-based-policy-examples").
+const ATTACH: &[Need] = &[Need::of("ec2:AttachVolume", ON_BOTH)];
+const DETACH: &[Need] = &[Need::of("ec2:DetachVolume", ON_BOTH)];
+
+/// Marking volumes of others, and taking the marks off.
+const MARK_VOLUMES: &[Need] = &[Need::of("ec2:CreateTags", ON_VOLUMES).only(Only::TaggedByUs)];
+const UNMARK_VOLUMES: &[Need] = &[Need::of("ec2:DeleteTags", ON_VOLUMES).only(Only::Ours)];
+
+/// What EC2 does with a key in the caller's name when an encrypted volume is attached (EBS user guide,
+/// "ebs-encryption-requirements"), and what reading its snapshot takes.
+const ATTACH_ENCRYPTED: &[Need] = &[
+    key(
+        "kms:Decrypt",
+        "EC2 reads the data key of an encrypted volume that is attached, EBS that of its snapshot",
+    ),
+    key("kms:CreateGrant", "EC2 lets the instance use the key of an encrypted volume").only(Only::ForAws),
 ];
 
 /// Commands that ask AWS for something.
@@ -99,10 +116,62 @@ pub const TASKS: &[Task] = &[
     task("ledger --account", &[SNAPSHOTS], &[]),
     Task {
         name: "drill",
-        like: &["resume", "cleanup"],
-        needs: &[READ, SNAPSHOTS, VOLUMES, INSTANCES, TEMPORARY_VOLUMES, BINNED_VOLUMES],
+        like: &["resume"],
+        needs: &[
+            READ,
+            SNAPSHOTS,
+            VOLUMES,
+            INSTANCES,
+            MAKE_VOLUMES,
+            ATTACH,
+            DETACH,
+            DELETE_VOLUMES,
+            BINNED_VOLUMES,
+        ],
         of_keys: ENCRYPT,
     },
+    Task {
+        name: "drill --delta-from",
+        like: &[],
+        needs: &[
+            READ,
+            CHANGED,
+            SNAPSHOTS,
+            VOLUMES,
+            INSTANCES,
+            MAKE_VOLUMES,
+            ATTACH,
+            DETACH,
+            DELETE_VOLUMES,
+            BINNED_VOLUMES,
+        ],
+        of_keys: ENCRYPT,
+    },
+    Task {
+        name: "drill --warm",
+        like: &[],
+        needs: &[
+            READ,
+            CHANGED,
+            SNAPSHOTS,
+            VOLUMES,
+            INITIALIZATION,
+            INSTANCES,
+            MAKE_VOLUMES,
+            ATTACH,
+            DETACH,
+            DELETE_VOLUMES,
+            BINNED_VOLUMES,
+        ],
+        of_keys: ENCRYPT,
+    },
+    Task {
+        name: "drill --restored-volume",
+        like: &[],
+        needs: &[READ, SNAPSHOTS, VOLUMES, INSTANCES, MARK_VOLUMES, ATTACH, DETACH, UNMARK_VOLUMES],
+        of_keys: ATTACH_ENCRYPTED,
+    },
+    task("cleanup", &[VOLUMES, DETACH, DELETE_VOLUMES, UNMARK_VOLUMES], &[]),
     task("warm", &[LIST, CHANGED, SNAPSHOTS, VOLUMES, INITIALIZATION], &[]),
     task("warm --verify", &[READ, CHANGED, SNAPSHOTS, VOLUMES, INITIALIZATION], DECRYPT),
     Task {

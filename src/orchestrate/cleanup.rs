@@ -155,10 +155,21 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
             }
         }
     }
+    let pinned = match options.dry_run {
+        true => BTreeMap::new(),
+        false => {
+            let over = doomed.iter().filter(|(item, _)| !matches!(item.done, Done::Spared(_)));
+            unmounted(dead.keys().chain(over.map(|(item, _)| &item.run)), engine, &mut report).await
+        }
+    };
     let work = doomed.into_iter().map(|(mut item, purpose)| {
-        let desk = &desk;
+        let (desk, pinned) = (&desk, &pinned);
         async move {
             if options.dry_run || matches!(item.done, Done::Spared(_)) {
+                return item;
+            }
+            if let Some(why) = pinned.get(&item.run) {
+                item.done = Done::Left(why.clone());
                 return item;
             }
             if let Err(fault) = taken_away(desk, &item.volume_id, purpose).await {
@@ -170,7 +181,8 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     report.items = stream::iter(work).buffered(AT_ONCE).collect().await;
     if !options.dry_run {
         let is_left = |run: &RunId| {
-            report.items.iter().any(|item| item.run == *run && matches!(item.done, Done::Left(_)))
+            let is_left = |item: &Item| item.run == *run && matches!(item.done, Done::Left(_));
+            pinned.contains_key(run) || report.items.iter().any(is_left)
         };
         let over: Vec<RunId> = dead.keys().filter(|run| !is_left(run)).cloned().collect();
         for run in over {
@@ -182,6 +194,23 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     }
     (report.requests, report.elapsed) = (engine.requests(), start.elapsed());
     Ok(report)
+}
+
+/// Unmounts what these runs have mounted on this machine; gives those of which something stays mounted, and why.
+async fn unmounted(
+    runs: impl Iterator<Item = &RunId>,
+    engine: &Engine,
+    report: &mut Report,
+) -> BTreeMap<RunId, Exception> {
+    let mut pinned = BTreeMap::new();
+    for run in runs.collect::<BTreeSet<_>>() {
+        if let Err(fault) = drill::all_unmounted(engine.machine(), run).await {
+            let why = Exception::from(&fault);
+            report.exceptions.push(why.clone());
+            pinned.insert(run.clone(), why);
+        }
+    }
+    pinned
 }
 
 /// Volumes worked on at once.

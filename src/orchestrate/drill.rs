@@ -1,7 +1,7 @@
 //! Restore tests: a volume from a snapshot, attached here, read and held against the snapshot, and taken away again.
 //!
 //! ```text
-//! create -> attach -> device -> protect -> warm -> verify -> hook -> (attach) -> (create)
+//! create -> attach -> device -> protect -> warm -> verify -> mount -> hook -> (mount) -> (attach) -> (create)
 //! ```
 //!
 //! What stands in brackets is undone. Several snapshots are drilled side by side; one that fails stops no other. A
@@ -13,6 +13,7 @@ mod choose;
 mod create;
 mod device;
 mod hook;
+mod mount;
 mod options;
 mod order;
 mod report;
@@ -21,8 +22,9 @@ mod verify;
 mod warm;
 
 pub use choose::Choice;
+pub(super) use mount::all_unmounted;
 pub use options::{Here, Hook, Made, Options, What};
-pub use report::{Drill, Missed, Report, Validation};
+pub use report::{Drill, Goal, Hooked, Missed, Mounted, Report, Validation};
 
 use crate::block::{BlockSize, ByteSize, GiB};
 use crate::control::{Known, SnapshotQuery};
@@ -371,6 +373,9 @@ impl Shop {
             steps.push(Box::new(warm::Warm::new(self, subject, amount, seen)));
         }
         steps.push(Box::new(verify::Verify::new(self, subject, seen)));
+        if self.options.mount {
+            steps.push(Box::new(mount::Mount::new(self, part, seen)));
+        }
         if let Some(hook) = &self.options.hook {
             steps.push(Box::new(hook::Run::new(self, hook, seen)));
         }

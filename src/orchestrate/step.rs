@@ -42,6 +42,11 @@ pub trait Step: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether nothing before it can be undone while what it did is there: a device is not taken away from under a mount.
+    fn pins(&self) -> bool {
+        false
+    }
+
     /// Does it, knowing what the steps before it found; gives what it found itself.
     fn act<'a>(&'a self, known: &'a Facts) -> BoxFuture<'a, Result<Facts, Fault>>;
 
@@ -148,11 +153,20 @@ pub async fn walk(
         let undoing = if is_begun && step.undo_line().is_some() { Undoing::Undone } else { Undoing::Nothing };
         taken.push(Taken { name, outcome, undoing, took: start.elapsed() });
     }
+    let mut pinned: Option<Exception> = None;
     for (at, step) in steps.iter().enumerate().rev() {
         if taken[at].undoing == Undoing::Nothing || past.is_undone(part, step.name()) {
             continue;
         }
+        if let Some(why) = &pinned {
+            taken[at].undoing = Undoing::Left(why.clone());
+            continue;
+        }
         taken[at].undoing = undone(part, step.as_ref(), &facts, journal).await;
+        if let (true, Undoing::Left(why)) = (step.pins(), &taken[at].undoing) {
+            let what = format!("not before {} is undone", step.name());
+            pinned = Some(Exception { kind: why.kind, what });
+        }
         if step.takes_all() && taken[at].undoing == Undoing::Undone {
             for later in taken[at..].iter_mut().filter(|one| one.undoing != Undoing::Nothing) {
                 later.undoing = Undoing::Undone;

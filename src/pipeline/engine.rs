@@ -1,6 +1,6 @@
 //! What every operation works with.
 
-use crate::disk::{Disk, Machine};
+use crate::disk::{Disk, Machine, Mounts};
 use crate::monitor::{Event, Monitor};
 use crate::pipeline::attempt::RetryBudget;
 use crate::pipeline::gate::Gate;
@@ -61,6 +61,13 @@ impl Engine {
     #[must_use]
     pub fn on_disk(mut self, disk: Arc<dyn Disk>) -> Self {
         self.machine.disk = disk;
+        self
+    }
+
+    /// The same engine, with other mounts than this machine's.
+    #[must_use]
+    pub fn with_mounts(mut self, mounts: Arc<dyn Mounts>) -> Self {
+        self.machine.mounts = mounts;
         self
     }
 

@@ -122,10 +122,11 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             let [volume, run] = [item.volume_id.to_string(), item.run.to_string()];
             vec![format!("  {}", word(&item.done)), volume, run, by.to_owned(), escaped(&item.owner), note]
         });
-        table::rows(out, &["  DONE", "VOLUME", "RUN", "FOUND BY", "OWNER", ""], &[], rows)?;
+        let done = if report.dry_run { "  WOULD BE" } else { "  DONE" };
+        table::rows(out, &[done, "VOLUME", "RUN", "FOUND BY", "OWNER", ""], &[], rows)?;
     }
     let mut facts: Vec<(&str, String)> = Vec::new();
-    facts.extend(report.at_work.iter().map(|run| ("at work", run.to_string())));
+    facts.extend(report.at_work.iter().map(|run| ("at work", format!("{run}, which is left alone"))));
     facts.extend(report.exceptions.iter().map(|exception| ("trouble", escaped(&exception.what))));
     if !facts.is_empty() {
         writeln!(out)?;

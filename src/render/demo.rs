@@ -1,8 +1,8 @@
 //! `icecore demo`: the main job told to somebody who sees it for the first time.
 
 use crate::block::{BlockRange, BlockSize, ByteSize};
-use crate::ops::demo::{FIRST_TOUCH, Report};
 use crate::ops::diff::Step;
+use crate::orchestrate::demo::{FIRST_TOUCH, Report};
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{blocks, count, millis, span};
 use crate::render::{Format, Printer, Render, text_or_json};
@@ -82,6 +82,7 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         report.flipped
     )?;
     warmed(report, out)?;
+    drilled(report, out)?;
     let requests = report.requests;
     writeln!(out, "\n{} requests in {}.", count(requests.sent()), span(report.elapsed))
 }
@@ -105,6 +106,29 @@ fn warmed(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let p99 = warmed.proof.as_ref().and_then(|proof| proof.latencies.quantile(0.99));
     let sample = p99.map(|p99| format!(": 99 of 100 reads of a sample within {}", millis(p99)));
     writeln!(out, "  icecore warm says {}{}", warmed.state().as_str(), sample.unwrap_or_default())
+}
+
+fn drilled(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let Some(drills) = &report.drills else { return Ok(()) };
+    writeln!(out, "\nDRILLED, on volumes of the store")?;
+    for drill in &drills.good.drills {
+        let volume = drill.volume_id.as_ref().map(ToString::to_string).unwrap_or_default();
+        let read = drill.verified.as_ref().map_or(0, |found| found.coverage.read);
+        let left = if drill.left().next().is_none() { "deleted again" } else { "LEFT" };
+        writeln!(
+            out,
+            "  {volume} made, attached, {}, {left}: icecore drill says {}",
+            blocks(read),
+            drill.state()
+        )?;
+    }
+    for drill in &drills.bad.drills {
+        let volume = drill.volume_id.as_ref().map(ToString::to_string).unwrap_or_default();
+        let told = drill.validation();
+        writeln!(out, "  {volume} restored by somebody else, one bit flipped in block {}:", report.flipped)?;
+        writeln!(out, "  icecore drill --restored-volume says {}, {}", told.status, told.message)?;
+    }
+    Ok(())
 }
 
 fn billed(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -164,6 +188,9 @@ struct View<'a> {
     flipped_found: Vec<u32>,
     warm_state: &'a str,
     warm_blocks_read: u64,
+    /// Null in a build that cannot ask for volumes.
+    drill_state: Option<&'a str>,
+    drill_damaged_state: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -199,6 +226,8 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         flipped_state: report.damaged.state().as_str(),
         warm_state: report.warmed.state().as_str(),
         warm_blocks_read: report.warmed.read,
+        drill_state: report.drills.as_ref().map(|drills| drills.good.state().as_str()),
+        drill_damaged_state: report.drills.as_ref().map(|drills| drills.bad.state().as_str()),
         flipped_found: report.damaged.mismatches.iter().map(|wrong| wrong.index.get()).collect(),
     };
     let frame = Frame { complete: true, requests: Some(report.requests), elapsed: Some(report.elapsed) };

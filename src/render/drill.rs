@@ -2,8 +2,8 @@
 
 use crate::control::Known;
 use crate::fault::Kind;
-use crate::ops::verify::{Exception, State};
-use crate::orchestrate::drill::{Drill, Missed, Report};
+use crate::ops::verify::{Budget, Exception, State};
+use crate::orchestrate::drill::{Drill, Goal, Missed, Mounted, Report};
 use crate::orchestrate::{Outcome, Taken, Undoing};
 use crate::render::escape::escaped;
 use crate::render::json::{self, Frame};
@@ -60,8 +60,14 @@ struct DrillView<'a> {
     restore_seconds: Option<f64>,
     age_seconds: Option<f64>,
     missed: Vec<&'static str>,
+    /// Goals of which nobody can tell whether they were reached.
+    unknown: Vec<&'static str>,
+    /// Null where it was not run.
+    hook: Option<HookView<'a>>,
     /// Null where nothing was to be warmed.
     warm: Option<WarmView>,
+    /// File systems that were mounted, read-only, once the blocks were proved.
+    mounted: Vec<MountedView<'a>>,
     validation: ValidationView,
     steps: Vec<StepView<'a>>,
     left: Vec<LeftView<'a>>,
@@ -73,11 +79,30 @@ struct DrillView<'a> {
 }
 
 #[derive(Serialize)]
+struct HookView<'a> {
+    /// Null where a signal ended it, or its time was up.
+    exit_code: Option<i32>,
+    /// The end of what it said.
+    said: &'a str,
+}
+
+#[derive(Serialize)]
 struct WarmView {
     state: &'static str,
     blocks_planned: u64,
     blocks_read: u64,
     seconds: f64,
+}
+
+#[derive(Serialize)]
+struct MountedView<'a> {
+    path: String,
+    file_system: &'static str,
+    uuid: &'a str,
+    /// Null where it has the whole device.
+    partition: Option<u32>,
+    /// Null where it does not tell.
+    journal_clean: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -143,12 +168,15 @@ fn drill_view(drill: &Drill) -> DrillView<'_> {
         restore_seconds: drill.restore.map(|took| took.as_secs_f64()),
         age_seconds: drill.age.map(|age| age.as_secs_f64()),
         missed: drill.missed.iter().map(goal).collect(),
+        unknown: drill.unknown.iter().map(|goal| goal.as_str()).collect(),
+        hook: drill.hooked.as_ref().map(|hooked| HookView { exit_code: hooked.code, said: &hooked.said }),
         warm: drill.warmed.as_ref().map(|warmed| WarmView {
             state: warmed.state().as_str(),
             blocks_planned: warmed.planned,
             blocks_read: warmed.read,
             seconds: warmed.elapsed.as_secs_f64(),
         }),
+        mounted: drill.mounted.iter().map(mounted).collect(),
         validation: ValidationView { status: validation.status, message: validation.message },
         steps: drill.steps.iter().map(step).collect(),
         left: drill.left().map(|(step, why)| LeftView { step, why: &why.what }).collect(),
@@ -156,6 +184,16 @@ fn drill_view(drill: &Drill) -> DrillView<'_> {
         notes: &drill.notes,
         verification: drill.verified.as_ref().map(Verified::of),
         verdict: drill.verdict.map(State::as_str),
+    }
+}
+
+fn mounted(mounted: &Mounted) -> MountedView<'_> {
+    MountedView {
+        path: mounted.at.display().to_string(),
+        file_system: mounted.kind.as_str(),
+        uuid: &mounted.uuid,
+        partition: mounted.partition,
+        journal_clean: mounted.is_clean,
     }
 }
 
@@ -244,8 +282,20 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out)?;
     let mut facts = vec![("run", report.run.to_string()), ("instance", report.instance.to_string())];
+    let rto = report.rto.map(|rto| format!("there within {}", span(rto)));
+    let rpo = report.rpo.map(|rpo| format!("at most {} old", span(rpo)));
+    let goals: Vec<String> = rto.into_iter().chain(rpo).collect();
+    if !goals.is_empty() {
+        facts.push(("goals", goals.join(", ")));
+    }
     if let Some(sentence) = recycle_bin(report) {
         facts.push(("recycle bin", sentence));
+    }
+    if report.drills.iter().any(|drill| drill.left().next().is_some()) {
+        facts.push((
+            "next",
+            "icecore cleanup takes away what is left; a volume is billed until then".to_owned(),
+        ));
     }
     table::facts(out, &facts)
 }
@@ -272,6 +322,9 @@ fn recycle_bin(report: &Report) -> Option<String> {
     }
 }
 
+/// The end of what a hook said, as far as it is for people; programs get more of it.
+const LINES_OF_HOOK: usize = 10;
+
 /// What a table has no room for: nothing, where all went well.
 fn particulars(drill: &Drill, out: &mut dyn Write) -> io::Result<()> {
     let mut facts: Vec<(&str, String)> = Vec::new();
@@ -279,9 +332,23 @@ fn particulars(drill: &Drill, out: &mut dyn Write) -> io::Result<()> {
         let wrong = found.wrong();
         facts.push(("wrong", format!("{}: {}", blocks(wrong.len()), shown(&wrong, 10))));
     }
+    if let (None, Some(verdict)) = (&drill.verified, drill.verdict) {
+        facts.push(("verified", format!("{verdict}, by the process that died")));
+    }
     if let Some(warmed) = &drill.warmed {
         let read = format!("{}: {} read in {}", warmed.state(), blocks(warmed.read), span(warmed.elapsed));
         facts.push(("warm", read));
+    }
+    for mounted in &drill.mounted {
+        let place = mounted.partition.map(|number| format!(" of partition {number}")).unwrap_or_default();
+        let doubt = match mounted.is_clean {
+            Some(false) => "; its journal holds more, which was not replayed",
+            Some(true) | None => "",
+        };
+        facts.push((
+            "mounted",
+            format!("{}{place}, read-only: {}{doubt}", mounted.kind.as_str(), mounted.uuid),
+        ));
     }
     for missed in &drill.missed {
         facts.push(match missed {
@@ -292,13 +359,32 @@ fn particulars(drill: &Drill, out: &mut dyn Write) -> io::Result<()> {
                 ("rpo missed", format!("{} old, {} are allowed", span(*age), span(*allowed)))
             }
             Missed::Hook(hooked) => {
-                let ended =
-                    hooked.code.map_or("did not end in time".to_owned(), |code| format!("ended with {code}"));
-                ("hook", escaped(format!("it {ended}: {}", hooked.said).trim_end_matches(": ")))
+                let ended = hooked
+                    .code
+                    .map_or("was ended before it did".to_owned(), |code| format!("ended with {code}"));
+                ("hook", format!("it {ended}{}", if hooked.said.is_empty() { "" } else { ":" }))
             }
         });
+        if let Missed::Hook(hooked) = missed {
+            let lines: Vec<&str> = hooked.said.lines().collect();
+            let last = lines.len().saturating_sub(LINES_OF_HOOK);
+            facts.extend(lines[last..].iter().map(|line| ("", format!("  {}", escaped(line)))));
+        }
     }
-    for exception in drill.exceptions.iter().filter(|one| drill.left().all(|(_, left)| left != *one)) {
+    for goal in &drill.unknown {
+        facts.push(match goal {
+            Goal::Rto => ("rto unknown", "an earlier process began the restore".to_owned()),
+            Goal::Rpo => ("rpo unknown", "nobody tells when the snapshot was taken".to_owned()),
+        });
+    }
+    match drill.verified.as_ref().and_then(|found| found.stopped_by) {
+        Some(Budget::Deadline) => facts.push(("stopped", "the time for the verification was up".to_owned())),
+        Some(Budget::Usd) => facts.push(("stopped", "the budget of the verification was used up".to_owned())),
+        None => {}
+    }
+    let verified = drill.verified.iter().flat_map(|found| &found.exceptions);
+    let rest = drill.exceptions.iter().filter(|one| drill.left().all(|(_, left)| left != *one));
+    for exception in verified.chain(rest) {
         let label = if exception.kind == Kind::Interrupted { "stopped" } else { "trouble" };
         facts.push((label, escaped(&exception.what)));
     }

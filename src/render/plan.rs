@@ -95,7 +95,7 @@ fn text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
             let usd = if plan.is_free || line.usd == crate::cost::Usd::ZERO {
                 String::new()
             } else {
-                line.usd.to_string()
+                format!("{} USD", line.usd.exact())
             };
             let step = if undo { format!("undo {name}") } else { name.to_owned() };
             vec![format!("  {number}"), step, escaped(&line.what), line.calls.join(" "), usd]

@@ -3,7 +3,7 @@
 //! A volume's device lies in `volumes` while it is attached nowhere, and in the directory of its instance while it is,
 //! under the name that udev gives an EBS volume on a machine: it moves, and so is in one place at any time.
 
-use crate::block::{BlockIndex, BlockSize, ByteSize};
+use crate::block::{BlockIndex, BlockSize, ByteSize, is_zero};
 use crate::disk::{Access, Opening};
 use crate::fault::{Fault, Kind, Place};
 use crate::shelf::{Holdings, Regions, Vault, VaultWriter};
@@ -117,9 +117,13 @@ impl StoreWriter {
     ) -> Result<(), Fault> {
         let local = |error| Fault::local(path, "write", error);
         let handle = self.store().files.disk.open(path, Opening::Make).map_err(local)?;
-        handle.set_len(size.bytes()).map_err(local)?;
+        handle.set_len(0).and_then(|()| handle.set_len(size.bytes())).map_err(local)?;
         for block in blocks {
             let (index, bytes) = block?;
+            // A hole reads the same.
+            if is_zero(&bytes) {
+                continue;
+            }
             handle.write_at(&bytes, index.byte_offset(BlockSize::EBS)).map_err(local)?;
         }
         handle.sync().map_err(local)

@@ -3,5 +3,10 @@
 mod faults;
 #[cfg(feature = "ec2")]
 mod live;
+mod mounts;
+#[cfg(feature = "ec2")]
+mod rights;
 mod runs;
+#[cfg(feature = "ec2")]
+mod whole;
 mod world;

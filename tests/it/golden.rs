@@ -3,6 +3,7 @@
 mod cost;
 #[cfg(feature = "ec2")]
 mod cost_commands;
+mod drills;
 mod files;
 mod listings;
 mod verify;
@@ -52,7 +53,7 @@ fn info(n: u32) -> SnapshotInfo {
 
 /// Shows the report in every format there is; those that do not suit it must not have a golden file either.
 #[track_caller]
-fn check<R: Render>(name: &str, report: &R) {
+pub(crate) fn check<R: Render>(name: &str, report: &R) {
     for format in Format::ALL {
         let file = format!("{name}.{format}");
         let Some(printer) = R::printer(format) else { continue };

@@ -135,7 +135,8 @@ const BILL: &str = "line_item_resource_id,line_item_usage_type,line_item_usage_s
                     line_item_usage_end_date,line_item_usage_amount\n";
 
 /// Held against their calls where drills are tested: they need an instance with devices.
-const DRILLS: [&str; 3] = ["drill", "resume", "cleanup"];
+const DRILLS: [&str; 6] =
+    ["drill", "drill --delta-from", "drill --warm", "drill --restored-volume", "resume", "cleanup"];
 
 /// Asked of a target that is an NVMe device of EBS, which a machine of tests has not.
 const OF_DEVICES: [(&str, &str); 4] = [

@@ -57,6 +57,9 @@ impl Step for Run {
                 .env("ICECORE_DEVICE", device_of(known)?)
                 .env("ICECORE_VOLUME", fact("volume"))
                 .env("ICECORE_SNAPSHOT", fact("snapshot"));
+            if let Some(mount) = known.get("mount") {
+                command.env("ICECORE_MOUNT", mount);
+            }
             let (timeout, stop) = (self.hook.timeout, self.shop.engine.stop.clone());
             let ran = run(command, timeout, &stop).await;
             if stop.is_requested() {

@@ -95,6 +95,8 @@ pub struct Options {
     pub verify: ops_verify::Options,
     /// How much is read before anything else, so that the volume is fast.
     pub warm: Option<Amount>,
+    /// Whether its file systems are mounted once the volume was verified.
+    pub mount: bool,
     /// What is run once the volume was verified.
     pub hook: Option<Hook>,
     /// How soon a volume has to be there.
@@ -121,6 +123,7 @@ impl Options {
             made: Made::default(),
             verify: ops_verify::Options::of(nothing),
             warm: None,
+            mount: false,
             hook: None,
             rto: None,
             rpo: None,

@@ -33,6 +33,7 @@ pub(super) struct Order {
     tags: Tags,
     /// Blocks to warm, all of them for 0.
     warm: Option<u64>,
+    mount: bool,
     hook: Option<(String, Duration)>,
     rto: Option<Duration>,
     rpo: Option<Duration>,
@@ -79,7 +80,7 @@ const PROCEDURE: &str = "drill";
 
 impl Order {
     pub(super) fn of(shop: &Shop, subjects: &[Subject], zone: &str) -> Self {
-        let Options { here, made, verify, warm, hook, rto, rpo, at_once, .. } = shop.options.clone();
+        let Options { here, made, verify, warm, mount, hook, rto, rpo, at_once, .. } = shop.options.clone();
         let text = |shown: &dyn Display| shown.to_string();
         Self {
             procedure: PROCEDURE.to_owned(),
@@ -99,6 +100,7 @@ impl Order {
                 Amount::Hottest(blocks) => blocks,
                 Amount::All | Amount::Probe => 0,
             }),
+            mount,
             hook: hook.map(|hook| (hook.command, hook.timeout)),
             rto,
             rpo,
@@ -164,6 +166,7 @@ impl Order {
             made,
             verify,
             warm: self.warm.map(|blocks| if blocks == 0 { Amount::All } else { Amount::Hottest(blocks) }),
+            mount: self.mount,
             hook: self.hook.map(|(command, timeout)| Hook { command, timeout }),
             rto: self.rto,
             rpo: self.rpo,

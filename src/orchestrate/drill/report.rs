@@ -2,8 +2,8 @@
 
 use crate::block::GiB;
 use crate::control::Known;
+use crate::device::FileSystemKind;
 use crate::estate::{BinnedVolume, VolumeKind};
-use crate::fault::Kind;
 use crate::ops::verify::{self, Exception, State};
 use crate::ops::warm;
 use crate::orchestrate::RunId;
@@ -22,6 +22,7 @@ pub(super) struct Seen {
     notes: Mutex<Vec<String>>,
     hooked: Mutex<Option<Hooked>>,
     warmed: Mutex<Option<warm::Report>>,
+    mounted: Mutex<Vec<Mounted>>,
 }
 
 /// What became of the user's own command.
@@ -33,7 +34,26 @@ pub struct Hooked {
     pub said: String,
 }
 
+/// A file system of the volume that was mounted, read-only, while the user's own command ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mounted {
+    /// Where.
+    pub at: PathBuf,
+    /// Which one.
+    pub kind: FileSystemKind,
+    /// The number of its partition; `None` where it has the whole device.
+    pub partition: Option<u32>,
+    /// Its UUID.
+    pub uuid: String,
+    /// Whether its journal held nothing that was still to be done; `None` where it does not tell.
+    pub is_clean: Option<bool>,
+}
+
 impl Seen {
+    pub(super) fn mounted(&self, mounted: Vec<Mounted>) {
+        *self.mounted.lock().unwrap_or_else(PoisonError::into_inner) = mounted;
+    }
+
     /// How the verification ended, where it did.
     pub(super) fn state(&self) -> Option<State> {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(verify::Report::state)
@@ -53,6 +73,25 @@ impl Seen {
 
     pub(super) fn note(&self, sentence: &str) {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(sentence.to_owned());
+    }
+}
+
+/// A goal that a drill may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// How soon a volume has to be there.
+    Rto,
+    /// How old a snapshot may be.
+    Rpo,
+}
+
+impl Goal {
+    /// As it stands in reports: `rto`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rto => "rto",
+            Self::Rpo => "rpo",
+        }
     }
 }
 
@@ -102,6 +141,8 @@ pub struct Drill {
     pub warmed: Option<warm::Report>,
     /// What the verification found; `None` where there was none, or an earlier process made it.
     pub verified: Option<verify::Report>,
+    /// What was mounted; empty where nothing was.
+    pub mounted: Vec<Mounted>,
     /// How it ended, also where an earlier process made it.
     pub verdict: Option<State>,
     /// From asking for the volume until its device was there to be read, and warm where that was asked for; `None` where that was not reached, or an
@@ -109,8 +150,12 @@ pub struct Drill {
     pub restore: Option<Duration>,
     /// How old the snapshot was when the drill began; `None` where nobody tells.
     pub age: Option<Duration>,
+    /// What became of the user's own command; `None` where it was not run.
+    pub hooked: Option<Hooked>,
     /// Goals that were not reached.
     pub missed: Vec<Missed>,
+    /// Goals of which nobody can tell whether they were: then the drill is no pass.
+    pub unknown: Vec<Goal>,
     /// What kept it from being done or from being cleared away.
     pub exceptions: Vec<Exception>,
     /// What else is to be said, in whole sentences.
@@ -147,6 +192,7 @@ impl Drill {
         drill.kind = (!drill.is_restored).then(|| options.made.kind.clone());
         drill.warmed = seen.warmed.lock().unwrap_or_else(PoisonError::into_inner).take();
         drill.verified = seen.verified.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drill.mounted = std::mem::take(&mut *seen.mounted.lock().unwrap_or_else(PoisonError::into_inner));
         drill.verdict = match &drill.verified {
             Some(report) => Some(report.state()),
             None => {
@@ -173,15 +219,13 @@ impl Drill {
         {
             drill.missed.push(Missed::Rpo { age, allowed });
         }
-        let hooked = seen.hooked.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drill.missed.extend(hooked.filter(|hooked| hooked.code != Some(0)).map(Missed::Hook));
-        let unknown = |what: &str| Exception { kind: Kind::NotFound, what: what.to_owned() };
-        if options.rto.is_some() && drill.restore.is_none() && drill.verdict.is_some() && is_resumed {
-            let what = "how long the restore took is not known: an earlier process began it";
-            drill.exceptions.push(Exception { kind: Kind::Interrupted, what: what.to_owned() });
+        drill.hooked = seen.hooked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drill.missed.extend(drill.hooked.clone().filter(|hooked| hooked.code != Some(0)).map(Missed::Hook));
+        if options.rto.is_some() && drill.restore.is_none() && drill.verdict.is_some() {
+            drill.unknown.push(Goal::Rto);
         }
         if options.rpo.is_some() && drill.age.is_none() {
-            drill.exceptions.push(unknown("how old the snapshot is is not known"));
+            drill.unknown.push(Goal::Rpo);
         }
         drill.exceptions.extend(walked.failure().cloned());
         drill.steps = walked.steps;
@@ -207,18 +251,21 @@ impl Drill {
             steps: Vec::new(),
             warmed: None,
             verified: None,
+            mounted: Vec::new(),
             verdict: None,
             restore: None,
             age: None,
+            hooked: None,
             missed: Vec::new(),
+            unknown: Vec::new(),
             exceptions: Vec::new(),
             notes: Vec::new(),
         }
     }
 
-    /// What is still there of what it made, and why.
+    /// What is still there of what it made, and why; in the order in which it was to be undone.
     pub fn left(&self) -> impl Iterator<Item = (&'static str, &Exception)> {
-        self.steps.iter().filter_map(|step| match &step.undoing {
+        self.steps.iter().rev().filter_map(|step| match &step.undoing {
             Undoing::Left(exception) => Some((step.name, exception)),
             _ => None,
         })
@@ -235,7 +282,7 @@ impl Drill {
         match self.verdict {
             Some(verdict @ (State::Fail | State::ChangedSinceRestore)) => verdict,
             _ if !self.missed.is_empty() => State::Fail,
-            Some(State::Pass) if self.exceptions.is_empty() => State::Pass,
+            Some(State::Pass) if self.exceptions.is_empty() && self.unknown.is_empty() => State::Pass,
             _ => State::Incomplete,
         }
     }
@@ -243,8 +290,13 @@ impl Drill {
     /// What AWS Backup is told of a restore that it made (AWS Backup API, PutRestoreValidationResult).
     pub fn validation(&self) -> Validation {
         let wrong = self.verified.as_ref().map_or(0, |report| report.mismatches.len());
-        let why =
-            self.exceptions.first().map(|exception| format!(": {}", exception.what)).unwrap_or_default();
+        let unknown = || {
+            self.unknown
+                .first()
+                .map(|goal| format!(": whether the {} was reached is not known", goal.as_str()))
+        };
+        let why = self.exceptions.first().map(|exception| format!(": {}", exception.what));
+        let why = why.or_else(unknown).unwrap_or_default();
         let checked = match &self.verified {
             Some(report) => format!(
                 "{} of {} blocks held against {}",

@@ -6,7 +6,7 @@ use icecore::disk::memory::MemoryDisk;
 use icecore::fault::{Kind, Scope};
 use icecore::ops::verify::State;
 use icecore::orchestrate::cleanup::{self, Done};
-use icecore::orchestrate::drill::{self, Report};
+use icecore::orchestrate::drill::{self, Options, Report};
 use icecore::orchestrate::{Outcome, RunId, Undoing, resume};
 use std::fmt::Write;
 use std::path::Path;
@@ -14,7 +14,11 @@ use std::sync::Arc;
 
 /// Runs a drill until it ends, or the process dies.
 async fn drilled(world: &Arc<World>) -> Option<Result<Report, Kind>> {
-    let (services, engine, options) = (world.services(), world.engine(), world.options());
+    drilled_as(world, world.options()).await
+}
+
+async fn drilled_as(world: &Arc<World>, options: Options) -> Option<Result<Report, Kind>> {
+    let (services, engine) = (world.services(), world.engine());
     let work = async {
         match drill::prepare(options, &services, &engine).await {
             Ok(ready) => ready.run().await,
@@ -23,8 +27,9 @@ async fn drilled(world: &Arc<World>) -> Option<Result<Report, Kind>> {
     };
     tokio::select! {
         biased;
-        report = work => Some(report.map_err(|fault| fault.kind)),
+        // Nothing is done by a process that is dead.
         () = world.died() => None,
+        report = work => Some(report.map_err(|fault| fault.kind)),
     }
 }
 
@@ -104,6 +109,7 @@ pub(super) async fn ended(world: &Arc<World>, end: End) {
     if end == End::Elsewhere {
         // A new runner: neither its state nor its devices are there.
         *world.disk.lock().unwrap() = MemoryDisk::with_dir(Path::new("/d"));
+        world.mounts.restart();
         // And it comes when the run is long over.
         world.settle().await;
     }
@@ -122,14 +128,14 @@ pub(super) async fn ended(world: &Arc<World>, end: End) {
         assert!(report.items.is_empty() && report.ended.is_empty(), "resuming ended all: {report:?}");
     }
     assert!(report.items.iter().all(|item| item.done == Done::Deleted), "{report:?}");
-    assert!(runs(world).is_empty());
+    assert!(world.mounts.is_empty() && runs(world).is_empty());
     // Whatever comes after the journal is gone, nobody waits for.
     world.settle().await;
     assert!(world.leftovers().is_empty(), "{:?}", world.leftovers());
     world.is_as_it_was();
 }
 
-fn runs(world: &World) -> Vec<RunId> {
+pub(super) fn runs(world: &World) -> Vec<RunId> {
     let disk = world.disk.lock().unwrap();
     let files = disk.files();
     let names = files.iter().filter_map(|path| path.file_name()?.to_str()?.strip_suffix(".journal"));
@@ -161,8 +167,15 @@ async fn seeded(seed: u64) {
     // A view may lag, but not for ever.
     let stays = chance.u8(..4) == 0 && trouble != Trouble::Fails(Kind::NotFound);
     world.trouble(chance.usize(..34), stays, trouble);
-    let outcome = drilled(&world).await;
+    // Half of them mount; of these some cannot, and some have what they mounted kept from them until somebody else ends
+    // the run.
+    let mount = chance.bool();
+    world.mounts.fail_after((chance.u8(..4) == 0).then(|| chance.usize(..2)));
+    world.mounts.be_busy(chance.u8(..4) == 0);
+    let outcome = drilled_as(&world, Options { mount, ..world.options() }).await;
     world.heal();
+    world.mounts.fail_after(None);
+    world.mounts.be_busy(false);
     let untagged = world.leftovers().into_iter().find(|volume| !volume.tags.contains_key("icecore:run"));
     assert!(untagged.is_none(), "seed {seed}: {untagged:?}");
     if let Some(Ok(report)) = &outcome {

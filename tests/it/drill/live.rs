@@ -10,10 +10,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const HOST: &str = "i-00000000000000001";
+pub(super) const HOST: &str = "i-00000000000000001";
 
 /// The program on its way to a drill against the laboratory's endpoint.
-fn command(here: &Here, lab: &Lab, words: &[&str]) -> Command {
+pub(super) fn command(here: &Here, lab: &Lab, words: &[&str]) -> Command {
     let mut command = here.command(words);
     command.args(["--endpoint-url", &lab.endpoint.url(), "--region", "us-east-1"]);
     command.env("AWS_ACCESS_KEY_ID", "AK").env("AWS_SECRET_ACCESS_KEY", "secret");
@@ -21,18 +21,18 @@ fn command(here: &Here, lab: &Lab, words: &[&str]) -> Command {
 }
 
 /// The options that say which machine this is.
-fn at(lab: &Lab) -> Vec<String> {
+pub(super) fn at(lab: &Lab) -> Vec<String> {
     let devices = lab.path("store/devices").join(HOST);
     ["--instance", HOST, "--devices", devices.to_str().unwrap()].map(str::to_owned).into()
 }
 
-async fn run(here: &Here, lab: &Lab, words: &[&str]) -> Outcome {
+pub(super) async fn run(here: &Here, lab: &Lab, words: &[&str]) -> Outcome {
     let mut command = command(here, lab, words);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     Outcome::of(&output)
 }
 
-async fn drill(here: &Here, lab: &Lab, words: &[&str]) -> Outcome {
+pub(super) async fn drill(here: &Here, lab: &Lab, words: &[&str]) -> Outcome {
     let at = at(lab);
     let words: Vec<&str> =
         ["drill"].into_iter().chain(words.iter().copied()).chain(at.iter().map(String::as_str)).collect();
@@ -40,7 +40,7 @@ async fn drill(here: &Here, lab: &Lab, words: &[&str]) -> Outcome {
 }
 
 /// Waits until what was deleted is gone.
-async fn nothing_left(lab: &Lab) {
+pub(super) async fn nothing_left(lab: &Lab) {
     for _ in 0..500 {
         let files = |dir: &Path| std::fs::read_dir(dir).map_or(0, |found| found.count());
         let devices = lab.path("store/devices").join(HOST);
@@ -53,7 +53,7 @@ async fn nothing_left(lab: &Lab) {
     panic!("left: {left}");
 }
 
-async fn three() -> (Lab, Vec<SnapshotId>) {
+pub(super) async fn three() -> (Lab, Vec<SnapshotId>) {
     let lab = Lab::new().await;
     let mut ids = Vec::new();
     for n in 0..3 {
@@ -210,7 +210,7 @@ async fn killed(here: &Here, lab: &Lab, snapshot: &str, after: Duration) -> bool
 }
 
 /// Runs that have a journal here.
-fn journals(here: &Here) -> Vec<String> {
+pub(super) fn journals(here: &Here) -> Vec<String> {
     let found = std::fs::read_dir(here.path("state").join("runs")).into_iter().flatten().flatten();
     let names = found.filter_map(|entry| entry.file_name().into_string().ok());
     names.filter_map(|name| name.strip_suffix(".journal").map(str::to_owned)).collect()

@@ -3,15 +3,17 @@
 use super::faults::{End, ended};
 use super::world::{BLOCKS, Trouble, World, counted, here};
 use icecore::block::BlockIndex;
+use icecore::cost::Usd;
 use icecore::fault::Kind;
 use icecore::ops::verify::State;
-use icecore::orchestrate::Outcome;
+use icecore::ops::warm::Amount;
 use icecore::orchestrate::drill::{self, Choice, Drill, Hook, Made, Missed, Options, What};
-use icecore::snapshot::{Tag, UnixMillis};
+use icecore::orchestrate::{Outcome, resume};
+use icecore::snapshot::{SnapshotId, Tag, UnixMillis};
 use std::sync::Arc;
 use std::time::Duration;
 
-async fn drilled(world: &Arc<World>, options: Options) -> drill::Report {
+pub(super) async fn drilled(world: &Arc<World>, options: Options) -> drill::Report {
     let (services, engine) = (world.services(), world.engine());
     drill::prepare(options, &services, &engine).await.unwrap().run().await.unwrap()
 }
@@ -67,7 +69,7 @@ async fn goals_that_are_missed_fail_a_drill_whose_data_is_right() {
 }
 
 /// A hook that says so when it runs.
-fn hook(command: &str) -> Option<Hook> {
+pub(super) fn hook(command: &str) -> Option<Hook> {
     Some(Hook { command: command.to_owned(), timeout: Duration::from_secs(60) })
 }
 
@@ -91,6 +93,47 @@ async fn a_hook_runs_after_a_pass_only_and_its_code_counts() {
     assert!(world.leftovers().is_empty());
 }
 
+/// Of three drills at once the first was denied, and the process died when the others were at work: whoever goes on does
+/// nothing twice, and every drill has its own end.
+#[tokio::test]
+async fn a_run_of_several_drills_that_dies_goes_on_where_each_of_them_was() {
+    let all = {
+        let world = World::new(3);
+        let _ = drilled(&world, Options { at_once: 3, ..world.options() }).await;
+        world.calls().len()
+    };
+    for nth in 6..all {
+        let world = World::new(3);
+        world.denied.lock().unwrap().push(world.snapshots[0].clone());
+        world.trouble(nth, false, Trouble::DoneAndKills);
+        let options = Options { at_once: 3, ..world.options() };
+        let (services, engine) = (world.services(), world.engine());
+        let work = async { drill::prepare(options, &services, &engine).await.unwrap().run().await };
+        tokio::select! {
+            biased;
+            // Nothing is done by a process that is dead.
+            () = world.died() => {}
+            _ = work => {}
+        }
+        world.heal();
+        for run in super::faults::runs(&world) {
+            let (services, engine) = (world.services(), world.engine());
+            let report = resume::run(&run, &services, &engine, super::world::waits()).await.unwrap();
+            assert_eq!(report.drills.len(), 3);
+            let states: Vec<_> = report.drills.iter().map(Drill::state).collect();
+            assert_eq!(states[0], State::Incomplete, "{nth}: {states:?}");
+            // Both were verified, then or now; one whose taking away had begun was not verified again.
+            assert_eq!(
+                report.drills[1].verdict.or(report.drills[2].verdict),
+                Some(State::Pass),
+                "{nth}: {states:?}"
+            );
+        }
+        ended(&world, End::Cleanup).await;
+        assert_eq!(world.made.lock().unwrap().len(), 2, "{nth}: one was denied, none was made twice");
+    }
+}
+
 /// Row 21 of the table of procedures: "tagging strategy". Everything that a run makes carries its tags from the first
 /// moment on, with those of the user's own; tags of others are never written over.
 #[tokio::test]
@@ -102,8 +145,9 @@ async fn row_21_every_volume_that_a_run_makes_carries_its_tags_and_nobody_elses_
     world.trouble(13, false, Trouble::DoneAndKills);
     let options = Options { made, at_once: 2, ..world.options() };
     tokio::select! {
-        _ = drilled(&world, options) => panic!("it should have died: {:?}", world.calls()),
+        biased;
         () = world.died() => {}
+        _ = drilled(&world, options) => panic!("it should have died: {:?}", world.calls()),
     }
     let left = world.leftovers();
     assert_eq!(left.len(), 2, "{:?}", world.calls());
@@ -172,4 +216,25 @@ async fn snapshots_are_chosen_as_asked() {
         seen.extend(drawn(seed).await);
     }
     assert_eq!(seen.len(), 4, "every one is drawn some day");
+}
+
+/// What `--dry-run` prints of two drills that cost something, and one that cannot be made.
+#[tokio::test]
+async fn the_plan_of_a_drill_is_what_it_would_do() {
+    let world = World::new(2);
+    let missing: SnapshotId = "snap-0dead".parse().unwrap();
+    let named = [&world.snapshots[..], &[missing]].concat();
+    let options = Options {
+        warm: Some(Amount::Hottest(100)),
+        mount: true,
+        hook: Some(Hook { command: "./smoke-test".into(), timeout: Duration::from_secs(60) }),
+        made: Made { initialization_rate: Some(200), ..Made::default() },
+        at_once: 2,
+        what: drill::What::Snapshots(drill::Choice::Named(named)),
+        ..world.options()
+    };
+    let mut services = world.services();
+    services.max_usd = Some(Usd::from_nanos(10_000_000_000));
+    let ready = drill::prepare(options, &services, &world.engine()).await.unwrap();
+    crate::golden::check("plan", &ready.plan());
 }

@@ -1,5 +1,6 @@
 //! An account in memory whose volumes have devices on a disk in memory, and that watches what is asked of it.
 
+use super::mounts::{Table, superblock};
 use futures_util::future::BoxFuture;
 use icecore::block::{BlockIndex, GiB};
 use icecore::control::memory::{MemoryAccount, MemorySnapshots};
@@ -21,9 +22,9 @@ use icecore::pipeline::{Patience, Settings, Stop};
 use icecore::snapshot::{
     InstanceId, SnapshotId, SnapshotInfo, SnapshotState, StorageTier, Tags, UnixMillis, VolumeId,
 };
-use icecore::source::conformance::filled;
+use icecore::source::Block;
 use icecore::source::memory::MemoryService;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,7 +34,7 @@ const HOME: &str = "/d";
 const DEVICES: &str = "/d/by-id";
 const HERE: &str = "i-0000000000000001";
 
-/// Blocks of each snapshot, each full of one byte.
+/// Blocks of each snapshot, each full of one byte; the first begins an ext4 file system.
 pub(super) const BLOCKS: [(u32, u8); 4] = [(0, 1), (1, 2), (700, 3), (2047, 4)];
 
 /// What happens at a call.
@@ -67,19 +68,34 @@ pub(super) struct World {
     /// The order that takes effect later, and after how many looks.
     late: Mutex<Option<(NewVolume, u8)>>,
     died: Notify,
+    /// What the machine has mounted.
+    pub(super) mounts: Arc<Table>,
     /// What was done that must not be.
     pub(super) sins: Mutex<Vec<String>>,
+    /// Volumes that were made.
+    pub(super) made: Mutex<BTreeSet<VolumeId>>,
+    /// Snapshots of which no volume may be made.
+    pub(super) denied: Mutex<Vec<SnapshotId>>,
     /// Byte and block that each new device gets wrong.
     pub(super) damage: Mutex<Option<BlockIndex>>,
+    /// What the first block of every snapshot holds.
+    first: Vec<u8>,
 }
 
 impl World {
     /// With so many snapshots of one GiB, and things of others around.
     pub(super) fn new(n: usize) -> Arc<Self> {
+        let mut first = vec![1; 524_288];
+        first[1024..2048].copy_from_slice(&superblock([7; 16]));
+        Self::beginning(n, first)
+    }
+
+    /// The same, of snapshots that begin with this block.
+    pub(super) fn beginning(n: usize, first: Vec<u8>) -> Arc<Self> {
         let blocks = Arc::new(MemoryService::new(100));
         let gib = GiB::try_from(1).unwrap();
-        let snapshots: Vec<_> =
-            (0..n).map(|_| blocks.add(gib, None, BLOCKS.map(|(index, byte)| filled(index, byte)))).collect();
+        let block = |(index, byte)| Block::hashed(BlockIndex::new(index), bytes(&first, index, byte).into());
+        let snapshots: Vec<_> = (0..n).map(|_| blocks.add(gib, None, BLOCKS.map(block))).collect();
         let infos = snapshots.iter().zip(1..).map(|(id, number)| SnapshotInfo {
             id: id.clone(),
             volume_id: Some(format!("vol-0{number:016x}").parse().unwrap()),
@@ -103,8 +119,12 @@ impl World {
             trouble: Mutex::default(),
             late: Mutex::default(),
             died: Notify::new(),
+            mounts: Arc::default(),
             sins: Mutex::default(),
+            made: Mutex::default(),
+            denied: Mutex::default(),
             damage: Mutex::default(),
+            first,
         })
     }
 
@@ -137,7 +157,9 @@ impl World {
         };
         let settings = Settings { patience, ..Settings::open(Path::new(HOME).join("state")) };
         let disk = self.disk.lock().unwrap().clone();
-        Engine::new(settings, Arc::new(Silent), Stop::new()).on_disk(Arc::new(disk))
+        Engine::new(settings, Arc::new(Silent), Stop::new())
+            .on_disk(Arc::new(disk))
+            .with_mounts(self.mounts.clone())
     }
 
     pub(super) fn options(&self) -> Options {
@@ -275,15 +297,22 @@ impl World {
         file.set_len(1 << 30).unwrap();
         let wrong = *self.damage.lock().unwrap();
         for (index, byte) in BLOCKS {
-            let index = BlockIndex::new(index);
-            let byte = if wrong == Some(index) { byte ^ 1 } else { byte };
-            file.write_at(&[byte; 524_288], u64::from(index.get()) * 524_288).unwrap();
+            let mut bytes = bytes(&self.first, index, byte);
+            bytes[4096] ^= u8::from(wrong == Some(BlockIndex::new(index)));
+            file.write_at(&bytes, u64::from(index) * 524_288).unwrap();
         }
     }
 
     fn unplug(&self, id: &VolumeId) {
+        if self.mounts.has(&Self::device(id)) {
+            self.sin(format!("{id} was detached while it was mounted"));
+        }
         let _ = self.disk.lock().unwrap().remove(&Self::device(id));
     }
+}
+
+fn bytes(first: &[u8], index: u32, byte: u8) -> Vec<u8> {
+    if index == 0 { first.to_vec() } else { vec![byte; 524_288] }
 }
 
 pub(super) fn waits() -> Waits {
@@ -408,7 +437,16 @@ impl Volumes for World {
             self.sin(format!("a volume without its marks: {new:?}"));
         }
         self.delay(new);
-        Box::pin(self.call("CreateVolume", async move { self.account.create_volume(new).await }))
+        let denied = self.denied.lock().unwrap();
+        let is_denied = new.snapshot.as_ref().is_some_and(|id| denied.contains(id));
+        Box::pin(self.call("CreateVolume", async move {
+            if is_denied {
+                return Err(Fault::new(Kind::Denied, Place::Service, "not of this snapshot"));
+            }
+            let volume = self.account.create_volume(new).await?;
+            self.made.lock().unwrap().insert(volume.id.clone());
+            Ok(volume)
+        }))
     }
 
     fn attach_volume<'a>(

@@ -125,7 +125,7 @@ fn verify_of_a_sample_against_a_first_read() {
     check("verify-sample", &report);
 }
 
-fn stopped() -> verify::Report {
+pub(super) fn stopped() -> verify::Report {
     verify::Report {
         coverage: Coverage { read: 1_000, resumed: 400, ..verified().coverage },
         upper_bound_95: None,

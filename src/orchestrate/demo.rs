@@ -1,20 +1,23 @@
 //! The main job from end to end, on disk images that come with the program.
 //!
 //! Three nights of one small server's volume (`fixtures/volumes`) go into a store through the AWS SDK and HTTP, are
-//! compared, and come out again, to be held against the images they came from, and to be warmed. No account, no network
-//! but loopback.
+//! compared, and come out again, to be held against the images they came from, to be warmed, and to be restored to volumes
+//! in drills. No account, no network but loopback.
 
 use crate::aws::{Deadlines, Local, Session};
 use crate::block::{BlockIndex, BlockSet, BlockSize, ByteSize, Geometry};
+use crate::control::InstanceQuery;
 use crate::cost::{PriceTable, Usd};
 use crate::device::{Image, unpack};
 use crate::disk::Machine;
 use crate::disk::cold::{Cold, ColdVolume, Model};
 use crate::endpoint::{self, Config, Shelves};
+use crate::estate::{NewVolume, VolumeKind};
 use crate::fault::{Fault, Kind, Place};
-use crate::monitor::{Clock, Event, SystemClock};
+use crate::monitor::{Clock, Event, Silent, SystemClock};
 use crate::ops::verify::{Against, What};
 use crate::ops::{Engine, Services, cost, diff, export, import, verify, warm};
+use crate::orchestrate::drill::{self, Choice, Here};
 use crate::pipeline::Requests;
 use crate::shelf::Shelf;
 use crate::snapshot::{SnapshotId, Tags};
@@ -69,17 +72,33 @@ pub struct Report {
     pub damaged: verify::Report,
     /// The exported image warmed, as if it were a volume that is slow on first touch.
     pub warmed: warm::Report,
+    /// What drills of the last one found; `None` in a build that cannot ask EC2 for volumes.
+    pub drills: Option<Drills>,
     /// What was asked in all.
     pub requests: Requests,
     /// How long it took.
     pub elapsed: Duration,
 }
 
+/// Two drills: of a volume as it was restored, and of one that was damaged.
+#[derive(Debug)]
+pub struct Drills {
+    /// A volume was made, verified and deleted.
+    pub good: drill::Report,
+    /// A volume that somebody else restored had one bit flipped, in the same block as the image.
+    pub bad: drill::Report,
+}
+
 impl Report {
-    /// Whether the exported image is the image that was imported.
+    /// Whether the exported image is the image that was imported, the restored volume as well, and damage was found.
     pub fn is_verified(&self) -> bool {
-        let is_found = self.damaged.wrong().iter().eq([self.flipped]);
-        self.differing.is_empty() && self.verified.state() == verify::State::Pass && is_found
+        let is_it = |found: &verify::Report| found.wrong().iter().eq([self.flipped]);
+        let drilled = self.drills.as_ref().is_none_or(|drills| {
+            let found = drills.bad.drills.first().and_then(|drill| drill.verified.as_ref());
+            drills.good.state() == verify::State::Pass && found.is_some_and(is_it)
+        });
+        let verified = self.differing.is_empty() && self.verified.state() == verify::State::Pass;
+        verified && is_it(&self.damaged) && drilled
     }
 
     /// What was held against the source.
@@ -105,12 +124,13 @@ pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
         let (nights, diff, export) = main_job(dir, &images, &services, engine).await?;
         let proof = prove(&dir.join("restored.img"), &diff, &export.snapshot_id, &services, engine).await?;
         let warmed = warmed(&dir.join("restored.img"), &diff, &services, engine).await?;
+        let drills = drills(&store_dir, &export.snapshot_id, proof.1, &services, engine).await?;
         let bill = bill(store, &services, engine).await?;
-        Ok((nights, diff, export, proof, warmed, bill))
+        Ok((nights, diff, export, proof, warmed, drills, bill))
     };
     let done = done.await;
     endpoint.stop().await;
-    let (nights, diff, export, (verified, flipped, damaged), warmed, bill) = done?;
+    let (nights, diff, export, (verified, flipped, damaged), warmed, drills, bill) = done?;
 
     let exported = dir.join("restored.img");
     let source = images.last().cloned().unwrap_or_default();
@@ -129,6 +149,7 @@ pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
         flipped,
         damaged,
         warmed,
+        drills,
         requests: engine.requests(),
         elapsed: start.elapsed(),
     })
@@ -236,6 +257,52 @@ async fn warmed(
         ..warm::Options::of(warm::Where::Path(image.to_owned()), what)
     };
     warm::run(&options, &warm::Bounds::default(), Some(services), &engine).await
+}
+
+/// Restores the snapshot to a volume that is verified and deleted; then verifies one that somebody else restored and
+/// that was damaged since. Volumes of a store are files in it.
+async fn drills(
+    store: &Path,
+    id: &SnapshotId,
+    flipped: BlockIndex,
+    services: &Services,
+    engine: &Engine,
+) -> Result<Option<Drills>, Fault> {
+    let Some(control) = &services.control else { return Ok(None) };
+    engine.monitor.on(Event::Stage { verb: "drilling", total: None });
+    let quiet = Engine { monitor: Arc::new(Silent), ..engine.clone() };
+    let instances = control.instances.instances(&InstanceQuery::default()).await?;
+    let Some(host) = instances.into_iter().find(|instance| instance.takes_volumes()) else { return Ok(None) };
+    let devices = store.join("devices").join(host.id.as_str());
+    let here = Here { instance: host.id, zone: Some(host.zone.clone()), devices };
+    let drill = async |what| {
+        let options = drill::Options { owner: "demo".to_owned(), ..drill::Options::of(what, here.clone()) };
+        drill::prepare(options, services, &quiet).await?.run().await
+    };
+    let good = drill(drill::What::Snapshots(Choice::Named(vec![id.clone()]))).await?;
+
+    let volume = control.volumes.create_volume(&restored(id, host.zone)).await?.id;
+    flip(&store.join("volumes").join(volume.as_str()), flipped)?;
+    let bad = drill(drill::What::Restored { volume: volume.clone(), snapshot: None }).await?;
+    control.volumes.delete_volume(&volume).await?;
+    Ok(Some(Drills { good, bad }))
+}
+
+/// A volume as a backup service restores it.
+fn restored(id: &SnapshotId, zone: String) -> NewVolume {
+    NewVolume {
+        snapshot: Some(id.clone()),
+        zone,
+        kind: VolumeKind::Gp3,
+        size: None,
+        iops: None,
+        throughput: None,
+        initialization_rate: None,
+        encrypted: None,
+        kms_key_id: None,
+        client_token: "restored".to_owned(),
+        tags: Tags::from([("Name".to_owned(), "restored by somebody else".to_owned())]),
+    }
 }
 
 /// Turns one bit in the middle of a block over.
