@@ -76,7 +76,7 @@ enum Question {
         #[arg(long, value_name = "TIME")]
         older_than: Option<Span>,
     },
-    /// Say what a retention policy would keep of each volume, and what that costs
+    /// Say what a retention policy would keep of each volume's snapshots, those shown, and what that costs
     Retention {
         /// As Proxmox prunes: last, hourly, daily, weekly, monthly, yearly, each =N, as in daily=7,weekly=4
         #[arg(value_name = "POLICY")]

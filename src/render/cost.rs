@@ -253,8 +253,8 @@ fn answer(what_if: &WhatIf, report: &Report, decimals: u32, out: &mut dyn Write)
     let mut by_kind: Vec<_> = what_if.blockers.iter().collect();
     by_kind.sort_by_key(|(_, blocker)| *blocker);
     for same in by_kind.chunk_by(|a, b| a.1 == b.1) {
-        writeln!(out, "    {:22} {}", same[0].1.code(), same[0].1.sentence())?;
-        writeln!(out, "    {:22} {}", "", named(same.iter().map(|(id, _)| id.as_str())))?;
+        writeln!(out, "    {:24}  {}", same[0].1.code(), same[0].1.sentence())?;
+        writeln!(out, "    {:24}  {}", "", named(same.iter().map(|(id, _)| id.as_str())))?;
     }
     Ok(())
 }

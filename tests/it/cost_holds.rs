@@ -1,5 +1,4 @@
-//! What stands against a what-if, what makes a candidate, and snapshots that cannot be looked at: each fact by itself,
-//! in an account in memory.
+//! What stands against a what-if, and snapshots that cannot be looked at: each fact by itself, in an account in memory.
 
 use crate::cost::options;
 use icecore::aws::Identity;
@@ -7,12 +6,11 @@ use icecore::block::{ByteSize, GiB};
 use icecore::control::conformance::sample;
 use icecore::control::memory::{MemoryAccount, MemorySnapshots};
 use icecore::cost::archive::Use;
-use icecore::cost::orphan::Reason;
 use icecore::cost::protection::{Blocker, NotAsked};
 use icecore::cost::{Doubt, Quality};
 use icecore::estate::{
     BinnedImage, BinnedSnapshot, FastRestore, FastRestoreState, Held, Image, ImageState, Lock, LockState,
-    Shares, TemplateVersion, Tiering, TieringState, Volume, VolumeKind, VolumeState,
+    Shares, TemplateVersion, Tiering, TieringState,
 };
 use icecore::ledger::{Contents, Entry, Kind};
 use icecore::monitor::Silent;
@@ -25,12 +23,12 @@ use icecore::source::memory::MemoryService;
 use std::sync::Arc;
 
 /// Four snapshots of one volume, each of which rewrites two of ten blocks, and what is beside them.
-struct Ground {
+pub(crate) struct Ground {
     memory: Arc<MemoryService>,
-    infos: Vec<SnapshotInfo>,
-    held: Held,
-    denied: Vec<&'static str>,
-    options: Options,
+    pub(crate) infos: Vec<SnapshotInfo>,
+    pub(crate) held: Held,
+    pub(crate) denied: Vec<&'static str>,
+    pub(crate) options: Options,
 }
 
 impl Ground {
@@ -51,13 +49,13 @@ impl Ground {
         Self { memory, infos, held: Held::default(), denied: Vec::new(), options }
     }
 
-    fn with(change: impl FnOnce(&mut Self)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut Self)) -> Self {
         let mut ground = Self::new();
         change(&mut ground);
         ground
     }
 
-    fn services(&self) -> Services {
+    pub(crate) fn services(&self) -> Services {
         let account = MemoryAccount::new(MemorySnapshots::new(self.infos.clone()), self.held.clone());
         account.deny(self.denied.iter().copied());
         Services {
@@ -71,7 +69,7 @@ impl Ground {
         }
     }
 
-    async fn measured(&self) -> Measured {
+    pub(crate) async fn measured(&self) -> Measured {
         measure(&self.options, &self.services(), &engine()).await.unwrap()
     }
 
@@ -88,11 +86,11 @@ impl Ground {
     }
 }
 
-fn gib() -> GiB {
+pub(crate) fn gib() -> GiB {
     GiB::try_from(1).unwrap()
 }
 
-fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     Engine::new(Settings::open("/nonexistent".into()), Arc::new(Silent), Stop::new())
 }
 
@@ -395,66 +393,4 @@ async fn what_aws_calls_unrelated_although_it_must_be_kin_is_unknown_and_not_ful
         });
     });
     assert_eq!(ground.quality(4).await, (None, Quality::Unknown(Doubt::Unrelated)));
-}
-
-#[tokio::test]
-async fn candidates_have_their_reasons_and_what_stands_against_them() {
-    let ground = Ground::with(|g| {
-        g.infos[1].description = "Created by CreateImage(i-0a) for ami-0b".into();
-        g.infos[2].tags.insert("aws:dlm:lifecycle-policy-id".into(), "p".into());
-    });
-    let report = ground.measured().await.orphans(None, &ground.services(), &engine()).await.unwrap();
-    let found =
-        |at: usize| report.orphans.iter().find(|orphan| orphan.row.info.id == ground.infos[at].id).unwrap();
-    assert_eq!(found(0).reasons, [Reason::VolumeGone, Reason::NoOwner]);
-    assert_eq!(found(1).reasons, [Reason::VolumeGone, Reason::ImageGone, Reason::NoOwner]);
-    assert_eq!(
-        (&found(2).reasons, &found(2).blockers),
-        (&vec![Reason::VolumeGone], &vec![Blocker::DlmManaged])
-    );
-    assert_eq!(found(3).blockers, [Blocker::NewestOfVolume]);
-    // The first two together: ten blocks, less eight that the others need; and the two that the second rewrote.
-    assert_eq!(report.freed.bytes() / 524_288, 4);
-
-    let denied = Ground::with(|g| g.denied.push("DescribeVolumes"));
-    let report = denied.measured().await.orphans(None, &denied.services(), &engine()).await.unwrap();
-    assert!(report.orphans.is_empty(), "what is not known is no reason: {report:?}");
-    assert_eq!(report.untold.len(), 1);
-}
-
-#[tokio::test]
-async fn a_volume_that_every_look_for_a_month_saw_unattached_makes_candidates() {
-    let ground = Ground::with(|g| {
-        g.options.keeps_listings = true;
-        g.held.volumes.push(Volume {
-            id: "vol-0a".parse().unwrap(),
-            state: VolumeState::Available,
-            size: gib(),
-            zone: "us-east-1a".into(),
-            kind: VolumeKind::Gp3,
-            iops: None,
-            throughput: None,
-            snapshot: None,
-            encrypted: false,
-            kms_key_id: None,
-            created: None,
-            attachments: Vec::new(),
-            fast_restored: None,
-            tags: Tags::new(),
-        });
-    });
-    let dir = tempfile::tempdir().unwrap();
-    let look = async || {
-        let engine = Engine::new(Settings::open(dir.path().to_owned()), Arc::new(Silent), Stop::new());
-        let measured = measure(&ground.options, &ground.services(), &engine).await.unwrap();
-        measured.orphans(None, &ground.services(), &engine).await.unwrap().orphans
-    };
-    assert!(look().await.is_empty(), "seen unattached for the first time");
-    let noted = std::fs::read_dir(dir.path().join("unattached")).unwrap().next().unwrap().unwrap().path();
-    let text = std::fs::read_to_string(&noted).unwrap();
-    let since: i64 = text.strip_prefix("vol-0a ").unwrap().trim().parse().unwrap();
-    std::fs::write(&noted, format!("vol-0a {}\n", since - 33 * 86_400_000)).unwrap();
-    let orphans = look().await;
-    assert_eq!(orphans.len(), 4);
-    assert_eq!(orphans[0].reasons, [Reason::NoOwner, Reason::VolumeUnattached]);
 }

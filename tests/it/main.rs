@@ -12,6 +12,7 @@ mod cost;
 #[cfg(feature = "ec2")]
 mod cost_cli;
 mod cost_holds;
+mod cost_orphans;
 #[cfg(feature = "ec2")]
 mod cost_stops;
 mod drill;
