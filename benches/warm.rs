@@ -3,13 +3,16 @@
 //!
 //! Reading takes at most 1.15 times `blocks x latency / depth` at depth 64 and 1.6 times at 128; the whole command at most
 //! a third of fio's time and a 35th of dd's; where a throughput limit of 250 MB/s counts free space too, at most 1/3.8 of
-//! fio's; with everything allocated no longer than fio. Memory stays below 128 MiB, the page cache within 16 MiB.
+//! fio's; with everything allocated no longer than fio. Memory stays below 128 MiB, the page cache within 16 MiB, on a
+//! volume of 64 TiB whose blocks are scattered as well. Beside the depths stands what a plain pool of threads takes: less
+//! is not to be had of this file on this machine.
 //!
 //! ```text
-//! cargo bench --no-default-features --bench warm [-- once]
+//! cargo bench --no-default-features --bench warm [-- [once] [quarter] [dd] [depths] [limited] [all] [size]]
 //! ```
 //!
-//! Needs root for the mount, and fio. `once` takes one turn of each and not three.
+//! Needs root for the mount, and fio. `once` takes one turn of each and not five (of dd it is always one); other words
+//! choose parts of the whole.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,10 +25,16 @@ mod cold;
 mod measure;
 
 use cold::{ColdFile, Spec, a_quarter, serve_if_asked};
-use icecore::block::{BlockIndex, BlockRange, BlockSet};
-use measure::{median, run};
-use std::path::Path;
+use icecore::block::{BlockIndex, BlockRange, BlockSet, BlockSize, Buffer};
+use icecore::device::Image;
+use icecore::disk::Machine;
+use measure::{ended, median, run, seconds};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 const BLOCKS: u32 = 8_192;
@@ -37,22 +46,38 @@ fn main() {
         return;
     }
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let turns = if words.iter().any(|word| word == "once") { 1 } else { 3 };
+    let (once, parts): (Vec<_>, Vec<_>) = words.iter().partition(|word| *word == "once");
+    let turns = if once.is_empty() { 5 } else { 1 };
+    let is_asked = |part: &str| parts.is_empty() || parts.iter().any(|word| *word == part);
     let quarter = a_quarter(BLOCKS);
     let cold = Spec::new(BLOCKS, &quarter, LATENCY);
-    println!("4 GiB, a quarter allocated, 20 ms for each first touch");
-    let warm = compared(&cold, &quarter, turns, true);
-    depths(&cold, &quarter, turns);
-
-    let mut limited = cold.clone();
-    limited.model.throughput = Some(LIMIT);
-    println!("\nthe same under 250 MB/s, free space counted");
-    compared(&limited, &quarter, 1, false);
-
-    let all = BlockSet::from(BlockRange::new(BlockIndex::ZERO, BLOCKS));
-    println!("\n4 GiB, all of it allocated, 20 ms for each first touch");
-    compared(&Spec::new(BLOCKS, &all, LATENCY), &all, turns, false);
-    println!("\npeak memory {:.1} MiB, page cache grown by {:.1} MiB", warm.peak, warm.cache);
+    // What is read of the program itself must not count as growth of the cache.
+    std::fs::read(env!("CARGO_BIN_EXE_icecore")).unwrap();
+    println!("4 GiB, a quarter allocated, 20 ms for each first touch; medians of {turns}");
+    if is_asked("quarter") {
+        compared(&cold, &quarter, turns);
+    }
+    if is_asked("dd") {
+        let took = on_cold(&cold, |file| run(&mut dd(file)).seconds);
+        println!("  {:34} {took:>8.2} s", "dd bs=1M, once");
+    }
+    if is_asked("depths") {
+        depths(&cold, &quarter, turns);
+    }
+    if is_asked("limited") {
+        let mut limited = cold;
+        limited.model.throughput = Some(LIMIT);
+        println!("\nthe same under 250 MB/s, free space counted");
+        compared(&limited, &quarter, turns.min(3));
+    }
+    if is_asked("all") {
+        let all = BlockSet::from(BlockRange::new(BlockIndex::ZERO, BLOCKS));
+        println!("\n4 GiB, all of it allocated, 20 ms for each first touch");
+        compared(&Spec::new(BLOCKS, &all, LATENCY), &all, turns);
+    }
+    if is_asked("size") {
+        largest();
+    }
 }
 
 /// What the whole command took.
@@ -65,45 +90,82 @@ struct Warmed {
 }
 
 /// Each in turn on a cold file of its own; medians.
-fn compared(spec: &Spec, allocated: &BlockSet, turns: usize, with_dd: bool) -> Warmed {
-    let (mut ours, mut fios, mut dds) = (Vec::new(), Vec::new(), Vec::new());
+fn compared(spec: &Spec, allocated: &BlockSet, turns: usize) {
+    let (mut ours, mut fios) = (Vec::new(), Vec::new());
     for _ in 0..turns {
         ours.push(warm(spec, allocated, None));
         fios.push(on_cold(spec, |file| run(&mut fio(file)).seconds));
-        if with_dd {
-            dds.push(on_cold(spec, |file| run(&mut dd(file)).seconds));
-        }
     }
     let middle = |of: fn(&Warmed) -> f64| median(ours.iter().map(of).collect());
     let worst = |of: fn(&Warmed) -> f64| ours.iter().map(of).fold(f64::MIN, f64::max);
-    let warmed = Warmed {
-        seconds: middle(|warmed| warmed.seconds),
-        reading: middle(|warmed| warmed.reading),
-        peak: worst(|warmed| warmed.peak),
-        cache: worst(|warmed| warmed.cache),
-    };
-    println!("  {:34} {:>8.2} s, of that reading {:.2} s", "icecore warm", warmed.seconds, warmed.reading);
-    let fio = median(fios);
-    println!("  {:34} {fio:>8.2} s  {:>6.1} times as long", "fio, as AWS says", fio / warmed.seconds);
-    if with_dd {
-        let dd = median(dds);
-        println!("  {:34} {dd:>8.2} s  {:>6.1} times as long", "dd bs=1M", dd / warmed.seconds);
-    }
-    warmed
+    let (seconds, fio) = (middle(|warmed| warmed.seconds), median(fios));
+    let reading = middle(|warmed| warmed.reading);
+    println!("  {:34} {seconds:>8.2} s, of that reading {reading:.2} s", "icecore warm");
+    println!("  {:34} {fio:>8.2} s  {:>6.1} times as long", "fio, as AWS says", fio / seconds);
+    let (peak, cache) = (worst(|warmed| warmed.peak), worst(|warmed| warmed.cache));
+    println!("  at most {peak:.1} MiB of memory, page cache grown by {cache:.1} MiB");
 }
 
 /// Reading alone, beside what it would take if nothing but the first touches took time.
 fn depths(spec: &Spec, allocated: &BlockSet, turns: usize) {
     for depth in [32_u32, 64, 128] {
-        let took: Vec<_> = (0..turns).map(|_| warm(spec, allocated, Some(depth)).reading).collect();
-        let took = median(took);
+        let (mut ours, mut plain) = (Vec::new(), Vec::new());
+        for _ in 0..turns {
+            ours.push(warm(spec, allocated, Some(depth)).reading);
+            plain.push(on_cold(spec, |file| pool(file, allocated, depth)));
+        }
+        let (ours, plain) = (median(ours), median(plain));
         let ideal = allocated.len() as f64 * LATENCY.as_secs_f64() / f64::from(depth);
         println!(
-            "  reading at depth {depth:<4} {:>21.2} s  {:>6.2} of the ideal {ideal:.2} s",
-            took,
-            took / ideal
+            "  reading at depth {depth:<4} {ours:>21.2} s  {:>6.2} of the ideal {ideal:.2} s; a plain pool {:.2}",
+            ours / ideal,
+            plain / ideal
         );
     }
+}
+
+/// As many threads as there are reads in flight, each with the next block in turn, and nothing else.
+fn pool(file: &Path, allocated: &BlockSet, depth: u32) -> f64 {
+    let image = Image::open_uncached(file, &Machine::real(PathBuf::new())).unwrap();
+    let blocks: Vec<_> = allocated.iter().collect();
+    let next = AtomicUsize::new(0);
+    seconds(|| {
+        thread::scope(|scope| {
+            for _ in 0..depth {
+                scope.spawn(|| {
+                    let mut buffer = Buffer::for_blocks(1);
+                    while let Some(index) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let offset = index.byte_offset(BlockSize::EBS);
+                        image.read_at(offset, buffer.as_mut_slice()).unwrap();
+                    }
+                });
+            }
+        });
+    })
+}
+
+/// The largest volume there is, every second run of eight blocks allocated: memory after some seconds of it.
+fn largest() {
+    let blocks = 1_u32 << 27;
+    let spec = Spec::new(blocks, &BlockSet::new(), Duration::ZERO);
+    let dir = tempfile::tempdir().unwrap();
+    let map = dir.path().join("map");
+    let mut lines = BufWriter::new(File::create(&map).unwrap());
+    (0..blocks).step_by(16).for_each(|start| writeln!(lines, "{start}-{}", start + 7).unwrap());
+    lines.into_inner().unwrap();
+    on_cold(&spec, |file| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_icecore"));
+        command.arg("--quiet").arg("--state-dir").arg(dir.path().join("state"));
+        command.arg("warm").arg(file).arg("--map").arg(&map).args(["--deadline", "20s"]);
+        let cached = cached();
+        let (ran, status) = ended(&mut command);
+        assert_eq!(status.code(), Some(3), "there is more of it than can be read");
+        println!(
+            "\n64 TiB, half of it allocated in 8,388,608 runs: {:.1} MiB of memory, page cache grown by {:.1} MiB",
+            ran.peak,
+            (self::cached() - cached).max(0.0)
+        );
+    });
 }
 
 fn warm(spec: &Spec, allocated: &BlockSet, depth: Option<u32>) -> Warmed {

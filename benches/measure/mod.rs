@@ -11,6 +11,7 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "real time is what a bench measures")]
 
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Seconds that the work takes.
@@ -83,9 +84,16 @@ pub(crate) struct Run {
 }
 
 /// Runs a program to its end; it must succeed.
-pub(crate) fn run(command: &mut std::process::Command) -> Run {
+pub(crate) fn run(command: &mut Command) -> Run {
+    let (ran, status) = ended(command);
+    assert!(status.success(), "{command:?}: {status}");
+    ran
+}
+
+/// The same, to whatever end.
+pub(crate) fn ended(command: &mut Command) -> (Run, ExitStatus) {
     let (start, before) = (Instant::now(), Cpu::now().children);
-    let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
     let (pid, mut peak) = (child.id().to_string(), 0.0_f64);
     let status = loop {
         peak = peak.max(memory(&pid, "VmHWM"));
@@ -94,15 +102,15 @@ pub(crate) fn run(command: &mut std::process::Command) -> Run {
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     };
-    assert!(status.success(), "{command:?}: {status}");
-    Run { seconds: start.elapsed().as_secs_f64(), cpu_seconds: Cpu::now().children - before, peak }
+    let cpu_seconds = Cpu::now().children - before;
+    (Run { seconds: start.elapsed().as_secs_f64(), cpu_seconds, peak }, status)
 }
 
 /// What openssl says of itself, in GB/s; `None` where it is not installed.
 pub(crate) fn openssl(threads: u32) -> Option<f64> {
     let multi = threads.to_string();
     let words = ["speed", "-evp", "sha256", "-bytes", "524288", "-seconds", "1", "-multi", &multi];
-    let output = std::process::Command::new("openssl").args(words).output().ok()?;
+    let output = Command::new("openssl").args(words).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     // The last line: the name, and thousands of bytes a second with a k.
     let line = text.lines().rev().find(|line| line.to_ascii_lowercase().starts_with("sha256"))?;

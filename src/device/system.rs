@@ -25,6 +25,16 @@ impl System {
         Self { root: root.into() }
     }
 
+    /// Refuses a place where no system is seen: it would tell nothing of any device.
+    pub fn look(&self) -> Result<(), Fault> {
+        if self.sys("block").is_dir() {
+            return Ok(());
+        }
+        let what = "there is no sys/block in it";
+        Err(Fault::new(Kind::Unsuitable, Place::File(self.root.clone()), what)
+            .hint("give the directory at which the host's root is mounted"))
+    }
+
     /// Whether the system knows this as a block device.
     pub fn has(&self, device: &Path) -> bool {
         self.node(device).is_some()

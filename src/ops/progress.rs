@@ -49,6 +49,9 @@ impl Progress {
 
     /// Records what is not recorded yet; their digests are durable before that.
     pub(super) fn save(&mut self, draft: Option<&Draft>) -> Result<(), Fault> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
         draft.map_or(Ok(()), BlockSink::sync)?;
         self.checkpoint.append(&self.waiting)?;
         self.n_recorded += self.waiting.len() as u64;

@@ -114,7 +114,13 @@ impl Slot {
         let opened = self.disk.open(&self.path, Opening::Change);
         let cut = opened.and_then(|file| file.set_len(found.whole).map(|()| file));
         let file = cut.map_err(|error| Fault::local(&self.path, "open the checkpoint", error))?;
-        Ok(Checkpoint { file, slot: self, header: found.header, seed: found.seed, end: found.whole })
+        Ok(Checkpoint {
+            file: Some(file),
+            slot: self,
+            header: found.header,
+            seed: found.seed,
+            end: found.whole,
+        })
     }
 
     /// Makes a new checkpoint in place of whatever is there, durable when this returns.
@@ -122,7 +128,13 @@ impl Slot {
         let header = Header { identity: identity.to_owned(), facts };
         let (file, seed, end) =
             self.create(&header).map_err(|error| Fault::local(&self.path, "write the checkpoint", error))?;
-        Ok(Checkpoint { file, slot: self, header, seed, end })
+        Ok(Checkpoint { file: Some(file), slot: self, header, seed, end })
+    }
+
+    /// The same, made with its first record: for work that need not wait for a disk before there is anything to lose.
+    pub fn begin_later(self, identity: &str) -> Checkpoint {
+        let header = Header { identity: identity.to_owned(), facts: BTreeMap::new() };
+        Checkpoint { file: None, slot: self, header, seed: 0, end: 0 }
     }
 
     fn create(&self, header: &Header) -> std::io::Result<(Box<dyn Handle>, u32, u64)> {
@@ -135,7 +147,8 @@ impl Slot {
 /// A checkpoint being written.
 #[derive(Debug)]
 pub struct Checkpoint {
-    file: Box<dyn Handle>,
+    /// `None` before the first record of one that is made with it.
+    file: Option<Box<dyn Handle>>,
     slot: Slot,
     header: Header,
     seed: u32,
@@ -163,13 +176,23 @@ impl Checkpoint {
 
     /// Appends records in one write. What they claim must be durable by then.
     pub fn append(&mut self, records: &[(Mark, BlockIndex)]) -> Result<(), Fault> {
+        self.try_append(records).map_err(|error| Fault::local(&self.slot.path, "write the checkpoint", error))
+    }
+
+    fn try_append(&mut self, records: &[(Mark, BlockIndex)]) -> std::io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let (file, seed, end) = self.slot.create(&self.header)?;
+                (self.seed, self.end) = (seed, end);
+                none.insert(file)
+            }
+        };
         let mut bytes = Vec::with_capacity(records.len() * RECORD);
         for (mark, index) in records {
             bytes.extend(record(*mark, *index, self.seed));
         }
-        self.file
-            .write_at(&bytes, self.end)
-            .map_err(|error| Fault::local(&self.slot.path, "write the checkpoint", error))?;
+        file.write_at(&bytes, self.end)?;
         self.end += bytes.len() as u64;
         Ok(())
     }
@@ -181,6 +204,9 @@ impl Checkpoint {
 
     /// The work is finished: there is nothing to resume any more.
     pub fn remove(self) -> Result<(), Fault> {
+        if self.file.is_none() {
+            return Ok(());
+        }
         let removed = self.slot.disk.remove_durably(&self.slot.path);
         removed.map_err(|error| Fault::local(&self.slot.path, "remove the checkpoint", error))
     }
@@ -345,6 +371,24 @@ mod tests {
             Earlier::Same(found) => found,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn one_that_begins_later_is_there_from_its_first_record_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ckpt");
+        written(&path, 3);
+        let mut checkpoint = Slot::take(&disk(), &path).unwrap().begin_later("two");
+        let slot = || Slot { disk: disk(), path: path.clone(), _lock: Lock::By(String::new()) };
+        assert_eq!(found(&slot()).done.len(), 2, "it is as it was");
+        checkpoint.append(&[(Mark::Done, BlockIndex::new(9))]).unwrap();
+        checkpoint.append(&[(Mark::Done, BlockIndex::new(7))]).unwrap();
+        assert!(matches!(slot().earlier("one").unwrap(), Earlier::Other(_)));
+        assert!(matches!(slot().earlier("two").unwrap(), Earlier::Same(found) if found.done.len() == 2));
+        checkpoint.remove().unwrap();
+        assert!(!path.exists());
+        let unused = Slot::take(&disk(), &path).unwrap().begin_later("two");
+        unused.remove().unwrap();
     }
 
     #[test]

@@ -218,6 +218,9 @@ impl Typed {
             Some(place) => place.engine.clone(),
             None => open::resumable_engine(cx)?,
         };
+        if let Some(root) = &self.sysroot {
+            System::at(root).look()?;
+        }
         let options = pairs.into_iter().map(|(device, what)| self.options(device, what)).collect();
         Ok(Resolved { options, bounds: self.bounds(cx), engine, place })
     }

@@ -415,7 +415,11 @@ impl Target {
                 ));
                 slot.resume(found)?
             }
-            Earlier::Other(_) | Earlier::None => slot.begin(&identity, BTreeMap::new())?,
+            // Digests of an earlier run are overwritten from now on: no older checkpoint may speak for them.
+            Earlier::Other(_) | Earlier::None if self.options.verify => {
+                slot.begin(&identity, BTreeMap::new())?
+            }
+            Earlier::Other(_) | Earlier::None => slot.begin_later(&identity),
         };
         let (mut every, verify) = (RECORD_EVERY, self.options.verify);
         if let Some(geometry) = self.geometry.filter(|_| verify) {

@@ -88,6 +88,13 @@ fn another_volume_is_refused_and_the_right_one_taken() {
 }
 
 #[test]
+fn a_place_that_shows_no_system_is_refused() {
+    let host = Host::new();
+    let words = ["warm", "host/dev/sda", "--map", "map", "--sysroot", "nowhere"];
+    host.here.run(&words).refused(2, &["nowhere: there is no sys/block in it", "the host's root"]);
+}
+
+#[test]
 fn a_device_smaller_than_the_volume_is_refused() {
     let host = Host::new();
     host.write("../map", "0-16\n");
