@@ -85,15 +85,15 @@ pub(crate) struct Run {
 
 /// Runs a program to its end; it must succeed.
 pub(crate) fn run(command: &mut Command) -> Run {
-    let (ran, status) = ended(command);
+    let (ran, status) = ended(command.stdout(Stdio::null()));
     assert!(status.success(), "{command:?}: {status}");
     ran
 }
 
-/// The same, to whatever end.
+/// The same, to whatever end, its output where the command sends it.
 pub(crate) fn ended(command: &mut Command) -> (Run, ExitStatus) {
     let (start, before) = (Instant::now(), Cpu::now().children);
-    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let mut child = command.spawn().unwrap();
     let (pid, mut peak) = (child.id().to_string(), 0.0_f64);
     let status = loop {
         peak = peak.max(memory(&pid, "VmHWM"));
