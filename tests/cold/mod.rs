@@ -233,10 +233,21 @@ fn mounted(dir: &Path, spec: Spec, volume: ColdVolume) -> io::Result<BackgroundS
     let mut config = Config::default();
     config.mount_options = vec![MountOption::RO, MountOption::FSName("cold".to_owned())];
     // As many as there can be readers, or they would wait for a thread and not for their block.
-    config.n_threads = Some(256);
+    config.n_threads = Some(THREADS);
     let files = Files { bytes: u64::from(spec.blocks) * BLOCK, allocated: spec.model.cold, volume };
-    Session::new(files, dir, &config)?.spawn()
+    let session = Session::new(files, dir, &config)?.spawn()?;
+    // Whoever reads before all of them are there measures how fast threads are made.
+    for _ in 0..1_000 {
+        if std::fs::read_dir("/proc/self/task")?.count() > THREADS {
+            break;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    Ok(session)
 }
+
+/// Threads that serve reads.
+const THREADS: usize = 256;
 
 #[derive(Debug)]
 struct Files {
