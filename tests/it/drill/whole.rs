@@ -297,7 +297,7 @@ async fn a_drill_waits_out_throttles_and_looks_for_what_was_answered_to_nobody()
     let id = lab.snapshot(None, 1, &BTreeMap::from([(3, 1)])).await;
     let plan = "CreateVolume nth=1 throttle=account\nCreateVolume nth=2 lost\nAttachVolume nth=1 lost\n\
                 DescribeVolumes nth=2-3 error=503\nDetachVolume nth=1 throttle=account\nDetachVolume nth=2 lost\n\
-                DeleteVolume nth=1 throttle=account\nDeleteVolume nth=2 lost\n";
+                DeleteVolume nth=1 throttle=account\n";
     let config = Config { faults: plan.parse().unwrap(), ..Config::default() };
     lab.endpoint = endpoint::start(config, Shelves::kept_in(lab.store.clone())).await.unwrap();
     let here = Here::new();
