@@ -265,6 +265,7 @@ impl Desk {
 
     fn vanished(&self, id: &VolumeId) -> Fault {
         Fault::new(Kind::Vanished, Place::Volume(id.clone()), "the volume is gone, or was never made")
+            .hint("EC2 takes a new volume away again where its key cannot be used; check the key if it is encrypted")
     }
 
     async fn ask<T, F>(&self, at: Place, send: impl FnMut() -> F) -> Result<T, Fault>

@@ -3,6 +3,8 @@
 mod faults;
 #[cfg(feature = "ec2")]
 mod live;
+#[cfg(feature = "ec2")]
+mod mounted;
 mod mounts;
 #[cfg(feature = "ec2")]
 mod rights;

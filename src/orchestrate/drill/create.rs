@@ -113,7 +113,8 @@ impl Step for Create {
         Some(Line {
             what: "delete the volume".to_owned(),
             calls: &["ec2:DeleteVolume"],
-            permissions: &["ec2:DeleteVolume", "ec2:DescribeVolumes"],
+            // The bin is looked into when all is over.
+            permissions: &["ec2:DeleteVolume", "ec2:DescribeVolumes", "ec2:ListVolumesInRecycleBin"],
             usd: Usd::ZERO,
             takes: Duration::from_secs(60),
         })

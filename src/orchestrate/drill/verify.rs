@@ -17,6 +17,18 @@ use std::time::Duration;
 /// without paying for more (EBS user guide, "general-purpose").
 const COLD: u64 = 125 << 20;
 
+const RIGHTS: &[&str] =
+    &["ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"];
+
+/// The same, and what changed since another snapshot.
+const RIGHTS_OF_DELTA: &[&str] = &[
+    "ebs:ListSnapshotBlocks",
+    "ebs:ListChangedBlocks",
+    "ebs:GetSnapshotBlock",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeVolumes",
+];
+
 #[derive(Debug)]
 pub(super) struct Verify {
     shop: Arc<Shop>,
@@ -52,12 +64,10 @@ impl Step for Verify {
         Line {
             what: format!("hold {blocks} of it against {}", self.snapshot),
             calls: &[],
-            permissions: &[
-                "ebs:ListSnapshotBlocks",
-                "ebs:GetSnapshotBlock",
-                "ec2:DescribeSnapshots",
-                "ec2:DescribeVolumes",
-            ],
+            permissions: match self.shop.options.verify.delta_from {
+                None => RIGHTS,
+                Some(_) => RIGHTS_OF_DELTA,
+            },
             usd: estimate.usd(&RequestPrices::LISTED),
             takes: Duration::from_secs(seconds),
         }

@@ -6,14 +6,20 @@ use crate::lab::{Lab, generation};
 use icecore::account::Pace;
 use icecore::endpoint::{Config, Counts, Settings};
 use icecore::estate::{NewVolume, VolumeKind};
-use icecore::iam::Task;
+use icecore::iam::{Need, Task};
 use icecore::snapshot::{SnapshotId, VolumeId};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// What was asked since.
 fn asked(lab: &Lab, before: &Counts) -> BTreeSet<&'static str> {
     let now = lab.endpoint.counts();
     now.iter().filter(|(name, count)| *count > before.of(name)).map(|(name, _)| name).collect()
+}
+
+/// `CreateVolume` of `ec2:CreateVolume`.
+fn operation(action: &Value) -> &str {
+    action.as_str().unwrap().split_once(':').unwrap().1
 }
 
 fn allowed(task: &str) -> BTreeSet<&'static str> {
@@ -61,6 +67,11 @@ async fn drills_of_every_kind_ask_what_their_policies_allow_and_nothing_else() {
         // Listings are kept in the state directory, so each has its own.
         let elsewhere = Here::new();
         std::fs::copy(here.path("a.manifest"), elsewhere.path("a.manifest")).unwrap();
+        let plan =
+            drill(&elsewhere, &lab, &[words, &["--dry-run", "--format", "json"]].concat()).await.json();
+        let planned: BTreeSet<&str> = plan["permissions"].as_array().unwrap().iter().map(operation).collect();
+        let policy: BTreeSet<_> = Task::named(task).unwrap().needs().map(Need::operation).collect();
+        assert_eq!(planned, policy, "{task}: the plan and the policy agree");
         let outcome = drill(&elsewhere, &lab, words).await;
         assert_eq!(outcome.code, 0, "{task}: {outcome:?}");
         assert_eq!(asked(&lab, &before), allowed(task), "{task}");

@@ -1,9 +1,8 @@
-//! Whole commands against the endpoint: what is chosen, which machine this is, what is mounted, and what several drills
-//! at once leave of each other.
+//! Whole commands against the endpoint: what is chosen, which machine this is, and what drills leave on bad days.
 
-use super::live::{HOST, at, command, drill, journals, nothing_left, run, three};
+use super::live::{HOST, command, drill, journals, nothing_left, run};
 use crate::cli::{Here, Outcome, one_object};
-use crate::lab::{Lab, Loop, generation};
+use crate::lab::Lab;
 use icecore::account::Pace;
 use icecore::block::BlockIndex;
 use icecore::endpoint::{self, Config, Settings, Shelves};
@@ -14,7 +13,6 @@ use icecore::snapshot::{SnapshotId, VolumeId};
 use icecore::store::StoreWriter;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -292,6 +290,36 @@ async fn of_several_drills_at_once_each_has_its_own_end() {
     nothing_left(&lab).await;
 }
 
+/// Throttles are waited out, answers that were lost are looked for, and nothing is done twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_waits_out_throttles_and_looks_for_what_was_answered_to_nobody() {
+    let mut lab = prompt(Settings::default()).await;
+    let id = lab.snapshot(None, 1, &BTreeMap::from([(3, 1)])).await;
+    let plan = "CreateVolume nth=1 throttle=account\nCreateVolume nth=2 lost\nAttachVolume nth=1 lost\n\
+                DescribeVolumes nth=2-3 error=503\nDetachVolume nth=1 throttle=account\nDetachVolume nth=2 lost\n\
+                DeleteVolume nth=1 throttle=account\n";
+    let config = Config { faults: plan.parse().unwrap(), ..Config::default() };
+    lab.endpoint = endpoint::start(config, Shelves::kept_in(lab.store.clone())).await.unwrap();
+    let here = Here::new();
+    let report = drill(&here, &lab, &[id.as_str(), "--format", "json"]).await.json();
+    assert_eq!((&report["state"], &report["volumes_deleted"]), (&json!("pass"), &json!(1)));
+    assert!(lab.endpoint.counts().of("CreateVolume") >= 3);
+    nothing_left(&lab).await;
+}
+
+/// An encrypted volume has something in every block; what the snapshot does not have is not held against it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_snapshot_is_drilled_and_what_it_does_not_have_is_not_held_against_it() {
+    let lab = prompt(Settings { encrypts_by_default: true, ..Settings::default() }).await;
+    let id = lab.snapshot(None, 1, &BTreeMap::from([(3, 1)])).await;
+    let here = Here::new();
+    let report = drill(&here, &lab, &[id.as_str(), "--format", "json"]).await.json();
+    let told = &report["drills"][0];
+    assert_eq!((&report["state"], &told["encrypted"]), (&json!("pass"), &json!(true)));
+    assert_eq!(told["verification"]["blocks_unverifiable"], 2047, "they are random, and that is said");
+    nothing_left(&lab).await;
+}
+
 /// A rule of the Recycle Bin keeps what is deleted, and bills it: the report says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_that_the_recycle_bin_keeps_is_said_to_be_billed() {
@@ -312,92 +340,6 @@ async fn a_volume_that_the_recycle_bin_keeps_is_said_to_be_billed() {
     // It is no volume any more that a cleanup would find.
     let cleaned = run(&here, &lab, &["cleanup", "--older-than", "0s", "--format", "json"]).await.json();
     assert_eq!(cleaned["items"], json!([]));
-}
-
-#[expect(clippy::print_stdout, reason = "a part that is left out is said to be")]
-fn can_mount(lab: &Lab) -> bool {
-    let probe = lab.path("probe");
-    std::fs::write(&probe, vec![0; 1 << 20]).unwrap();
-    let can = Loop::over(&probe).is_some();
-    if !can {
-        println!("NOT TESTED: mounting what was restored: there is no loop device here for this user");
-    }
-    can
-}
-
-/// The fixture's own files, seen by a hook, on a mount that nothing can write to; and nothing of it is left.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restored_file_system_is_mounted_read_only_for_the_hook_and_unmounted() {
-    let (lab, ids) = three().await;
-    if !can_mount(&lab) {
-        return;
-    }
-    let here = Here::new();
-    let hook = "findmnt -no OPTIONS $ICECORE_MOUNT; ls $ICECORE_MOUNT; touch $ICECORE_MOUNT/x 2>/dev/null && exit 9; exit 3";
-    let names: Vec<&str> = ids.iter().map(SnapshotId::as_str).collect();
-    let words = [&names[..], &["--mount", "--hook", hook, "--at-once", "3"]].concat();
-    let outcome = drill(&here, &lab, &words).await;
-    assert_eq!(outcome.code, 1, "{outcome:?}");
-    for said in ["it ended with 3:", "ro,nosuid,nodev", "lost+found", "ext4, read-only: "] {
-        assert_eq!(outcome.stdout.matches(said).count(), 3, "{said} in {}", outcome.stdout);
-    }
-    nothing_left(&lab).await;
-    assert!(!mounts().contains(here.path("").to_str().unwrap()), "{}", mounts());
-
-    // Its original is mounted on this machine: then nothing is.
-    let original = lab.path("original");
-    std::fs::create_dir(&original).unwrap();
-    let image = generation(0);
-    let mounted =
-        Command::new("mount").args(["-o", "ro,loop,noload"]).arg(&image).arg(&original).status().unwrap();
-    assert!(mounted.success());
-    let outcome = drill(&here, &lab, &[names[1], "--mount", "--hook", "exit 3"]).await;
-    Command::new("umount").arg(&original).status().unwrap();
-    assert_eq!(outcome.code, 2, "{outcome:?}");
-    assert!(
-        outcome.stdout.contains("is in use here") && outcome.stdout.contains("original"),
-        "{}",
-        outcome.stdout
-    );
-    nothing_left(&lab).await;
-}
-
-fn mounts() -> String {
-    std::fs::read_to_string("/proc/self/mountinfo").unwrap()
-}
-
-/// The process is killed while what it restored is mounted; cleanup unmounts, detaches, deletes.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_drill_has_mounted_is_unmounted_by_resume_and_by_cleanup() {
-    let lab = Lab::new().await;
-    if !can_mount(&lab) {
-        return;
-    }
-    let id = lab.import(&generation(0), None).await.snapshot_id;
-    for ends_it in ["resume", "cleanup"] {
-        let here = Here::new();
-        let ready = here.path("ready");
-        let hook = format!("test -e {0} && exit 0; touch {0}; sleep 5", ready.display());
-        let at = at(&lab);
-        let words = ["drill", id.as_str(), "--mount", "--hook", &hook];
-        let words: Vec<&str> = words.into_iter().chain(at.iter().map(String::as_str)).collect();
-        let mut child =
-            command(&here, &lab, &words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        while !ready.exists() {
-            assert!(child.try_wait().unwrap().is_none(), "it ended before its hook ran");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let [run_id] = &journals(&here)[..] else { panic!("one journal") };
-        assert!(mounts().contains(run_id.as_str()), "it is mounted");
-        let words = if ends_it == "resume" { vec!["resume", run_id] } else { vec!["cleanup"] };
-        let outcome = run(&here, &lab, &words).await;
-        assert_eq!(outcome.code, 0, "{outcome:?}");
-        assert!(!mounts().contains(run_id.as_str()), "{}", mounts());
-        nothing_left(&lab).await;
-        assert_eq!(journals(&here), [] as [String; 0]);
-    }
 }
 
 /// Every option that changes what is made, in the plan as in the call.
