@@ -25,7 +25,7 @@ pub struct Lanes {
 
 #[cfg(not(target_arch = "x86_64"))]
 impl Lanes {
-    pub(super) fn on_this_machine() -> Option<Self> {
+    pub(crate) fn on_this_machine() -> Option<Self> {
         None
     }
 
@@ -41,7 +41,7 @@ impl Lanes {
 #[cfg(target_arch = "x86_64")]
 impl Lanes {
     /// Sixteen empty messages; `None` where the processor cannot.
-    pub(super) fn on_this_machine() -> Option<Self> {
+    pub(crate) fn on_this_machine() -> Option<Self> {
         let has_lanes = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
         // SAFETY: the processor has just said that it can.
         has_lanes.then(|| Self { state: unsafe { kernel::start() }, len: 0 })

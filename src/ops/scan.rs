@@ -38,6 +38,11 @@ pub(super) trait Listener: Send + Sync {
     /// A block was read.
     fn read(&self, block: &Scanned) -> Result<(), Fault>;
 
+    /// Whether to hash with the reference alone, as what was found wrong has to be before anybody says so.
+    fn is_careful(&self) -> bool {
+        false
+    }
+
     /// A block could not be read. To go on without it, keep the fault and return `Ok`.
     fn unreadable(&self, index: BlockIndex, fault: Fault) -> Result<(), Fault>;
 }
@@ -109,7 +114,11 @@ impl<I: Iterator<Item = BlockIndex> + Send, L: Listener> Scan<I, L> {
     /// Hashes what was read of a batch, and tells of it: of each block what it holds, or nothing where that was told.
     fn tell(&self, batch: &[BlockIndex], read: &[Option<(Held, &[u8])>]) -> Result<(), Fault> {
         let bytes = read.iter().flatten().filter(|(held, _)| *held == Held::Bytes).map(|(_, bytes)| *bytes);
-        let mut digests = Digest::of_each(&bytes.collect::<Vec<_>>()).into_iter();
+        let digests = match self.listener.is_careful() {
+            true => bytes.map(Digest::of).collect(),
+            false => Digest::of_each(&bytes.collect::<Vec<_>>()),
+        };
+        let mut digests = digests.into_iter();
         for (index, read) in batch.iter().zip(read) {
             let digest = match read {
                 None => continue,

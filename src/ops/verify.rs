@@ -173,8 +173,11 @@ impl Options {
 
     /// What does not fit together.
     fn check(&self) -> Result<(), Fault> {
-        let refused =
-            |what: &str, hint: &str| Err(Fault::new(Kind::Unsuitable, Place::Service, what).hint(hint));
+        let at = match &self.what {
+            What::Snapshot(id) => Place::Snapshot(id.clone()),
+            What::Manifest(path) => Place::File(path.clone()),
+        };
+        let refused = |what: &str, hint: &str| Err(Fault::new(Kind::Unsuitable, at.clone(), what).hint(hint));
         match (&self.what, &self.against) {
             (What::Manifest(_), Against::Nothing) => {
                 return refused("a manifest alone proves nothing", "give a target to hold against it");

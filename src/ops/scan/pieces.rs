@@ -30,7 +30,10 @@ where
             return Ok(());
         }
         expect(&scan.image, &batch, told);
-        if let Some(digests) = in_pieces(&scan.image, &batch, buffer.as_mut_slice()) {
+        let lanes = Lanes::new().filter(|_| !scan.listener.is_careful());
+        if let Some(digests) =
+            lanes.and_then(|lanes| in_pieces(lanes, &scan.image, &batch, buffer.as_mut_slice()))
+        {
             for (index, digest) in batch.iter().zip(digests) {
                 scan.listener.read(&Scanned { index: *index, digest })?;
             }
@@ -57,10 +60,14 @@ fn expect(image: &Image, batch: &[BlockIndex], told: &AtomicU64) {
     }
 }
 
-/// `None` where they are not sixteen whole blocks, the processor has no lanes for them, or one cannot be read.
-fn in_pieces(image: &Image, batch: &[BlockIndex], buffer: &mut [u8]) -> Option<[Digest; LANES]> {
+/// `None` where they are not sixteen whole blocks, or one cannot be read.
+fn in_pieces(
+    mut lanes: Lanes,
+    image: &Image,
+    batch: &[BlockIndex],
+    buffer: &mut [u8],
+) -> Option<[Digest; LANES]> {
     let batch: &[BlockIndex; LANES] = batch.try_into().ok()?;
-    let mut lanes = Lanes::new()?;
     if !batch.iter().all(|index| image.is_whole(*index).is_ok_and(|is_whole| is_whole)) {
         return None;
     }
@@ -103,4 +110,35 @@ where
     let read: Vec<_> =
         read.into_iter().zip(rooms).map(|(held, bytes)| held.map(|held| (held, bytes))).collect();
     scan.tell(batch, &read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Machine;
+    use std::path::PathBuf;
+
+    #[test]
+    fn what_is_read_in_pieces_has_the_digests_of_its_blocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        let bytes: Vec<u8> =
+            (0..17 * 65_536_u64).flat_map(|n| (n * 0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let image = Image::open(&path, &Machine::real(PathBuf::new())).unwrap();
+        let mut buffer = Buffer::for_blocks(BATCH);
+        let mut read = |indexes: Vec<u32>| {
+            let batch: Vec<_> = indexes.into_iter().map(BlockIndex::new).collect();
+            let digests = in_pieces(Lanes::on_this_machine()?, &image, &batch, buffer.as_mut_slice())?;
+            let block = |index: &BlockIndex| &bytes[index.get() as usize * 524_288..][..524_288];
+            Some(batch.iter().map(block).map(Digest::of).eq(digests))
+        };
+        if Lanes::on_this_machine().is_some() {
+            assert_eq!(read((0..16).collect()), Some(true), "in a row");
+            assert_eq!(read((1..17).collect()), Some(true), "in a row, not from the first on");
+            assert_eq!(read((0..15).chain([16]).collect()), Some(true), "with one left out");
+        }
+        assert_eq!(read((0..15).collect()), None, "not sixteen");
+        assert_eq!(read((2..18).collect()), None, "one beyond the end");
+    }
 }

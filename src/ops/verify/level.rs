@@ -49,7 +49,7 @@ impl Level {
                 "The snapshot exists, is completed and may be read; none of its data was looked at."
             }
             Self::BlockMap => {
-                "The service lists the snapshot's blocks, in order and as many as it says there are."
+                "The service lists the snapshot's blocks in order, and where it says how much there is, as much as that."
             }
             Self::Transport => {
                 "Every block read has its full length, and its bytes hash to the SHA-256 that the service sent with it."

@@ -185,20 +185,20 @@ pub struct Target {
 }
 
 impl Target {
-    /// What is known of each of its file systems, in a sentence.
+    /// What keeps its file systems from being shown to be clean, in sentences.
     pub(super) fn of_file_systems(&self) -> Vec<String> {
         if self.file_systems.is_empty() {
             return vec!["No file system of a known kind was found on the target.".to_owned()];
         }
         let of = |fs: &FileSystem| {
             let what = match fs.is_clean {
-                Some(true) => "its journal is clean",
+                Some(true) => return None,
                 Some(false) => "its journal holds what is still to be done",
                 None => "its superblock does not tell whether its journal is clean",
             };
-            format!("{} at byte {}: {what}.", fs.kind.as_str(), fs.offset)
+            Some(format!("{} at byte {}: {what}.", fs.kind.as_str(), fs.offset))
         };
-        self.file_systems.iter().map(of).collect()
+        self.file_systems.iter().filter_map(of).collect()
     }
 }
 

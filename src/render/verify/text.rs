@@ -105,6 +105,17 @@ fn target(report: &Report) -> Vec<(&'static str, String)> {
     if let Some(volume) = &target.volume_id {
         facts.push(("volume", volume.to_string()));
     }
+    for fs in target.file_systems.iter().filter(|_| report.level == Level::FileSystem) {
+        let state = match fs.is_clean {
+            Some(true) => "clean",
+            Some(false) => "not clean",
+            None => "nobody tells whether clean",
+        };
+        facts.push((
+            "file system",
+            format!("{} at byte {}, {}: {state}", fs.kind.as_str(), fs.offset, fs.size),
+        ));
+    }
     if target.short_by > ByteSize::ZERO {
         facts.push(("too short", format!("the target ends {} before the volume does", target.short_by)));
     }

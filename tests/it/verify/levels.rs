@@ -66,7 +66,7 @@ fn superblock(is_clean: bool) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_that_is_right_passes_with_a_clean_file_system_and_no_other() {
     for (first, state, said) in [
-        (superblock(true), State::Pass, "its journal is clean"),
+        (superblock(true), State::Pass, "the rest of the file system"),
         (superblock(false), State::Fail, "still to be done"),
         (vec![7; BLOCK], State::Incomplete, "No file system of a known kind"),
     ] {
