@@ -18,8 +18,7 @@ use std::sync::Arc;
 ///
 /// Imports three generations of a volume into a store of its own, compares them, exports the last one and holds it
 /// against its source byte for byte; flips a bit and finds it, keeps both verdicts as evidence, drills a restore. Needs
-/// no account and no network; takes about 4 GiB of disk space less its
-/// holes, given back at the end.
+/// no account and no network; takes about 4 GiB of disk space less its holes, given back at the end.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Work in this directory, and leave everything there to look at

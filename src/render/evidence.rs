@@ -1,6 +1,6 @@
 //! `icecore evidence`: what is there, and what was altered or taken away.
 
-use crate::evidence::{Bundle, Examined, PublicKey, Statement, Wrong};
+use crate::evidence::{Bundle, Examined, PublicKey, Wrong};
 use crate::render::escape::escaped;
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{count, rfc3339, to_the_second};
