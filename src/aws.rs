@@ -13,6 +13,7 @@ mod endpoint;
 mod failure;
 mod identity;
 mod instance;
+mod principal;
 pub mod quota;
 mod refusal;
 

@@ -13,9 +13,11 @@ mod direct;
 pub mod faulty;
 pub mod memory;
 mod mounts;
+mod near;
 mod real;
 
 pub use mounts::{InUse, Mounting, Mounts, RealMounts, Use};
+pub use near::Near;
 pub use real::RealDisk;
 
 use crate::block::Digest;
@@ -177,6 +179,9 @@ pub trait Handle: fmt::Debug + Send + Sync {
     /// Tells that these bytes are wanted soon. Only a hint.
     fn expect(&self, offset: u64, len: u64);
 
+    /// Makes it possible to bring these bytes near the processor before they are read; `None` where it is not.
+    fn near(&self, offset: u64, len: usize) -> Option<Near>;
+
     /// Fills the buffer from an offset; `UnexpectedEof` where the file ends before that.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 
@@ -210,6 +215,30 @@ impl dyn Disk + '_ {
             self.sync(directory(dir))?;
         }
         Ok(())
+    }
+
+    /// Opens a file for this run alone, made where there is none; `None` where another run has it. What an earlier run
+    /// left in it is still there.
+    pub fn claim(&self, path: &Path, access: Access) -> io::Result<Option<Box<dyn Handle>>> {
+        loop {
+            // Nothing is ever in a private file while others may read it.
+            if access == Access::Owner && self.node(path)?.is_none() {
+                match self.place_new(path, &[], access) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    _ => {}
+                }
+            }
+            let file = self.open(path, Opening::Make)?;
+            if !file.try_lock()? {
+                return Ok(None);
+            }
+            // Another run may have renamed or removed it between opening and locking: that was its file then.
+            match self.open(path, Opening::Read).and_then(|named| named.facts()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(named) if named.id == file.facts()?.id => return Ok(Some(file)),
+                _ => {}
+            }
+        }
     }
 
     /// Gives a small file its name and bytes at once and for good: after a power cut the old or the new stands.

@@ -171,6 +171,12 @@ impl Fault {
         fault.because(error)
     }
 
+    /// A file that another run is writing.
+    pub fn taken(path: impl Into<PathBuf>) -> Self {
+        Self::new(Kind::Unsuitable, Place::File(path.into()), "another run is writing it")
+            .hint("wait for that run to end, or stop it")
+    }
+
     /// What a person can do next, as a clause: `check the id with icecore list`.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -1,5 +1,6 @@
 //! What every command works with: what was typed beside it, whom to tell, how to stop.
 
+use crate::aws::Session;
 use crate::cli::args::Global;
 use crate::cli::complaint::Complaint;
 use crate::cli::exit::Signal;
@@ -10,7 +11,7 @@ use crate::cli::signals::Signals;
 use crate::monitor::{Event, Monitor};
 use crate::pipeline::Stop;
 use crate::render::{Format, Render};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The surroundings of a command.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct Context {
     progress: Arc<Progress>,
     signals: Signals,
     stop: Stop,
+    account: OnceLock<Session>,
 }
 
 impl Context {
@@ -27,7 +29,7 @@ impl Context {
         let progress = Arc::new(Progress::new(&global));
         log::start(&global, endpoint, progress.bar());
         let stop = signals.stop();
-        Self { global, progress, signals, stop }
+        Self { global, progress, signals, stop, account: OnceLock::new() }
     }
 
     /// The options of every command.
@@ -48,6 +50,16 @@ impl Context {
     /// The first signal, if one came.
     pub(crate) fn signal(&self) -> Option<Signal> {
         self.signals.first()
+    }
+
+    /// Remembers whose account the command works on: the one that it opened first.
+    pub(crate) fn works_on(&self, account: Session) {
+        let _ = self.account.set(account);
+    }
+
+    /// The ARN of the principal that asks that account; `None` where there is no account, or it does not tell.
+    pub(crate) async fn principal(&self) -> Option<String> {
+        self.account.get()?.principal().await
     }
 
     /// Tells a person something, in one sentence.

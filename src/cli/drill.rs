@@ -176,7 +176,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         return Ok(Exit::Clean);
     }
     let mut report = ready.run().await?;
-    kept(keeper.as_ref(), &mut report, cx);
+    kept(keeper.as_ref(), &mut report, cx).await;
     let exit = exit_of(&report, cx);
     if let Some(output) = output {
         output.show(&report)?;
@@ -295,8 +295,8 @@ fn fresh_seed(cx: &Context) -> u64 {
 }
 
 /// Keeps the report as evidence, where that is asked for. What was to be evidence and is none was not drilled.
-pub(crate) fn kept(keeper: Option<&Keeper>, report: &mut Report, cx: &Context) {
-    if let Err(complaint) = keep(keeper, report, &[], cx) {
+pub(crate) async fn kept(keeper: Option<&Keeper>, report: &mut Report, cx: &Context) {
+    if let Err(complaint) = keep(keeper, report, &[], cx).await {
         complaint.say();
         let exception = complaint.to_exception();
         report.drills.iter_mut().for_each(|drill| drill.exceptions.push(exception.clone()));

@@ -11,6 +11,7 @@ use crate::cli::exit::Exit;
 use crate::disk::{Access, Disk, RealDisk};
 use crate::evidence::{self, Key, PublicKey, Trust};
 use crate::fault::{Fault, Kind, Place};
+use crate::monitor::{Clock, SystemClock};
 use crate::render::NewKey;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         Command::Verify { dir, anchor, public_key } => {
             let output = cx.output()?;
             let public_keys = public_key.iter().map(|text| public(&disk, text)).collect::<Result<_, _>>()?;
-            let examined = evidence::examine(&disk, &dir, &Trust { anchor, public_keys })?;
+            let examined = evidence::examine(&disk, &dir, &Trust { anchor, public_keys }, SystemClock.now())?;
             let exit = if examined.findings.is_empty() { Exit::Clean } else { Exit::Findings };
             output.show(&examined)?;
             Ok(exit)

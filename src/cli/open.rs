@@ -72,6 +72,9 @@ async fn open_as(cx: &Context, global: &Global, access: Access) -> Result<Opened
     let services = Services::reached(&session, label, global.max_usd.unwrap_or(MAX_USD));
     let region = session.region().to_owned();
     let local = global.local.clone();
+    if local.is_none() {
+        cx.works_on(session.clone());
+    }
     Ok(Opened { services, engine: engine.renewing(renewal(session)), region, local, _endpoint: endpoint })
 }
 

@@ -26,7 +26,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let keeper = args.evidence.open("resume")?;
     let place = open::open(cx, Access::Write).await?;
     let mut report = resume::run(&args.run, &place.services, &place.engine, Waits::default()).await?;
-    kept(keeper.as_ref(), &mut report, cx);
+    kept(keeper.as_ref(), &mut report, cx).await;
     let exit = exit_of(&report, cx);
     output.show(&report)?;
     Ok(exit)

@@ -53,9 +53,9 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let output = cx.output::<Job>()?;
     let mut job = match jobs(&args, cx).await {
         Ok(job) => job,
-        Err(complaint) => return Err(not_begun(args.name(), complaint, keeper, output, cx)),
+        Err(complaint) => return Err(not_begun(args.name(), complaint, keeper, output, cx).await),
     };
-    if let Err(complaint) = keep(keeper, &job, &[], cx) {
+    if let Err(complaint) = keep(keeper, &job, &[], cx).await {
         complaint.say();
         job.items
             .push(Item { name: "evidence".to_owned(), outcome: Outcome::Failed(complaint.to_exception()) });
@@ -84,9 +84,9 @@ async fn one(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit
     let name = typed.name();
     let mut report = match verified(typed, cx).await {
         Ok(report) => report,
-        Err(complaint) => return Err(not_begun(name, complaint, keeper, output, cx)),
+        Err(complaint) => return Err(not_begun(name, complaint, keeper, output, cx).await),
     };
-    if let Err(complaint) = keep(keeper, &report, &[], cx) {
+    if let Err(complaint) = keep(keeper, &report, &[], cx).await {
         // What was to be evidence and is none was not verified.
         complaint.say();
         report.exceptions.push(complaint.to_exception());
@@ -104,7 +104,7 @@ async fn verified(typed: Typed, cx: &Context) -> Result<Report, Complaint> {
 
 /// A run that could not begin has no report of its own; that it failed is evidence all the same, and news for CI and
 /// monitoring.
-fn not_begun<R: Render>(
+async fn not_begun<R: Render>(
     name: String,
     complaint: Complaint,
     keeper: Option<&Keeper>,
@@ -112,7 +112,7 @@ fn not_begun<R: Render>(
     cx: &Context,
 ) -> Complaint {
     let job = Job::not_begun(name, complaint.to_exception());
-    let kept = keep(keeper, &job, &[], cx).map(drop);
+    let kept = keep(keeper, &job, &[], cx).await.map(drop);
     let is_told = output.tells_of_failure();
     let shown = output.instead().filter(|_| is_told).map_or(Ok(()), |output| output.show(&job));
     for other in [kept, shown].into_iter().filter_map(Result::err) {

@@ -42,9 +42,9 @@ async fn one(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit
     let name = typed.name();
     let report = match warmed(typed, cx).await {
         Ok(report) => report,
-        Err(complaint) => return Err(not_begun(name, complaint, keeper, cx)),
+        Err(complaint) => return Err(not_begun(name, complaint, keeper, cx).await),
     };
-    let exit = exit_of(&report, cx).worst(kept(keeper, &report, cx));
+    let exit = exit_of(&report, cx).worst(kept(keeper, &report, cx).await);
     output.show(&report)?;
     Ok(exit)
 }
@@ -54,10 +54,10 @@ async fn several(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<
     let name = typed.name();
     let job = match all_warmed(typed, cx).await {
         Ok(job) => job,
-        Err(complaint) => return Err(not_begun(name, complaint, keeper, cx)),
+        Err(complaint) => return Err(not_begun(name, complaint, keeper, cx).await),
     };
     let exits = job.items.iter().map(|item| exit_of_item(item, cx));
-    let exit = exits.fold(kept(keeper, &job, cx), Exit::worst);
+    let exit = exits.fold(kept(keeper, &job, cx).await, Exit::worst);
     output.show(&job)?;
     Ok(exit)
 }
@@ -76,15 +76,15 @@ async fn all_warmed(typed: Typed, cx: &Context) -> Result<Job, Complaint> {
 }
 
 /// A run that could not begin has no report of its own; that it failed is evidence all the same.
-fn not_begun(name: String, complaint: Complaint, keeper: Option<&Keeper>, cx: &Context) -> Complaint {
-    kept(keeper, &Job::not_begun(name, complaint.to_exception()), cx);
+async fn not_begun(name: String, complaint: Complaint, keeper: Option<&Keeper>, cx: &Context) -> Complaint {
+    kept(keeper, &Job::not_begun(name, complaint.to_exception()), cx).await;
     complaint
 }
 
 /// Keeps the report where that is asked for. The volume is as warm as it is without evidence, which is said and shows in
 /// how the program ends.
-fn kept<R: Render>(keeper: Option<&Keeper>, report: &R, cx: &Context) -> Exit {
-    match keep(keeper, report, &[], cx) {
+async fn kept<R: Render>(keeper: Option<&Keeper>, report: &R, cx: &Context) -> Exit {
+    match keep(keeper, report, &[], cx).await {
         Ok(_) => Exit::Clean,
         Err(complaint) => {
             complaint.say();

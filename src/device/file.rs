@@ -2,7 +2,7 @@
 
 use crate::block::{BlockSize, ByteSize};
 use crate::device::sidecar::modified;
-use crate::disk::{Disk, Handle, Opening, directory};
+use crate::disk::{Access, Disk, Handle, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
 use std::io;
@@ -37,22 +37,17 @@ impl ImageFile {
         is_durable: bool,
     ) -> Result<Self, Fault> {
         let part = part_of(target)?;
-        loop {
-            let unwritable = |error| unwritable(target, error);
-            let is_new = disk.node(&part).map_err(unwritable)?.is_none();
-            let file = disk.open(&part, Opening::Make).map_err(unwritable)?;
-            lock(file.as_ref(), target)?;
-            let (disk, part, target) = (Arc::clone(disk), part.clone(), target.to_owned());
-            let opened = Self { disk, file, part, target, size, is_new, is_durable };
-            // Another run may have renamed or removed it between opening and locking: that was its file then.
-            if opened.is_in_place() {
-                if let Err(error) = opened.file.set_len(size.bytes()) {
-                    opened.give_up();
-                    return Err(unwritable(error));
-                }
-                return Ok(opened);
-            }
+        let unwritable = |error| unwritable(target, error);
+        let is_new = disk.node(&part).map_err(unwritable)?.is_none();
+        let claimed = disk.claim(&part, Access::Usual).map_err(unwritable)?;
+        let file = claimed.ok_or_else(|| Fault::taken(target))?;
+        let (disk, target) = (Arc::clone(disk), target.to_owned());
+        let opened = Self { disk, file, part, target, size, is_new, is_durable };
+        if let Err(error) = opened.file.set_len(size.bytes()) {
+            opened.give_up();
+            return Err(unwritable(error));
         }
+        Ok(opened)
     }
 
     /// Whether no earlier run left anything here.
@@ -102,11 +97,6 @@ impl ImageFile {
     fn give_up(&self) {
         let _ = self.disk.remove(&self.part);
     }
-
-    fn is_in_place(&self) -> bool {
-        let named = self.disk.open(&self.part, Opening::Read).and_then(|named| named.facts());
-        matches!((self.file.facts(), named), (Ok(opened), Ok(named)) if opened.id == named.id)
-    }
 }
 
 fn part_of(target: &Path) -> Result<PathBuf, Fault> {
@@ -116,17 +106,6 @@ fn part_of(target: &Path) -> Result<PathBuf, Fault> {
     let mut part = name.to_owned();
     part.push(".icecore-part");
     Ok(target.with_file_name(part))
-}
-
-/// Keeps other runs from writing what this one writes.
-pub(super) fn lock(file: &dyn Handle, target: &Path) -> Result<(), Fault> {
-    match file.try_lock().map_err(|error| Fault::local(target, "lock", error))? {
-        true => Ok(()),
-        false => {
-            Err(Fault::new(Kind::Unsuitable, Place::File(target.to_owned()), "another run is writing it")
-                .hint("wait for that run to end, or stop it"))
-        }
-    }
 }
 
 fn unwritable(target: &Path, error: io::Error) -> Fault {

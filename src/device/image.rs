@@ -3,7 +3,7 @@
 use crate::block::{BlockIndex, BlockSize, Buffer};
 use crate::device::opened::Opened;
 use crate::device::sidecar::Sidecar;
-use crate::disk::{Machine, Node, Opening};
+use crate::disk::{Machine, Near, Node, Opening};
 use crate::fault::{Fault, Kind, Place};
 use bytes::Bytes;
 use std::io;
@@ -83,6 +83,21 @@ impl Image {
     /// Tells the system that these bytes are wanted soon. Only a hint.
     pub fn expect(&self, offset: u64, len: u64) {
         self.file.file().expect(offset, len);
+    }
+
+    /// Makes it possible to bring these bytes near the processor before they are read; `None` where it is not.
+    pub fn near(&self, offset: u64, len: usize) -> Option<Near> {
+        self.file.file().near(offset, len)
+    }
+
+    /// Whether a block lies within the image and not, as far as one can ask, in a hole: then its bytes have to be read, with
+    /// [`Image::read_at`].
+    ///
+    /// # Errors
+    /// As those of [`Image::fill`].
+    pub fn is_whole(&self, index: BlockIndex) -> Result<bool, Fault> {
+        let (start, len) = (index.byte_offset(BlockSize::EBS), u64::from(BlockSize::EBS.bytes()));
+        Ok(start + len <= self.len && !(self.is_file && self.file.is_hole(start, len)?))
     }
 
     /// Reads a block into a buffer of a block's length, aligned as a [`Buffer`] is.

@@ -3,7 +3,7 @@
 use crate::block::{BlockIndex, BlockRange, BlockSize, ByteSize};
 use crate::device::opened::Opened;
 use crate::device::sidecar::stamp;
-use crate::device::{BlockDevice, Part, file};
+use crate::device::{BlockDevice, Part};
 use crate::disk::{Machine, Opening};
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
@@ -37,7 +37,10 @@ impl InPlace {
                 }
                 _ => Fault::local(path, "open", error),
             })?;
-            file::lock(opened.as_ref(), path)?;
+            match opened.try_lock().map_err(|error| Fault::local(path, "lock", error))? {
+                true => {}
+                false => return Err(Fault::taken(path)),
+            }
             Target::File(Opened::new(&machine.disk, opened, path))
         };
         Ok(Self(target))

@@ -75,17 +75,20 @@ impl Opened {
         if len <= start {
             return Ok(Held::Zeros);
         }
-        if has_holes {
-            let data = self.tried("look for holes", |file| file.next_data(start))?;
-            if data.is_none_or(|data| data >= start + buffer.len() as u64) {
-                return Ok(Held::Zeros);
-            }
+        if has_holes && self.is_hole(start, buffer.len() as u64)? {
+            return Ok(Held::Zeros);
         }
         let held = usize::try_from(len - start).unwrap_or(usize::MAX).min(buffer.len());
         let (bytes, beyond) = buffer.split_at_mut(held);
         beyond.fill(0);
         self.tried(&format!("read at byte {start}"), |file| file.read_at(bytes, start))?;
         Ok(Held::Bytes)
+    }
+
+    /// Whether there is nothing but a hole in these bytes.
+    pub(super) fn is_hole(&self, start: u64, len: u64) -> Result<bool, Fault> {
+        let data = self.tried("look for holes", |file| file.next_data(start))?;
+        Ok(data.is_none_or(|data| data >= start + len))
     }
 
     fn is_gone(&self, error: &io::Error) -> bool {

@@ -6,7 +6,7 @@
 //! place of a file of another disk.
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize};
-use crate::disk::{Access, Disk, Facts, Handle, Lock, Node, Opening};
+use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::io;
@@ -244,6 +244,10 @@ impl Handle for ColdFile {
 
     fn expect(&self, offset: u64, len: u64) {
         self.inner.expect(offset, len);
+    }
+
+    fn near(&self, offset: u64, len: usize) -> Option<Near> {
+        self.inner.near(offset, len)
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {

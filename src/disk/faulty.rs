@@ -1,6 +1,6 @@
 //! A disk that fails when told to.
 
-use crate::disk::{Access, Disk, Facts, Handle, Lock, Node, Opening};
+use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -143,6 +143,10 @@ impl Handle for FaultyFile {
 
     fn expect(&self, offset: u64, len: u64) {
         self.inner.expect(offset, len);
+    }
+
+    fn near(&self, offset: u64, len: usize) -> Option<Near> {
+        self.inner.near(offset, len)
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {

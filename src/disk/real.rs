@@ -1,7 +1,7 @@
 //! The machine's own files.
 
 use crate::disk::direct::Direct;
-use crate::disk::{Access, Disk, Facts, Handle, Lock, Node, Opening};
+use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, OFlags, RenameFlags, SeekFrom};
 use rustix::io::Errno;
@@ -194,6 +194,10 @@ impl Handle for RealFile {
     fn expect(&self, offset: u64, len: u64) {
         // A hint that is not taken costs time and nothing else.
         let _ = rustix::fs::fadvise(&self.file, offset, NonZero::new(len), Advice::WillNeed);
+    }
+
+    fn near(&self, offset: u64, len: usize) -> Option<Near> {
+        Near::of(&self.file, offset, len)
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {

@@ -6,6 +6,7 @@ use crate::evidence::chain::LONGEST;
 use crate::evidence::statement::{Listed, Statement};
 use crate::evidence::{PublicKey, SIGNATURE, STATEMENT, bundle, number};
 use crate::fault::{Fault, Kind, Place};
+use crate::snapshot::UnixMillis;
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -100,6 +101,8 @@ pub struct Examined {
     pub had_keys: bool,
     /// What runs left that were interrupted: not evidence, and not counted as missing.
     pub drafts: u64,
+    /// When it was looked at.
+    pub at: UnixMillis,
 }
 
 impl Examined {
@@ -108,17 +111,28 @@ impl Examined {
         self.bundles.last()
     }
 
+    /// Whether a bundle is past the time until which it was to be believed: it is as it was kept, and proves nothing of
+    /// today.
+    pub fn is_expired(&self, bundle: &Bundle) -> bool {
+        bundle.statement.about.expires_at.is_some_and(|end| end.0 <= self.at.0)
+    }
+
+    /// How many bundles are past their time.
+    pub fn expired(&self) -> u64 {
+        self.bundles.iter().filter(|bundle| self.is_expired(bundle)).count() as u64
+    }
+
     /// How many bundles carry a signature.
     pub fn signed(&self) -> u64 {
         self.bundles.iter().filter(|bundle| bundle.statement.public_key.is_some()).count() as u64
     }
 }
 
-/// Reads all of it: each file, each signature, each link.
+/// Reads all of it: each file, each signature, each link. What has expired is judged by `now`.
 ///
 /// # Errors
 /// `NotFound` where there is no evidence at all and no anchor that misses it; `Local` where something cannot be read.
-pub fn examine(disk: &dyn Disk, dir: &Path, trust: &Trust) -> Result<Examined, Fault> {
+pub fn examine(disk: &dyn Disk, dir: &Path, trust: &Trust, now: UnixMillis) -> Result<Examined, Fault> {
     let failed = |error: io::Error| Fault::local(dir, "read the evidence", error);
     let names = match disk.names(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
@@ -148,6 +162,7 @@ pub fn examine(disk: &dyn Disk, dir: &Path, trust: &Trust) -> Result<Examined, F
         had_anchor: trust.anchor.is_some(),
         had_keys: !trust.public_keys.is_empty(),
         drafts: names.iter().filter(|name| name.starts_with(".draft-")).count() as u64,
+        at: now,
     })
 }
 

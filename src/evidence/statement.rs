@@ -26,6 +26,9 @@ pub struct About {
     pub host: Option<String>,
     /// Who ran it on that machine.
     pub user: Option<String>,
+    /// Whose credentials asked AWS; `None` where nobody tells.
+    #[serde(default)]
+    pub principal_arn: Option<String>,
     /// Until when the evidence is to be believed; then the test is due again.
     #[serde(with = "as_time")]
     pub expires_at: Option<UnixMillis>,

@@ -40,7 +40,7 @@ fn kept(disk: &MemoryDisk, key: Option<&Key>, n: u64) -> Vec<Kept> {
 }
 
 fn found(disk: &MemoryDisk, trust: &Trust) -> Vec<(Option<u64>, Wrong)> {
-    let examined = examine(disk, dir(), trust).unwrap();
+    let examined = examine(disk, dir(), trust, NOW).unwrap();
     examined.findings.into_iter().map(|finding| (finding.bundle, finding.wrong)).collect()
 }
 
@@ -49,7 +49,7 @@ fn what_was_kept_is_found_whole_and_says_who_kept_it() {
     let (disk, key) = (disk(), Key::generate().unwrap());
     let kept = kept(&disk, Some(&key), 3);
     let trust = Trust { anchor: Some(kept[1].hash), public_keys: vec![key.public()] };
-    let examined = examine(&disk, dir(), &trust).unwrap();
+    let examined = examine(&disk, dir(), &trust, NOW).unwrap();
     assert!(examined.findings.is_empty(), "{:?}", examined.findings);
     assert_eq!((examined.bundles.len(), examined.signed(), examined.anchored), (3, 3, Some(2)));
     let head = examined.head().unwrap();
@@ -153,7 +153,7 @@ fn a_signed_chain_does_not_go_on_without_a_key() {
 #[test]
 fn nothing_is_no_evidence() {
     let disk = disk();
-    assert_eq!(examine(&disk, dir(), &Trust::default()).unwrap_err().kind, crate::fault::Kind::NotFound);
+    assert_eq!(examine(&disk, dir(), &Trust::default(), NOW).unwrap_err().kind, crate::fault::Kind::NotFound);
     let anchored = Trust { anchor: Some(Digest::of(b"x")), ..Trust::default() };
     assert_eq!(found(&disk, &anchored), [(None, Wrong::AnchorMissing)]);
 }
@@ -174,7 +174,7 @@ fn runs_that_keep_at_once_make_one_chain() {
             });
         }
     });
-    let examined = examine(&RealDisk::default(), &dir, &Trust::default()).unwrap();
+    let examined = examine(&RealDisk::default(), &dir, &Trust::default(), NOW).unwrap();
     assert!(examined.findings.is_empty(), "{:?}", examined.findings);
     assert_eq!((examined.bundles.len(), examined.drafts), (40, 0));
     let reports: BTreeSet<_> =
@@ -200,7 +200,7 @@ fn a_power_cut_leaves_whole_bundles_and_all_that_were_reported() {
             disk.fail_after(operations);
             let told = keep_three(&disk, &key);
             let after = disk.cut(seed);
-            let there = match examine(&after, dir(), &Trust::default()) {
+            let there = match examine(&after, dir(), &Trust::default(), NOW) {
                 Ok(examined) => {
                     let findings = &examined.findings;
                     assert!(findings.is_empty(), "operation {operations}, seed {seed}: {findings:?}");
@@ -216,6 +216,45 @@ fn a_power_cut_leaves_whole_bundles_and_all_that_were_reported() {
 }
 
 #[test]
+fn a_process_killed_at_any_operation_leaves_whole_bundles_and_drafts_that_count_for_nothing() {
+    let key = Key::generate().unwrap();
+    let all = disk();
+    assert_eq!(keep_three(&all, &key), 3);
+    let mut drafts = 0;
+    for operations in 0..all.done() {
+        let disk = disk();
+        disk.fail_after(operations);
+        let told = keep_three(&disk, &key);
+        let after = disk.killed();
+        let examined = examine(&after, dir(), &Trust::default(), NOW);
+        let (there, left) = examined.map_or((0, 0), |examined| {
+            assert_eq!(examined.findings, [], "operation {operations}");
+            (examined.bundles.len() as u64, examined.drafts)
+        });
+        assert!(there >= told && left <= 1, "operation {operations}: {there} of {told}, {left} drafts");
+        drafts += left;
+        assert_eq!(keep_three(&after, &key), 3, "and it goes on from there");
+        assert_eq!(found(&after, &Trust::default()), []);
+    }
+    assert!(drafts > 0, "some were killed in the middle of a bundle");
+}
+
+#[test]
+fn a_bundle_past_its_time_is_told_apart_and_is_no_finding() {
+    let disk = disk();
+    let chain = Chain::open(Arc::new(disk.clone()), dir(), None).unwrap();
+    for end in [None, Some(UnixMillis(NOW.0 + 1)), Some(UnixMillis(NOW.0 + 1000))] {
+        chain.keep(&About { expires_at: end, ..about() }, &report(1), &[], NOW).unwrap();
+    }
+    for (after, expired) in [(0, 0), (1, 1), (999, 1), (1000, 2), (1 << 50, 2)] {
+        let now = UnixMillis(NOW.0 + after);
+        let examined = examine(&disk, dir(), &Trust::default(), now).unwrap();
+        assert_eq!((examined.expired(), examined.findings.len()), (expired, 0), "{after} ms later");
+        assert!(!examined.is_expired(&examined.bundles[0]), "one that names no end has none");
+    }
+}
+
+#[test]
 fn a_disk_that_only_says_it_synced_is_noticed_here() {
     let key = Key::generate().unwrap();
     let lost = (0..50).any(|seed| {
@@ -223,7 +262,7 @@ fn a_disk_that_only_says_it_synced_is_noticed_here() {
         disk.lie();
         let told = keep_three(&disk, &key);
         let after = disk.cut(seed);
-        examine(&after, dir(), &Trust::default())
+        examine(&after, dir(), &Trust::default(), NOW)
             .map_or(true, |examined| (examined.bundles.len() as u64) < told || !examined.findings.is_empty())
     });
     assert!(lost, "the test above would not notice a missing sync");
@@ -248,7 +287,7 @@ fn every_act_of_the_disk_that_fails_leaves_the_chain_as_it_was() {
         let outcome = Chain::open(faulty, dir(), Some(key.clone()))
             .and_then(|chain| chain.keep(&about(), &report(3), &[], NOW));
         let trust = Trust { anchor: Some(before[1].hash), ..Trust::default() };
-        let examined = examine(&disk, dir(), &trust).unwrap();
+        let examined = examine(&disk, dir(), &trust, NOW).unwrap();
         assert_eq!(examined.findings, [], "act {nth}");
         assert!(outcome.is_err() || examined.bundles.len() == 3, "act {nth}");
         if left.load(Ordering::SeqCst) > 0 {

@@ -1,7 +1,7 @@
 //! Digests on their way into a manifest.
 
 use crate::block::{BlockIndex, Digest, Geometry};
-use crate::disk::{Access, Disk, Handle, Opening, directory};
+use crate::disk::{Access, Disk, Handle, directory};
 use crate::fault::Fault;
 use crate::source::{Block, BlockSink};
 use std::path::{Path, PathBuf};
@@ -17,19 +17,21 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Opens the draft that is there, or makes one. Its name is durable then: a checkpoint may rely on it.
+    /// Opens the draft that is there, or makes one, for this run alone. Its name is durable then: a checkpoint may rely
+    /// on it.
+    ///
+    /// # Errors
+    /// `Unsuitable` when another run has it; `Local` when it cannot be made.
     pub fn open(disk: &Arc<dyn Disk>, path: &Path, geometry: Geometry) -> Result<Self, Fault> {
         let open = || {
             disk.make_dirs(directory(path))?;
-            if disk.node(path)?.is_none() {
-                disk.write(path, &[], Access::Owner)?;
-            }
-            let file = disk.open(path, Opening::Change)?;
+            let Some(file) = disk.claim(path, Access::Owner)? else { return Ok(None) };
             file.set_len(at(BlockIndex::new(geometry.n_blocks())))?;
             disk.sync(directory(path))?;
-            Ok(file)
+            Ok(Some(file))
         };
-        let file = open().map_err(|error| Fault::local(path, "make", error))?;
+        let opened = open().map_err(|error| Fault::local(path, "make", error))?;
+        let file = opened.ok_or_else(|| Fault::taken(path))?;
         Ok(Self { file, disk: disk.clone(), path: path.to_owned() })
     }
 

@@ -1,7 +1,7 @@
 //! Writing a manifest.
 
 use crate::block::{BlockIndex, BlockSet, Digest};
-use crate::disk::{Access, Disk, Handle, Opening, directory};
+use crate::disk::{Access, Disk, Handle, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::manifest::header::{self, Header};
 use crate::manifest::{About, Merkle, Roots};
@@ -11,6 +11,9 @@ use std::path::Path;
 
 /// Writes a manifest of these blocks, ascending through their digests, and gives it its name when it is whole and
 /// durable. What stands there is replaced.
+///
+/// # Errors
+/// `Unsuitable` where another run is writing it, or it cannot be a file; `Local` where it cannot be written.
 pub fn write(
     disk: &dyn Disk,
     path: &Path,
@@ -31,7 +34,7 @@ pub fn write(
         }
         _ => Fault::local(path, "write the manifest", error),
     };
-    let file = create(disk, &part).map_err(failed)?;
+    let file = claimed(disk, &part).map_err(failed)?.ok_or_else(|| Fault::taken(path))?;
     let written = body(file.as_ref(), about, present, &mut digest, &failed).and_then(|(roots, body)| {
         let header = Header { about: about.clone(), blocks: present.len(), roots, body };
         file.write_at(&header.encode(), 0).and_then(|()| file.sync()).map_err(failed)?;
@@ -45,14 +48,16 @@ pub fn write(
     written
 }
 
-/// Only its owner reads a manifest: equal digests tell equal blocks.
-fn create(disk: &dyn Disk, part: &Path) -> io::Result<Box<dyn Handle>> {
-    // One that a run before left has the mode that it was made with.
-    match disk.remove(part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => disk.write(part, &[], Access::Owner)?,
+/// An empty file for this run alone; `None` where another run is writing it. Only its owner reads a manifest: equal
+/// digests tell equal blocks.
+fn claimed(disk: &dyn Disk, part: &Path) -> io::Result<Option<Box<dyn Handle>>> {
+    let Some(file) = disk.claim(part, Access::Owner)? else { return Ok(None) };
+    if file.facts()?.is_private {
+        return file.set_len(0).map(|()| Some(file));
     }
-    disk.open(part, Opening::Change)
+    // Whatever made that, it has the mode that it was made with.
+    disk.remove(part)?;
+    disk.claim(part, Access::Owner)
 }
 
 /// Writes the map and the digests; gives the roots, and SHA-256 of it all.

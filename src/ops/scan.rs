@@ -1,26 +1,33 @@
 //! Reading and hashing blocks of an image, as fast as the machine can.
 //!
-//! Each thread takes the next blocks in line, reads them and hashes them side by side. While one waits for the device
-//! another hashes, so reading is ahead of hashing without a queue between them; a file's next blocks are asked for
-//! before they are read. Memory is a batch for each thread.
+//! Blocks are taken in line, sixteen make a batch, and a batch is hashed side by side. How its bytes come follows from
+//! where they are:
+//!
+//! - A **file** is read through the cache, and copying is most of what that costs. So each thread has a batch of its own
+//!   and goes through it in pieces, a piece of every block and then the next: they are hashed while they are near the
+//!   processor, and never go out to memory again.
+//! - A **device** answers late, and best in its own order. So the threads take the blocks of one batch in turn, several
+//!   reads being under way at any time and none ahead of the one before; who brings the last of a batch hashes it while
+//!   the others read on.
+//!
+//! Memory is a batch for each thread, and one more.
 
-use crate::block::{BlockIndex, BlockSize, Buffer, Digest};
+mod pieces;
+mod turns;
+
+use crate::block::{BlockIndex, BlockSize, Digest, LANES};
 use crate::device::{Held, Image};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
 use crate::ops::Engine;
 use crate::pipeline::interrupted;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Blocks read and hashed at once: as many as the widest kernel has lanes.
-const BATCH: usize = 16;
+/// Blocks hashed at once: as many as the widest kernel has lanes.
+const BATCH: usize = LANES;
 
-/// Threads beyond the processors for a device, which read while the others hash: with these, sequential reads of a
-/// device were as fast as several in flight make them.
-const WAITING: usize = 4;
-
-/// A block that was read and hashed, or could not be read.
+/// A block that was read and hashed.
 pub(super) struct Scanned {
     pub(super) index: BlockIndex,
     pub(super) digest: Digest,
@@ -30,6 +37,11 @@ pub(super) struct Scanned {
 pub(super) trait Listener: Send + Sync {
     /// A block was read.
     fn read(&self, block: &Scanned) -> Result<(), Fault>;
+
+    /// Whether to hash with the reference alone, as what was found wrong has to be before anybody says so.
+    fn is_careful(&self) -> bool {
+        false
+    }
 
     /// A block could not be read. To go on without it, keep the fault and return `Ok`.
     fn unreadable(&self, index: BlockIndex, fault: Fault) -> Result<(), Fault>;
@@ -49,87 +61,81 @@ where
     let (engine, image, listener) = (engine.clone(), image.clone(), listener.clone());
     let scanning = tokio::task::spawn_blocking(move || {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = if image.is_device() { cores + WAITING } else { cores };
-        let line = Mutex::new(wanted);
-        let has_failed = AtomicBool::new(false);
-        let work = || {
-            let worked = Worker { engine: &engine, image: &image, line: &line, listener: listener.as_ref() }
-                .run(&has_failed);
-            has_failed.fetch_or(worked.is_err(), Ordering::Relaxed);
-            worked
-        };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            // All are waited for; the first fault is the one that is told.
-            let results: Vec<_> =
-                workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err(lost()))).collect();
-            results.into_iter().collect::<Result<(), Fault>>()
-        })
+        let scan =
+            Scan { engine, image, listener, wanted: Mutex::new(wanted), has_failed: AtomicBool::new(false) };
+        match scan.image.is_device() {
+            true => turns::read(&scan, cores),
+            false => {
+                let told = AtomicU64::new(0);
+                scan.on_threads(cores, || pieces::read(&scan, &told))
+            }
+        }
     });
     scanning.await.unwrap_or_else(|_| Err(lost()))
 }
 
-struct Worker<'a, I, L> {
-    engine: &'a Engine,
-    image: &'a Image,
-    line: &'a Mutex<I>,
-    listener: &'a L,
+/// What all threads share.
+struct Scan<I, L> {
+    engine: Engine,
+    image: Arc<Image>,
+    listener: Arc<L>,
+    wanted: Mutex<I>,
+    has_failed: AtomicBool,
 }
 
-impl<I: Iterator<Item = BlockIndex>, L: Listener> Worker<'_, I, L> {
-    fn run(&self, has_failed: &AtomicBool) -> Result<(), Fault> {
-        let block = BlockSize::EBS.buffer_len();
-        let mut buffer = Buffer::for_blocks(BATCH);
-        loop {
-            if self.engine.stop.is_requested() {
-                return Err(interrupted());
-            }
-            let batch = self.next();
-            if batch.is_empty() || has_failed.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            let mut read = Vec::with_capacity(BATCH);
-            for (index, slot) in batch.iter().zip(buffer.as_mut_slice().chunks_exact_mut(block)) {
-                match self.image.fill(*index, slot) {
-                    Ok(held) => read.push(Some(held)),
-                    Err(fault) => {
-                        self.listener.unreadable(*index, fault)?;
-                        read.push(None);
-                    }
-                }
-            }
-            self.tell(&batch, &read, &buffer)?;
-            let blocks = batch.len() as u64;
-            self.engine.monitor.on(Event::Done { blocks, size: BlockSize::EBS.of(blocks) });
-        }
+impl<I: Iterator<Item = BlockIndex> + Send, L: Listener> Scan<I, L> {
+    /// Does this on so many threads until all have ended; the first fault is the one that is told.
+    fn on_threads(&self, threads: usize, work: impl Fn() -> Result<(), Fault> + Sync) -> Result<(), Fault> {
+        let work = || {
+            let worked = work();
+            self.has_failed.fetch_or(worked.is_err(), Ordering::Relaxed);
+            worked
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            // All are waited for.
+            let results: Vec<_> =
+                workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err(lost()))).collect();
+            results.into_iter().collect()
+        })
     }
 
-    fn next(&self) -> Vec<BlockIndex> {
-        let batch: Vec<_> =
-            self.line.lock().unwrap_or_else(PoisonError::into_inner).by_ref().take(BATCH).collect();
-        if let (Some(last), false) = (batch.last(), self.image.is_device()) {
-            // What follows is most likely read next.
-            let len = BlockSize::EBS.of(2 * BATCH as u64).bytes();
-            self.image.expect(last.byte_offset(BlockSize::EBS), len);
+    /// The next blocks in line, none when they are through or another thread has failed.
+    fn next(&self, n: usize) -> Result<Vec<BlockIndex>, Fault> {
+        if self.engine.stop.is_requested() {
+            return Err(interrupted());
         }
-        batch
+        if self.has_failed.load(Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
+        Ok(self.wanted.lock().unwrap_or_else(PoisonError::into_inner).by_ref().take(n).collect())
     }
 
-    fn tell(&self, batch: &[BlockIndex], read: &[Option<Held>], buffer: &Buffer) -> Result<(), Fault> {
-        let slots = buffer.as_slice().chunks_exact(BlockSize::EBS.buffer_len()).zip(read);
-        let bytes = slots.filter(|(_, held)| **held == Some(Held::Bytes)).map(|(slot, _)| slot);
-        let mut digests = Digest::of_each(&bytes.collect::<Vec<_>>()).into_iter();
-        for (index, held) in batch.iter().zip(read) {
-            let digest = match held {
+    /// Hashes what was read of a batch, and tells of it: of each block what it holds, or nothing where that was told.
+    fn tell(&self, batch: &[BlockIndex], read: &[Option<(Held, &[u8])>]) -> Result<(), Fault> {
+        let bytes = read.iter().flatten().filter(|(held, _)| *held == Held::Bytes).map(|(_, bytes)| *bytes);
+        let digests = match self.listener.is_careful() {
+            true => bytes.map(Digest::of).collect(),
+            false => Digest::of_each(&bytes.collect::<Vec<_>>()),
+        };
+        let mut digests = digests.into_iter();
+        for (index, read) in batch.iter().zip(read) {
+            let digest = match read {
                 None => continue,
-                Some(Held::Zeros) => Digest::ZERO_BLOCK,
-                Some(Held::Bytes) => {
+                Some((Held::Zeros, _)) => Digest::ZERO_BLOCK,
+                Some((Held::Bytes, _)) => {
                     digests.next().unwrap_or_else(|| unreachable!("one digest for each block read"))
                 }
             };
             self.listener.read(&Scanned { index: *index, digest })?;
         }
+        self.has_done(batch.len());
         Ok(())
+    }
+
+    fn has_done(&self, blocks: usize) {
+        let blocks = blocks as u64;
+        self.engine.monitor.on(Event::Done { blocks, size: BlockSize::EBS.of(blocks) });
     }
 }
 

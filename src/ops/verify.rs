@@ -9,15 +9,19 @@
 //! block from being read makes the run incomplete. Findings are values of the [`Report`]; once blocks are read, faults
 //! are as well, so that evidence is kept of what went wrong.
 
+mod begin;
 mod classify;
+mod conclude;
 mod cycle;
 mod explain;
 mod job;
 mod judge;
 mod leash;
 mod level;
+mod pass;
 mod plan;
 mod report;
+mod shallow;
 mod sides;
 mod spending;
 mod work;
@@ -26,7 +30,7 @@ pub use job::{Item, Job, Outcome, Planned, Ready, run_all, tagged};
 pub(crate) use job::{newest, readable};
 pub use level::Level;
 pub use report::{
-    Baseline, Budget, Class, Coverage, Exception, Mismatch, Mode, Origin, Report, State, Subject,
+    Baseline, Budget, Class, Coverage, Drift, Exception, Mismatch, Mode, Origin, Report, State, Subject,
     SubjectKind, Target, TargetKind,
 };
 
@@ -90,6 +94,8 @@ pub struct Options {
     pub against: Against,
     /// What somebody has read of the image already: those blocks are not read again, and no others at all.
     pub taken: Option<Taken>,
+    /// How deep to look, where that does not follow from the rest: no deeper than the block map, or at file systems too.
+    pub level: Option<Level>,
     /// A manifest that the snapshot's blocks are held against.
     pub manifest: Option<PathBuf>,
     /// Manifests of older snapshots, to tell stale blocks.
@@ -131,6 +137,7 @@ impl Options {
             what,
             against: Against::Nothing,
             taken: None,
+            level: None,
             manifest: None,
             older: Vec::new(),
             delta_from: None,
@@ -152,6 +159,11 @@ impl Options {
 
     /// How deep this goes.
     pub fn level(&self) -> Level {
+        self.level.unwrap_or_else(|| self.usual_level())
+    }
+
+    /// What it is held against leads so deep.
+    fn usual_level(&self) -> Level {
         match (&self.against, &self.manifest) {
             (Against::Image(_), _) => Level::Restored,
             (Against::Snapshot { .. }, _) | (Against::Nothing, Some(_)) => Level::Content,
@@ -161,8 +173,11 @@ impl Options {
 
     /// What does not fit together.
     fn check(&self) -> Result<(), Fault> {
-        let refused =
-            |what: &str, hint: &str| Err(Fault::new(Kind::Unsuitable, Place::Service, what).hint(hint));
+        let at = match &self.what {
+            What::Snapshot(id) => Place::Snapshot(id.clone()),
+            What::Manifest(path) => Place::File(path.clone()),
+        };
+        let refused = |what: &str, hint: &str| Err(Fault::new(Kind::Unsuitable, at.clone(), what).hint(hint));
         match (&self.what, &self.against) {
             (What::Manifest(_), Against::Nothing) => {
                 return refused("a manifest alone proves nothing", "give a target to hold against it");
@@ -181,7 +196,31 @@ impl Options {
                 "hold the manifest against the target instead",
             );
         }
-        Ok(())
+        let usual = self.usual_level();
+        match self.level {
+            None => Ok(()),
+            Some(Level::Inventory | Level::BlockMap) if usual != Level::Transport || self.is_partial() => {
+                refused(
+                    "L0 and L1 look at a snapshot by itself and read no block",
+                    "leave out what is to be read",
+                )
+            }
+            Some(Level::Inventory | Level::BlockMap) => Ok(()),
+            Some(Level::FileSystem) if usual != Level::Restored => {
+                refused("L5 looks at the file systems of a restored volume or image", "give a TARGET")
+            }
+            Some(Level::FileSystem) => Ok(()),
+            Some(level) if level == usual => Ok(()),
+            Some(level) => refused(
+                &format!("what is given here is verified at {usual}, not {level}"),
+                "leave --level out, or give what that level is held against",
+            ),
+        }
+    }
+
+    /// Whether only some blocks are to be read.
+    fn is_partial(&self) -> bool {
+        self.delta_from.is_some() || self.part.is_some() || self.cycle_days.is_some() || self.sample.is_some()
     }
 }
 
@@ -192,6 +231,10 @@ impl Options {
 pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine) -> Result<Report, Fault> {
     let (start, started) = (Instant::now(), SystemClock.now());
     options.check()?;
+    if let (What::Snapshot(id), true) = (&options.what, options.level() <= Level::BlockMap) {
+        let nobody = || Fault::new(Kind::Refused, Place::Snapshot(id.clone()), "there is no account to ask");
+        return shallow::run(id, options, services.ok_or_else(nobody)?, engine).await;
+    }
     let before = engine.requests();
     engine.monitor.on(Event::Stage { verb: "listing", total: None });
     let sides = sides::sides(options, services, engine).await?;
@@ -206,9 +249,8 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
     };
     let work = work::Work { options, sides: &sides, services, engine, parts, before, seed };
     let done = work.run().await?;
-    let name = random()?;
     let mut report = Report {
-        run_id: crate::block::Digest::from_bytes(name).to_string()[..32].to_owned(),
+        run_id: run_id()?,
         place: services.map_or_else(|| "this machine".to_owned(), |services| services.label.clone()),
         started,
         ended: SystemClock.now(),
@@ -227,6 +269,7 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
         map_root: done.roots.map(|roots| roots.map),
         content_root: done.roots.map(|roots| roots.content),
         remarks: done.remarks,
+        drift: done.drift,
         requests: done.requests,
         usd: done.usd,
         usd_estimated: done.usd_estimated,
@@ -238,6 +281,11 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
     // What nobody will remember was not verified.
     report.exceptions.extend(kept.err().as_ref().map(Exception::from));
     Ok(report)
+}
+
+/// A name that no other run has.
+fn run_id() -> Result<String, Fault> {
+    Ok(crate::block::Digest::from_bytes(random()?).to_string()[..32].to_owned())
 }
 
 /// Enters the run into the ledger, under the snapshot that it is about.

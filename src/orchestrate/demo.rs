@@ -13,6 +13,7 @@ use crate::disk::Machine;
 use crate::disk::cold::{Cold, ColdVolume, Model};
 use crate::endpoint::{self, Config, Shelves};
 use crate::estate::{NewVolume, VolumeKind};
+use crate::evidence::{Examined, Wrong};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, Event, Silent, SystemClock};
 use crate::ops::verify::{Against, What};
@@ -70,6 +71,8 @@ pub struct Report {
     pub flipped: BlockIndex,
     /// What `icecore verify` said of that image.
     pub damaged: verify::Report,
+    /// Both verdicts kept as evidence; `None` until somebody has.
+    pub evidence: Option<Kept>,
     /// The exported image warmed, as if it were a volume that is slow on first touch.
     pub warmed: warm::Report,
     /// What drills of the last one found; `None` in a build that cannot ask EC2 for volumes.
@@ -89,6 +92,26 @@ pub struct Drills {
     pub bad: drill::Report,
 }
 
+/// Evidence of both verdicts.
+#[derive(Debug)]
+pub struct Kept {
+    /// As it was kept.
+    pub whole: Examined,
+    /// The same once the bad verdict had been rewritten to a good one.
+    pub forged: Examined,
+}
+
+impl Kept {
+    /// Whether the one is whole, and of the other just that report is named.
+    pub fn is_told_apart(&self) -> bool {
+        let named: Vec<_> =
+            self.forged.findings.iter().map(|finding| (finding.bundle, finding.wrong)).collect();
+        self.whole.findings.is_empty()
+            && self.whole.bundles.len() == 2
+            && named == [(Some(2), Wrong::AlteredFile)]
+    }
+}
+
 impl Report {
     /// Whether the exported image is the image that was imported, the restored volume as well, and damage was found.
     pub fn is_verified(&self) -> bool {
@@ -98,7 +121,8 @@ impl Report {
             drills.good.state() == verify::State::Pass && found.is_some_and(is_it)
         });
         let verified = self.differing.is_empty() && self.verified.state() == verify::State::Pass;
-        verified && is_it(&self.damaged) && drilled
+        let kept = self.evidence.as_ref().is_none_or(Kept::is_told_apart);
+        verified && is_it(&self.damaged) && kept && drilled
     }
 
     /// What was held against the source.
@@ -148,6 +172,7 @@ pub async fn run(dir: &Path, engine: &Engine) -> Result<Report, Fault> {
         verified,
         flipped,
         damaged,
+        evidence: None,
         warmed,
         drills,
         requests: engine.requests(),

@@ -39,6 +39,8 @@ const PAGES_AHEAD: usize = 1;
 pub enum Which {
     /// All that are allocated, except these.
     AllBut(BlockSet),
+    /// These. The listing passes over pages that have none of them.
+    Only(BlockSet),
     /// These, whose tokens are known already.
     These(Vec<Listed>),
 }
@@ -65,17 +67,12 @@ pub async fn read(
     match which {
         Which::AllBut(done) => {
             (reader.done, reader.lists_all) = (done, true);
-            let lister = pin!(list(engine, source.as_ref(), pages));
-            let mut reading = pin!(reader.run());
-            tokio::select! {
-                listed = lister => {
-                    // What is listed is read to the end even if the listing failed: it is paid for.
-                    let read = reading.await;
-                    listed.and(read)
-                }
-                // A reader that is through has seen the lister hang up; one that failed needs no more pages.
-                read = &mut reading => read,
-            }
+            let all = BlockSet::from(source.geometry().range());
+            both(list(engine, source.as_ref(), &all, pages), reader.run()).await
+        }
+        Which::Only(wanted) => {
+            reader.done = &BlockSet::from(source.geometry().range()) - &wanted;
+            both(list(engine, source.as_ref(), &wanted, pages), reader.run()).await
         }
         Which::These(blocks) => {
             // There is room for one page, and nobody else sends.
@@ -86,15 +83,45 @@ pub async fn read(
     }
 }
 
+/// Lists and reads until both are through.
+async fn both(
+    listing: impl Future<Output = Result<(), Fault>>,
+    reading: impl Future<Output = Result<Read, Fault>>,
+) -> Result<Read, Fault> {
+    let mut reading = pin!(reading);
+    tokio::select! {
+        listed = listing => {
+            // What is listed is read to the end even if the listing failed: it is paid for.
+            let read = reading.await;
+            listed.and(read)
+        }
+        // A reader that is through has seen the lister hang up; one that failed needs no more pages.
+        read = &mut reading => read,
+    }
+}
+
+/// Lists every page that may have one of these. Where the next of them cannot be on the next page, unless blocks are
+/// missing between, a new listing begins there: a sample of a large snapshot is a few pages and not all of them.
 async fn list(
     engine: &Engine,
     source: &dyn BlockSource,
+    wanted: &BlockSet,
     pages: mpsc::Sender<Vec<Listed>>,
 ) -> Result<(), Fault> {
-    let mut walk = Walk::over(engine, source, BlockIndex::ZERO);
+    let Some(first) = wanted.next_from(BlockIndex::ZERO) else { return Ok(()) };
+    let mut walk = Walk::over(engine, source, first);
     while let Some(page) = walk.page(|cursor| source.list(cursor)).await? {
+        let entries = page.len() as u64;
         if pages.send(page).await.is_err() {
             break;
+        }
+        let Some(at) = walk.position() else { continue };
+        match wanted.next_from(at) {
+            None => break,
+            Some(next) if u64::from(next.get() - at.get()) > entries => {
+                walk = Walk::over(engine, source, next);
+            }
+            Some(_) => {}
         }
     }
     Ok(())

@@ -81,10 +81,27 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         "  one bit flipped in block {}: icecore verify says {state} and finds {found}",
         report.flipped
     )?;
+    evidence(report, out)?;
     warmed(report, out)?;
     drilled(report, out)?;
     let requests = report.requests;
     writeln!(out, "\n{} requests in {}.", count(requests.sent()), span(report.elapsed))
+}
+
+fn evidence(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let Some(kept) = &report.evidence else { return Ok(()) };
+    let state = |is_whole: bool| if is_whole { "pass" } else { "fail" };
+    writeln!(out, "\nKEPT AS EVIDENCE, signed, each bundle chained to the one before")?;
+    writeln!(
+        out,
+        "  both verdicts: icecore evidence verify says {}, {} bundles",
+        state(kept.whole.findings.is_empty()),
+        kept.whole.bundles.len()
+    )?;
+    let found: Vec<_> = kept.forged.findings.iter().map(|finding| finding.what.as_str()).collect();
+    let found = if found.is_empty() { "nothing wrong".to_owned() } else { found.join(", ") };
+    let said = state(kept.forged.findings.is_empty());
+    writeln!(out, "  the bad verdict rewritten to a good one: it says {said}, {found}")
 }
 
 fn warmed(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -186,6 +203,8 @@ struct View<'a> {
     flipped_block: u32,
     flipped_state: &'a str,
     flipped_found: Vec<u32>,
+    /// Whether evidence of both verdicts was whole, and a rewritten verdict found; null where none was kept.
+    evidence_told_apart: Option<bool>,
     warm_state: &'a str,
     warm_blocks_read: u64,
     /// Null in a build that cannot ask for volumes.
@@ -224,6 +243,7 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         verify_state: report.verified.state().as_str(),
         flipped_block: report.flipped.get(),
         flipped_state: report.damaged.state().as_str(),
+        evidence_told_apart: report.evidence.as_ref().map(|kept| kept.is_told_apart()),
         warm_state: report.warmed.state().as_str(),
         warm_blocks_read: report.warmed.read,
         drill_state: report.drills.as_ref().map(|drills| drills.good.state().as_str()),

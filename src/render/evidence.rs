@@ -1,6 +1,6 @@
 //! `icecore evidence`: what is there, and what was altered or taken away.
 
-use crate::evidence::{Bundle, Examined, PublicKey, Statement, Wrong};
+use crate::evidence::{Bundle, Examined, PublicKey, Wrong};
 use crate::render::escape::escaped;
 use crate::render::json::{self, Frame};
 use crate::render::numbers::{count, rfc3339, to_the_second};
@@ -72,6 +72,8 @@ struct View<'a> {
     dir: String,
     bundles_total: u64,
     bundles_signed: u64,
+    /// Bundles past the time until which they were to be believed.
+    bundles_expired: u64,
     findings: Vec<FindingView<'a>>,
     /// The newest bundle and its hash: the anchor for next time.
     head: Option<u64>,
@@ -100,12 +102,14 @@ struct BundleView<'a> {
     sha256: String,
     kept_at: Option<String>,
     expires_at: Option<String>,
+    expired: bool,
     command: &'a str,
     report: Option<&'a str>,
     state: Option<&'a str>,
     verified: Option<&'a str>,
     host: Option<&'a str>,
     user: Option<&'a str>,
+    principal_arn: Option<&'a str>,
     labels: &'a BTreeMap<String, String>,
     public_key: Option<String>,
 }
@@ -116,6 +120,7 @@ fn as_json(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
         dir: examined.dir.display().to_string(),
         bundles_total: examined.bundles.len() as u64,
         bundles_signed: examined.signed(),
+        bundles_expired: examined.expired(),
         findings: examined
             .findings
             .iter()
@@ -131,7 +136,7 @@ fn as_json(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
         tail_unproven: is_tail_unproven(examined),
         public_keys: keys(examined),
         keys_known: examined.had_keys,
-        bundles: examined.bundles.iter().map(bundle).collect(),
+        bundles: examined.bundles.iter().map(|bundle| self::bundle(examined, bundle)).collect(),
         drafts: examined.drafts,
         disclaimers: disclaimers(examined),
     };
@@ -139,19 +144,21 @@ fn as_json(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
     json::stated(out, "evidence-verify", state(examined), frame, &view)
 }
 
-fn bundle(bundle: &Bundle) -> BundleView<'_> {
+fn bundle<'a>(examined: &Examined, bundle: &'a Bundle) -> BundleView<'a> {
     let statement = &bundle.statement;
     BundleView {
         number: statement.number,
         sha256: bundle.hash.to_string(),
         kept_at: statement.kept_at.and_then(rfc3339),
         expires_at: statement.about.expires_at.and_then(rfc3339),
+        expired: examined.is_expired(bundle),
         command: &statement.about.command,
         report: statement.report.as_deref(),
         state: statement.state.as_deref(),
         verified: statement.verified.as_deref(),
         host: statement.about.host.as_deref(),
         user: statement.about.user.as_deref(),
+        principal_arn: statement.about.principal_arn.as_deref(),
         labels: &statement.about.labels,
         public_key: statement.public_key.map(|key| key.to_string()),
     }
@@ -204,6 +211,14 @@ fn text(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
         let n = if signed == total { "all".to_owned() } else { count(signed) };
         facts.push(if at == 0 { ("signatures", format!("{n} {what} {key}")) } else { ("", key) });
     }
+    if examined.expired() > 0 {
+        let live = examined.bundles.iter().rev().find(|bundle| !examined.is_expired(bundle));
+        let rest = match live {
+            Some(live) => format!("the newest that is not is bundle {}", live.statement.number),
+            None => "what they tested is due again".to_owned(),
+        };
+        facts.push(("expired", format!("{} of {}; {rest}", count(examined.expired()), count(total))));
+    }
     if let Some(number) = examined.anchored {
         facts.push(("anchor", format!("is bundle {number}: it and those before it are as they were")));
     }
@@ -228,7 +243,7 @@ fn text(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
             format!("  {}", statement.number),
             statement.kept_at.map_or_else(|| "-".to_owned(), to_the_second),
             escaped(&statement.about.command),
-            escaped(&states(statement)),
+            state_of(examined, bundle),
             escaped(statement.about.host.as_deref().unwrap_or("-")),
             bundle.hash.to_string()[..16].to_owned(),
         ]
@@ -240,13 +255,17 @@ fn text(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// `pass`, or of a report that holds a verification beside its own work `warm, verified fail`.
-fn states(statement: &Statement) -> String {
-    let state = statement.state.as_deref().unwrap_or("-");
-    match &statement.verified {
-        Some(verified) => format!("{state}, verified {verified}"),
-        None => state.to_owned(),
+/// `pass`, or `pass, expired`; of a report that holds a verification beside its own work `warm, verified fail`.
+fn state_of(examined: &Examined, bundle: &Bundle) -> String {
+    let statement = &bundle.statement;
+    let mut state = statement.state.clone().unwrap_or_else(|| "-".to_owned());
+    if let Some(verified) = &statement.verified {
+        state += &format!(", verified {verified}");
     }
+    if examined.is_expired(bundle) {
+        state += ", expired";
+    }
+    escaped(&state)
 }
 
 fn plural(n: u64) -> &'static str {

@@ -137,6 +137,44 @@ fn a_killed_import_goes_on_into_the_same_snapshot() {
 }
 
 #[test]
+fn a_killed_manifest_or_verification_goes_on_and_ends_as_if_it_had_not_been() {
+    let here = Here::new();
+    let serve = Serve::start(&here);
+    let image = generation(2);
+    let id = imported(&serve.run(&here, &["import", text(&image), "--format", "json"]));
+    assert_eq!(serve.run(&here, &["manifest", &id, "-o", "whole"]).code, 0);
+    let whole = std::fs::read(here.path("whole")).unwrap();
+    let verify = ["verify", &id, text(&image), "--unencrypted", "--rate-get", "400", "--format", "json"];
+    let root = |outcome: &Outcome| {
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        let report = one_object(&outcome.stdout);
+        assert_eq!(report["state"], "pass");
+        report["content_root"].clone()
+    };
+    let expected = root(&serve.run(&here, &verify));
+    let mut running = 0;
+    for round in 0..kills(200) {
+        let name = format!("m{round}");
+        let manifest = ["manifest", &id, "-o", &name, "--rate-get", "400"];
+        for words in [manifest.as_slice(), verify.as_slice()] {
+            let child =
+                serve.command(&here, words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            running += u64::from(killed_after(child, Duration::from_millis(20 + (round * 137) % 900)));
+        }
+        if !here.path(&name).exists() {
+            assert_eq!(serve.run(&here, &manifest).code, 0, "round {round}");
+        }
+        assert!(std::fs::read(here.path(&name)).unwrap() == whole, "round {round}");
+        std::fs::remove_file(here.path(&name)).unwrap();
+        assert_eq!(root(&serve.run(&here, &verify)), expected, "round {round}");
+    }
+    assert!(running > 0, "some of them were killed on their way");
+    let left = std::fs::read_dir(here.path(".")).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains("icecore-")).collect();
+    assert!(left.is_empty(), "nothing half-done is left: {left:?}");
+}
+
+#[test]
 fn a_killed_export_goes_on_and_is_byte_identical() {
     let here = Here::new();
     let serve = Serve::start(&here);

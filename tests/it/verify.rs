@@ -5,6 +5,7 @@ mod damage;
 mod evidence;
 mod formats;
 mod ledger;
+mod levels;
 mod manifests;
 mod modes;
 mod service;

@@ -12,7 +12,8 @@ use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, SystemClock};
 use crate::render::{Format, Render};
 use crate::snapshot::{Tag, UnixMillis};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Whether evidence is kept, and how. For flattening into the arguments of a command that makes a report.
@@ -50,7 +51,22 @@ impl KeepArgs {
         let Some(dir) = &self.evidence else { return Ok(None) };
         let disk = Arc::new(RealDisk::default());
         let key = self.sign_key.as_ref().map(|file| Key::read(&*disk, file)).transpose()?;
+        let mut keeper = Keeper::new(disk, dir, key, command)?;
         let labels = self.evidence_label.iter().map(|tag| (tag.key.clone(), tag.value.clone()));
+        keeper.about.labels = labels.collect();
+        keeper.expires = self.evidence_expires;
+        Ok(Some(keeper))
+    }
+}
+
+impl Keeper {
+    /// A place in this directory for the reports of a command, without labels and end.
+    pub(crate) fn new(
+        disk: Arc<RealDisk>,
+        dir: &Path,
+        key: Option<Key>,
+        command: &str,
+    ) -> Result<Self, Fault> {
         let about = About {
             command: command.to_owned(),
             tool: concat!("icecore ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -59,17 +75,35 @@ impl KeepArgs {
                 .ok()
                 .map(|name| name.trim().to_owned()),
             user: variable("USER").map(|user| user.to_string_lossy().into_owned()),
+            principal_arn: None,
             expires_at: None,
-            labels: labels.collect(),
+            labels: BTreeMap::new(),
         };
         let chain = Chain::open(disk, dir, key)?;
-        Ok(Some(Keeper { chain, about, expires: self.evidence_expires }))
+        Ok(Self { chain, about, expires: None })
+    }
+
+    /// Keeps a report as the next bundle.
+    pub(crate) fn keep<R: Render>(
+        &self,
+        report: &R,
+        others: &[Attachment<'_>],
+        principal_arn: Option<String>,
+    ) -> Result<Kept, Fault> {
+        let unwritten = |what: &str| Fault::new(Kind::Unsuitable, Place::Service, what);
+        let json = R::printer(Format::Json).ok_or_else(|| unwritten("this report has no JSON to keep"))?;
+        let mut bytes = Vec::new();
+        json(report, &mut bytes).map_err(|error| unwritten("the report cannot be written").because(error))?;
+        let now = SystemClock.now();
+        let expires_at = self.expires.map(|days| after(now, days));
+        let about = About { principal_arn, expires_at, ..self.about.clone() };
+        self.chain.keep(&about, &bytes, others, now)
     }
 }
 
 /// Keeps the report, where there is a place for it, and says where. The report is to be shown also when this fails: what
 /// it says then is for the caller to add that it was not kept.
-pub(crate) fn keep<R: Render>(
+pub(crate) async fn keep<R: Render>(
     keeper: Option<&Keeper>,
     report: &R,
     others: &[Attachment<'_>],
@@ -77,22 +111,10 @@ pub(crate) fn keep<R: Render>(
 ) -> Result<Option<Kept>, Complaint> {
     let Some(keeper) = keeper else { return Ok(None) };
     cx.progress().finish();
-    let kept = keeper.keep(report, others)?;
+    let kept = keeper.keep(report, others, cx.principal().await)?;
     let (number, path) = (kept.number, kept.path.display());
     tracing::info!(target: NOTE, "evidence: bundle {number} in {path}, anchor {}", kept.hash);
     Ok(Some(kept))
-}
-
-impl Keeper {
-    fn keep<R: Render>(&self, report: &R, others: &[Attachment<'_>]) -> Result<Kept, Fault> {
-        let unwritten = |what: &str| Fault::new(Kind::Unsuitable, Place::Service, what);
-        let json = R::printer(Format::Json).ok_or_else(|| unwritten("this report has no JSON to keep"))?;
-        let mut bytes = Vec::new();
-        json(report, &mut bytes).map_err(|error| unwritten("the report cannot be written").because(error))?;
-        let now = SystemClock.now();
-        let about = About { expires_at: self.expires.map(|days| after(now, days)), ..self.about.clone() };
-        self.chain.keep(&about, &bytes, others, now)
-    }
 }
 
 fn after(now: UnixMillis, Days(days): Days) -> UnixMillis {

@@ -5,7 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::open::{self, Access, Opened};
 use crate::cli::spelled::{Days, Elsewhere, Span};
 use crate::ops::Engine;
-use crate::ops::verify::{Against, Options, What};
+use crate::ops::verify::{Against, Level, Options, What};
 use crate::sample::{Aim, Partition};
 use crate::snapshot::{UnixMillis, VolumeId};
 use std::path::PathBuf;
@@ -36,6 +36,11 @@ pub(crate) struct Typed {
     /// An image that ends before the volume goes on with zeros
     #[arg(long)]
     pad: bool,
+
+    /// Look no deeper than 0 (inventory) or 1 (block map), or at file systems as well: 5; else the level follows from what
+    /// is given
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<Level>,
 
     /// The target has to be this EBS volume
     #[arg(long, value_name = "VOLUME")]
@@ -165,6 +170,7 @@ impl Typed {
         Options {
             against,
             manifest: self.manifest.clone(),
+            level: self.level,
             older: self.older.clone(),
             max_usd: cx.global().max_usd,
             is_unencrypted: self.unencrypted,

@@ -2,7 +2,7 @@
 
 use super::sparse::Sparse;
 use super::{Locked, MemoryDisk};
-use crate::disk::{Facts, Handle, Node};
+use crate::disk::{Facts, Handle, Near, Node};
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -64,6 +64,10 @@ impl Handle for MemoryFile {
     }
 
     fn expect(&self, _: u64, _: u64) {}
+
+    fn near(&self, _: u64, _: usize) -> Option<Near> {
+        None
+    }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         match self.bytes()?.read_at(bytes, offset) {

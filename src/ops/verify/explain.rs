@@ -49,10 +49,9 @@ async fn before(source: &Arc<dyn BlockSource>, found: &FileSystem, engine: &Engi
     let index = BlockIndex::try_from(i64::try_from(found.offset / block).ok()?).ok()?;
     let mut wanted = BlockSet::new();
     wanted.insert(index);
-    let others = &BlockSet::from(source.geometry().range()) - &wanted;
     let kept = Arc::new(Kept::default());
     // Without it there is no explanation, and the difference counts.
-    read(engine, source.clone(), Which::AllBut(others), kept.clone()).await.ok()?;
+    read(engine, source.clone(), Which::Only(wanted), kept.clone()).await.ok()?;
     let bytes = kept.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
     let head = bytes.get(usize::try_from(found.offset % block).ok()?..)?;
     FileSystem::at(found.offset, head)

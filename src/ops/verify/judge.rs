@@ -74,6 +74,8 @@ pub(super) struct Judge {
     /// Keeps the digests of the blocks that come.
     pub(super) draft: Option<Arc<Draft>>,
     pub(super) monitor: Arc<dyn Monitor>,
+    /// Whether this is the second look at what was wrong.
+    is_second: bool,
     buffers: Buffers,
     verdicts: Mutex<Verdicts>,
 }
@@ -88,6 +90,7 @@ impl Judge {
             taken: None,
             draft: None,
             monitor,
+            is_second: false,
             buffers: Buffers::default(),
             verdicts: Mutex::new(Verdicts { progress, ..Verdicts::default() }),
         }
@@ -100,6 +103,7 @@ impl Judge {
             pads: self.pads,
             image: self.image.clone(),
             draft: self.draft.clone(),
+            is_second: true,
             // What is wrong was told when it was found.
             ..Self::new(self.expected.clone(), Arc::new(crate::monitor::Silent), None)
         }
@@ -243,6 +247,10 @@ impl Listener for Judge {
         let expected = self.expected.of(block.index)?.flatten();
         let is_beyond = self.image.as_ref().is_some_and(|image| self.is_beyond(image, block.index));
         self.verdict(block.index, expected, (!is_beyond).then_some(block.digest))
+    }
+
+    fn is_careful(&self) -> bool {
+        self.is_second
     }
 
     fn unreadable(&self, index: BlockIndex, fault: Fault) -> Result<(), Fault> {

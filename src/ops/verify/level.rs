@@ -49,7 +49,7 @@ impl Level {
                 "The snapshot exists, is completed and may be read; none of its data was looked at."
             }
             Self::BlockMap => {
-                "The service lists the snapshot's blocks, in order and as many as it says there are."
+                "The service lists the snapshot's blocks in order, and where it says how much there is, as much as that."
             }
             Self::Transport => {
                 "Every block read has its full length, and its bytes hash to the SHA-256 that the service sent with it."
@@ -62,7 +62,10 @@ impl Level {
                 "Every block read from the target holds what the snapshot or its manifest says: the restore is the data \
                  that was backed up."
             }
-            Self::FileSystem => "The file system's own structures are readable and its journal is clean.",
+            Self::FileSystem => {
+                "The target holds what the snapshot or its manifest says, and the superblock of every file system found on \
+                 it says that its journal is clean."
+            }
         }
     }
 
@@ -80,8 +83,31 @@ impl Level {
             Self::Restored => {
                 "It does not show that the file system is consistent or that applications can use the data."
             }
-            Self::FileSystem => "It does not show that the files hold what applications expect.",
+            Self::FileSystem => {
+                "It does not show that the rest of the file system is consistent, nor that files hold what applications \
+                 expect."
+            }
         }
+    }
+}
+
+/// What is no level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected a level from 0 to 5, or its name: inventory, block-map, transport, content, restored, file-system"
+)]
+pub struct LevelError;
+
+impl std::str::FromStr for Level {
+    type Err = LevelError;
+
+    /// `3`, `L3` or `content`.
+    fn from_str(text: &str) -> Result<Self, LevelError> {
+        let is = |level: &Self| {
+            let number = level.to_string();
+            text == level.as_str() || text.eq_ignore_ascii_case(&number) || text == &number[1..]
+        };
+        Self::ALL.into_iter().find(is).ok_or(LevelError)
     }
 }
 

@@ -184,6 +184,41 @@ pub struct Target {
     pub file_systems: Vec<FileSystem>,
 }
 
+impl Target {
+    /// What keeps its file systems from being shown to be clean, in sentences.
+    pub(super) fn of_file_systems(&self) -> Vec<String> {
+        if self.file_systems.is_empty() {
+            return vec!["No file system of a known kind was found on the target.".to_owned()];
+        }
+        let of = |fs: &FileSystem| {
+            let what = match fs.is_clean {
+                Some(true) => return None,
+                Some(false) => "its journal holds what is still to be done",
+                None => "its superblock does not tell whether its journal is clean",
+            };
+            Some(format!("{} at byte {}: {what}.", fs.kind.as_str(), fs.offset))
+        };
+        self.file_systems.iter().filter_map(of).collect()
+    }
+}
+
+/// A block list that is not as long as the control plane says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// What the control plane says that the snapshot holds.
+    pub told: ByteSize,
+    /// What its block list adds up to.
+    pub listed: ByteSize,
+}
+
+impl Drift {
+    /// Where the two differ; 0 has been told of full snapshots and tells nothing.
+    pub(super) fn of(info: Option<&SnapshotInfo>, listed: ByteSize) -> Option<Self> {
+        let told = info?.full_size.filter(|told| told.bytes() > 0 && *told != listed)?;
+        Some(Self { told, listed })
+    }
+}
+
 /// The kinds of target there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TargetKind {
@@ -338,6 +373,8 @@ pub struct Report {
     pub content_root: Option<Digest>,
     /// Particulars of this run that the level's sentences do not say.
     pub remarks: Vec<String>,
+    /// Whether the control plane and the block list disagree. At L1 that is what fails; deeper it is only said.
+    pub drift: Option<Drift>,
     /// What was asked.
     pub requests: Requests,
     /// What the requests cost at list prices; `None` where they are free.
@@ -350,15 +387,43 @@ impl Report {
     /// How it ended.
     pub fn state(&self) -> State {
         let is_short = self.target.as_ref().is_some_and(|target| target.short_by > ByteSize::ZERO);
-        if is_short || self.mismatches.iter().any(|mismatch| !mismatch.is_explained) {
+        let is_other = self.level == Level::BlockMap && self.drift.is_some();
+        if is_short
+            || is_other
+            || self.is_clean() == Some(false)
+            || self.mismatches.iter().any(|mismatch| !mismatch.is_explained)
+        {
             State::Fail
         } else if !self.mismatches.is_empty() {
             State::ChangedSinceRestore
-        } else if self.is_whole() {
+        } else if self.is_whole() && !self.is_untold() {
             State::Pass
         } else {
             State::Incomplete
         }
+    }
+
+    /// Whether every file system of the target is clean: `Some(false)` where one says that it is not. `None` at other
+    /// levels.
+    fn is_clean(&self) -> Option<bool> {
+        let found = &self.target.as_ref().filter(|_| self.level == Level::FileSystem)?.file_systems;
+        Some(found.iter().all(|fs| fs.is_clean != Some(false)))
+    }
+
+    /// Whether something was to be seen at this level that nobody could tell: a file system that does not say whether it
+    /// is clean, or none at all.
+    fn is_untold(&self) -> bool {
+        let found = self
+            .target
+            .as_ref()
+            .filter(|_| self.level == Level::FileSystem)
+            .map(|target| &target.file_systems);
+        found.is_some_and(|found| found.is_empty() || found.iter().any(|fs| fs.is_clean.is_none()))
+    }
+
+    /// What was read, in a word: `full`, `delta+sample`, `none`.
+    pub fn mode_name(&self) -> String {
+        if self.level <= Level::BlockMap { "none".to_owned() } else { self.mode.name() }
     }
 
     /// Whether everything planned was read to a verdict, and nothing else went wrong.
@@ -390,6 +455,11 @@ impl Report {
                  does not show."
                     .to_owned(),
             );
+        }
+        if let Some(Drift { told, listed }) = self.drift {
+            sentences.push(format!(
+                "The control plane says that the snapshot holds {told}, its block list {listed}."
+            ));
         }
         sentences.extend(self.remarks.iter().cloned());
         sentences

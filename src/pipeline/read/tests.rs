@@ -106,6 +106,22 @@ async fn what_is_done_is_listed_but_not_fetched() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_few_of_many_are_read_without_the_pages_between() {
+    let recorded = Arc::new(Recorded::new(source().await));
+    let wanted: BlockSet = [2, 4, 40, 78, 79].into_iter().map(BlockIndex::new).collect();
+    let sink = Arc::new(MemorySink::default());
+    let which = Which::Only(wanted);
+    let read = read(&Engine::for_tests(), recorded.clone(), which, sink.clone()).await.unwrap();
+    let there: Vec<_> = sink.blocks().keys().map(|index| index.get()).collect();
+    assert_eq!((there, read.delivered), (vec![2, 4, 40, 78], 4));
+    let lists = recorded.calls().iter().filter(|call| matches!(call, Call::List { .. })).count();
+    assert_eq!(lists, 3, "of six pages");
+    let none = Which::Only(BlockSet::new());
+    let read = super::read(&Engine::for_tests(), recorded, none, sink).await.unwrap();
+    assert_eq!(read.delivered, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_budget_of_one_block_and_one_in_flight_still_reads_all() {
     let settings =
         Settings { concurrency: Some(1), memory: BlockSize::EBS.of(1), ..Settings::open(PathBuf::new()) };

@@ -2,7 +2,8 @@
 //!
 //! What is wrong is a `failure`, what could not be checked an `error`, what a budget left out `skipped`.
 
-use crate::ops::verify::{Job, Report, State};
+use crate::block::ByteSize;
+use crate::ops::verify::{Job, Level, Report, State};
 use crate::render::numbers::blocks;
 use crate::render::verify::run::Run;
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
@@ -49,6 +50,19 @@ fn name(run: &Run<'_>) -> String {
     }
 }
 
+/// What is wrong where no block is.
+fn of_all(report: &Report) -> &'static str {
+    match report.level {
+        Level::BlockMap => "the block list is not as long as the control plane says",
+        Level::FileSystem
+            if report.target.as_ref().is_none_or(|target| target.short_by == ByteSize::ZERO) =>
+        {
+            "a file system is not clean"
+        }
+        _ => "the target ends before the volume does",
+    }
+}
+
 fn status(run: &Run<'_>) -> TestCaseStatus {
     let not = |kind: NonSuccessKind, what: &str, message: &str| {
         let mut status = TestCaseStatus::non_success(kind);
@@ -60,8 +74,7 @@ fn status(run: &Run<'_>) -> TestCaseStatus {
         (State::Fail | State::ChangedSinceRestore, Some(report)) => {
             let wrong = report.wrong();
             let message = match wrong.len() {
-                // The target ends too early, or something else is wrong with all of it.
-                0 => "the target ends before the volume does".to_owned(),
+                0 => of_all(report).to_owned(),
                 n => format!("{} wrong", blocks(n)),
             };
             let mut status = not(NonSuccessKind::Failure, run.state.as_str(), &message);

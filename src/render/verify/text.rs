@@ -1,7 +1,7 @@
 //! A verification on one screen.
 
 use crate::block::{BlockRange, BlockSize, ByteSize};
-use crate::ops::verify::{Class, Mismatch, Report, State};
+use crate::ops::verify::{Class, Level, Mismatch, Report, State};
 use crate::render::escape::escaped;
 use crate::render::numbers::{blocks, count, span};
 use crate::render::table::{self, wrapped};
@@ -77,13 +77,18 @@ fn verdict(report: &Report) -> String {
 
 fn checked(report: &Report) -> String {
     let coverage = &report.coverage;
+    match report.level {
+        Level::Inventory => return "no block was listed or read".to_owned(),
+        Level::BlockMap => return format!("{} listed, none read", blocks(coverage.total)),
+        _ => {}
+    }
     let size = BlockSize::EBS.of(coverage.read);
     let percent = 100.0 * coverage.ratio();
     let mut text = format!(
         "{} of {}, {size}, {percent:.1} % ({})",
         count(coverage.read),
         blocks(coverage.total),
-        report.mode.name()
+        report.mode_name()
     );
     if coverage.read < coverage.planned {
         text += &format!("; {} were to be checked", count(coverage.planned));
@@ -99,6 +104,17 @@ fn target(report: &Report) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     if let Some(volume) = &target.volume_id {
         facts.push(("volume", volume.to_string()));
+    }
+    for fs in target.file_systems.iter().filter(|_| report.level == Level::FileSystem) {
+        let state = match fs.is_clean {
+            Some(true) => "clean",
+            Some(false) => "not clean",
+            None => "nobody tells whether clean",
+        };
+        facts.push((
+            "file system",
+            format!("{} at byte {}, {}: {state}", fs.kind.as_str(), fs.offset, fs.size),
+        ));
     }
     if target.short_by > ByteSize::ZERO {
         facts.push(("too short", format!("the target ends {} before the volume does", target.short_by)));

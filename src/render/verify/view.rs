@@ -26,6 +26,8 @@ pub(in crate::render) struct View<'a> {
     mismatches: Mismatches<'a>,
     unreadable_count: u64,
     unreadable_ranges: PairsOf,
+    /// Where the control plane and the block list disagree on how much there is; null where they do not.
+    size_drift: Option<DriftView>,
     map_root: Option<String>,
     content_root: Option<String>,
     stopped_by: Option<&'a str>,
@@ -39,6 +41,12 @@ pub(in crate::render) struct View<'a> {
     /// What was shown; null unless it was a pass.
     claims: Option<&'a str>,
     disclaimers: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct DriftView {
+    told_bytes: u64,
+    listed_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -177,6 +185,10 @@ impl<'a> View<'a> {
             mismatches: Mismatches(&report.mismatches),
             unreadable_count: report.unreadable.len(),
             unreadable_ranges: PairsOf(report.unreadable.clone()),
+            size_drift: report.drift.map(|drift| DriftView {
+                told_bytes: drift.told.bytes(),
+                listed_bytes: drift.listed.bytes(),
+            }),
             map_root: report.map_root.map(|root| root.to_string()),
             content_root: report.content_root.map(|root| root.to_string()),
             stopped_by: report.stopped_by.map(|budget| budget.as_str()),
@@ -208,7 +220,7 @@ fn exception(exception: &Exception) -> ExceptionView<'_> {
 fn plan(report: &Report) -> Plan<'_> {
     let mode = &report.mode;
     Plan {
-        mode: mode.name(),
+        mode: report.mode_name(),
         delta_from: mode.delta_from.as_deref(),
         audit: mode.audit,
         audited: report.coverage.audited,

@@ -65,6 +65,7 @@ pub(super) fn verified() -> verify::Report {
         requests: REQUESTS,
         usd: Some(Usd::from_nanos(9_217_800)),
         usd_estimated: Some(Usd::from_nanos(9_218_400)),
+        drift: None,
     }
 }
 

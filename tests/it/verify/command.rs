@@ -157,3 +157,24 @@ fn an_image_becomes_a_manifest_without_any_account() {
         .run(&["manifest", "a.img", "-o", "image.manifest"])
         .refused(2, &["image.manifest", "exists", "--force"]);
 }
+
+#[cfg(feature = "ec2")]
+#[test]
+fn what_is_told_and_listed_of_a_snapshot_is_a_check_of_its_own() {
+    let one = One::new();
+    for (level, total) in [("0", 3), ("L1", 3)] {
+        let report = one.run(&["verify", &one.id, "--level", level, "--format", "json"]).json();
+        assert_eq!((&report["state"], &report["blocks_read"]), (&"pass".into(), &0.into()), "{report}");
+        assert_eq!((&report["blocks_total"], &report["coverage"]), (&total.into(), &0.0.into()));
+        assert_eq!(
+            (&report["plan"]["mode"], &report["size_drift"]),
+            (&"none".into(), &serde_json::Value::Null)
+        );
+    }
+    let text = one.run(&["verify", &one.id, "--level", "block-map"]).stdout;
+    assert!(text.contains("3 blocks listed, none read"), "{text}");
+    let unknown = one.run(&["verify", &one.id, "--level", "7"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("a level from 0 to 5"), "{unknown:?}");
+    one.run(&["verify", "snap-00", "--level", "0"]).refused(2, &["snap-00"]);
+    assert_eq!(one.run(&["ledger"]).code, 0, "nothing was verified, and nothing is known to be wrong");
+}

@@ -76,3 +76,70 @@ fn what_cannot_be_entered_is_no_pass() {
     assert_eq!((&report["state"], &report["blocks_read"]), (&"incomplete".into(), &3.into()));
     assert_eq!(report["exceptions"][0]["kind"], "local");
 }
+
+#[test]
+fn runs_at_once_on_one_ledger_are_all_entered() {
+    let one = One::new();
+    let image = ["verify", &one.id, "a.img", "--unencrypted"];
+    let manifest = ["verify", &one.id, "--manifest", "a.manifest"];
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let runs = [image, manifest, image, manifest].map(|words| {
+            scope.spawn({
+                let one = &one;
+                move || one.run(&words)
+            })
+        });
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    // Two of the same at once: the second is refused, unless the first was through already.
+    let passed = outcomes.iter().filter(|outcome| outcome.code == 0).count();
+    assert!(passed >= 2, "{outcomes:?}");
+    for outcome in outcomes.iter().filter(|outcome| outcome.code != 0) {
+        assert!(outcome.code == 2 && outcome.stderr.contains("another run"), "{outcome:?}");
+    }
+    let row = &one.here.run(&["ledger", "--format", "json"]).json()["snapshots"][0];
+    assert_eq!((&row["state"], &row["runs"]), (&"verified".into(), &passed.into()));
+}
+
+/// A file system of its own, this large; nothing where one may not be mounted here.
+struct Small(std::path::PathBuf);
+
+impl Small {
+    fn at(dir: std::path::PathBuf, bytes: u64) -> Option<Self> {
+        fs::create_dir_all(&dir).unwrap();
+        let size = format!("size={bytes}");
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "none"])
+            .arg(&dir)
+            .stderr(std::process::Stdio::null())
+            .status();
+        mount.is_ok_and(|status| status.success()).then_some(Self(dir))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_disk_without_room_for_the_ledger_is_no_pass_and_damages_nothing() {
+    let one = One::new();
+    assert_eq!(one.run(&["verify", &one.id]).code, 0);
+    let Some(small) = Small::at(one.here.path("small"), 256 << 10) else { return };
+    assert_eq!(one.here.run(&["state", "push", "small"]).code, 0);
+    let before = fs::read_dir(small.0.join("ledger")).unwrap().count();
+    // What is left to a run is less than its first file takes.
+    let filled = fs::write(small.0.join("filler"), vec![7; 1 << 20]);
+    assert!(filled.is_err(), "the disk is full");
+    let full = one.run(&["verify", &one.id, "--state-dir", "small", "--format", "json"]);
+    assert_eq!(full.code, 7, "{full:?}");
+    assert!(full.stderr.contains("make room"), "{full:?}");
+    let at = fs::read_dir(small.0.join("ledger")).unwrap().count();
+    assert_eq!(at, before, "nothing half-written was left");
+    let known = one.here.run(&["ledger", "--state-dir", "small", "--format", "json"]);
+    assert_eq!((known.code, &known.json()["snapshots"][0]["runs"]), (0, &1.into()), "and what was known is");
+    fs::remove_file(small.0.join("filler")).unwrap();
+    assert_eq!(one.run(&["verify", &one.id, "--state-dir", "small"]).code, 0);
+}

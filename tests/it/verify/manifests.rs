@@ -152,3 +152,33 @@ async fn format_1_reads_and_writes_as_it_was_frozen() {
     }
     assert_eq!(manifest.digest(at(2)).unwrap(), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_another_run_is_writing_is_left_to_it() {
+    let world = World::new();
+    let id = world.snapshot(None, &[(0, 1), (900, 2)]);
+    let image = world.image("image", &[(0, 1), (900, 2)]);
+    let output = world.path("m");
+    let options = manifest::Options { base: None, output: output.clone(), force: true };
+    let disk: Arc<dyn icecore::disk::Disk> = Arc::new(icecore::disk::RealDisk::default());
+    let refused = |fault: icecore::fault::Fault| {
+        assert_eq!(fault.kind, Kind::Unsuitable);
+        assert!(fault.to_string().ends_with("another run is writing it"), "{fault}");
+        assert!(fault.advice().unwrap().contains("wait"), "{fault:?}");
+    };
+    let held = disk.claim(&world.path("m.icecore-part"), icecore::disk::Access::Owner).unwrap().unwrap();
+    held.write_at(b"half of it", 0).unwrap();
+    refused(manifest::of_snapshot(&id, &options, &world.services, &world.engine()).await.unwrap_err());
+    refused(manifest::of_image(&image, &options, &world.engine()).await.unwrap_err());
+    assert_eq!(bytes(&world.path("m.icecore-part")), b"half of it");
+    drop(held);
+    let held = disk.claim(&world.path("m.icecore-digests"), icecore::disk::Access::Owner).unwrap().unwrap();
+    refused(manifest::of_image(&image, &options, &world.engine()).await.unwrap_err());
+    drop(held);
+    let of_image = manifest::of_image(&image, &options, &world.engine()).await.unwrap();
+    let of_snapshot = manifest::of_snapshot(&id, &options, &world.services, &world.engine()).await.unwrap();
+    assert_eq!(of_image.roots.content, of_snapshot.roots.content);
+    let left: Vec<_> =
+        std::fs::read_dir(world.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("icecore-")), "{left:?}");
+}

@@ -1,0 +1,144 @@
+//! Batches of a file, gone through in pieces.
+
+use crate::block::{BlockIndex, BlockSize, Buffer, Digest, LANES, Lanes};
+use crate::device::{Held, Image};
+use crate::fault::Fault;
+use crate::ops::scan::{BATCH, Listener, Scan, Scanned};
+use std::array::from_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes of a block read at once. Of sixteen blocks that is half of what a processor of servers keeps at hand (L2);
+/// smaller pieces cost more calls than they save.
+const PIECE: usize = 32 << 10;
+
+/// Bytes between the pieces of two blocks: at a power of two they would crowd each other out of the cache.
+const APART: usize = PIECE + 64;
+
+/// Takes batches until there are no more.
+///
+/// `told` is the end of what the system was told that it will be read, in bytes.
+pub(super) fn read<I, L>(scan: &Scan<I, L>, told: &AtomicU64) -> Result<(), Fault>
+where
+    I: Iterator<Item = BlockIndex> + Send,
+    L: Listener,
+{
+    // Memory that is never written to takes none.
+    let mut buffer = Buffer::for_blocks(BATCH);
+    loop {
+        let batch = scan.next(BATCH)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        expect(&scan.image, &batch, told);
+        let lanes = Lanes::new().filter(|_| !scan.listener.is_careful());
+        if let Some(digests) =
+            lanes.and_then(|lanes| in_pieces(lanes, &scan.image, &batch, buffer.as_mut_slice()))
+        {
+            for (index, digest) in batch.iter().zip(digests) {
+                scan.listener.read(&Scanned { index: *index, digest })?;
+            }
+            scan.has_done(batch.len());
+        } else {
+            one_by_one(scan, &batch, &mut buffer)?;
+        }
+    }
+}
+
+/// Tells the system what is read now, and where that is in a row, what follows: it is most likely read next.
+fn expect(image: &Image, batch: &[BlockIndex], told: &AtomicU64) {
+    let block = u64::from(BlockSize::EBS.bytes());
+    let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return };
+    let (start, end) = (first.byte_offset(BlockSize::EBS), last.byte_offset(BlockSize::EBS) + block);
+    if end - start > block * batch.len() as u64 {
+        batch.iter().for_each(|index| image.expect(index.byte_offset(BlockSize::EBS), block));
+        return;
+    }
+    let end = end + 2 * BATCH as u64 * block;
+    let start = start.max(told.fetch_max(end, Ordering::Relaxed));
+    if start < end {
+        image.expect(start, end - start);
+    }
+}
+
+/// `None` where they are not sixteen whole blocks, or one cannot be read.
+fn in_pieces(
+    mut lanes: Lanes,
+    image: &Image,
+    batch: &[BlockIndex],
+    buffer: &mut [u8],
+) -> Option<[Digest; LANES]> {
+    let batch: &[BlockIndex; LANES] = batch.try_into().ok()?;
+    if !batch.iter().all(|index| image.is_whole(*index).is_ok_and(|is_whole| is_whole)) {
+        return None;
+    }
+    let offset = |index: BlockIndex| index.byte_offset(BlockSize::EBS);
+    let is_in_a_row = u64::from(batch[LANES - 1].get() - batch[0].get()) == LANES as u64 - 1;
+    let near =
+        is_in_a_row.then(|| image.near(offset(batch[0]), LANES * BlockSize::EBS.buffer_len())).flatten();
+    for at in (0..BlockSize::EBS.buffer_len()).step_by(PIECE) {
+        for (index, room) in batch.iter().zip(buffer.chunks_exact_mut(APART)) {
+            image.read_at(offset(*index) + at as u64, &mut room[..PIECE]).ok()?;
+        }
+        // While these are hashed, the next come nearer.
+        let next = at + PIECE;
+        let is_last = next == BlockSize::EBS.buffer_len();
+        let near = near.as_ref().filter(|_| !is_last);
+        let ahead = near.map(|near| batch.map(|index| near.hint(offset(index) + next as u64)));
+        lanes.push(from_fn(|lane| &buffer[lane * APART..lane * APART + PIECE]), ahead);
+    }
+    Some(lanes.finish())
+}
+
+/// Block after block, so that one that cannot be read is known.
+fn one_by_one<I, L>(scan: &Scan<I, L>, batch: &[BlockIndex], buffer: &mut Buffer) -> Result<(), Fault>
+where
+    I: Iterator<Item = BlockIndex> + Send,
+    L: Listener,
+{
+    let block = BlockSize::EBS.buffer_len();
+    let mut read: Vec<Option<Held>> = Vec::with_capacity(BATCH);
+    for (index, room) in batch.iter().zip(buffer.as_mut_slice().chunks_exact_mut(block)) {
+        match scan.image.fill(*index, room) {
+            Ok(held) => read.push(Some(held)),
+            Err(fault) => {
+                scan.listener.unreadable(*index, fault)?;
+                read.push(None);
+            }
+        }
+    }
+    let rooms = buffer.as_slice().chunks_exact(block);
+    let read: Vec<_> =
+        read.into_iter().zip(rooms).map(|(held, bytes)| held.map(|held| (held, bytes))).collect();
+    scan.tell(batch, &read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Machine;
+    use std::path::PathBuf;
+
+    #[test]
+    fn what_is_read_in_pieces_has_the_digests_of_its_blocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        let bytes: Vec<u8> =
+            (0..17 * 65_536_u64).flat_map(|n| (n * 0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let image = Image::open(&path, &Machine::real(PathBuf::new())).unwrap();
+        let mut buffer = Buffer::for_blocks(BATCH);
+        let mut read = |indexes: Vec<u32>| {
+            let batch: Vec<_> = indexes.into_iter().map(BlockIndex::new).collect();
+            let digests = in_pieces(Lanes::on_this_machine()?, &image, &batch, buffer.as_mut_slice())?;
+            let block = |index: &BlockIndex| &bytes[index.get() as usize * 524_288..][..524_288];
+            Some(batch.iter().map(block).map(Digest::of).eq(digests))
+        };
+        if Lanes::on_this_machine().is_some() {
+            assert_eq!(read((0..16).collect()), Some(true), "in a row");
+            assert_eq!(read((1..17).collect()), Some(true), "in a row, not from the first on");
+            assert_eq!(read((0..15).chain([16]).collect()), Some(true), "with one left out");
+        }
+        assert_eq!(read((0..15).collect()), None, "not sixteen");
+        assert_eq!(read((2..18).collect()), None, "one beyond the end");
+    }
+}

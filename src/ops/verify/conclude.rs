@@ -1,0 +1,151 @@
+//! What follows from the verdicts: classes, roots, remarks; and what is kept for the next run.
+
+use crate::block::{BlockIndex, BlockSet};
+use crate::fault::{Fault, Kind, Place};
+use crate::manifest::{Draft, Merkle, Roots};
+use crate::ops::preflight::suspended;
+use crate::ops::progress::Progress;
+use crate::ops::verify::classify::{Known, classified};
+use crate::ops::verify::explain::used_since;
+use crate::ops::verify::judge::{Expected, Finding, Verdicts};
+use crate::ops::verify::plan::Plan;
+use crate::ops::verify::sides::{Other, Truth, baseline_of};
+use crate::ops::verify::work::Work;
+use crate::ops::verify::{Against, Baseline, Drift, Exception, Level, Mismatch, Origin, Target};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Work<'_> {
+    pub(super) async fn mismatches(
+        &self,
+        findings: &[Finding],
+        again: &BTreeMap<BlockIndex, Option<Finding>>,
+        expected: &Expected,
+        draft: &Arc<Draft>,
+        known: &BlockSet,
+    ) -> Result<Vec<Mismatch>, Fault> {
+        if findings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let used = match &self.options.against {
+            Against::Image(path) => used_since(self.options, self.sides, path, self.engine).await,
+            Against::Nothing | Against::Snapshot { .. } => Vec::new(),
+        };
+        let drafted = &(known & &self.sides.present) - &unfetched(findings);
+        // Whatever was read has its digest in the draft, unless a manifest knows them all.
+        let (home, reference) = match expected {
+            Expected::Listed(manifest, None) => (manifest.present(), expected.clone()),
+            Expected::Claimed | Expected::Listed(..) | Expected::Drafted(..) => {
+                (&drafted, Expected::Drafted(draft.clone(), drafted.clone()))
+            }
+        };
+        let known =
+            Known { reference: &reference, expected: home, older: &self.sides.older, again, used: &used };
+        classified(findings, &known)
+    }
+
+    /// A target that changed while it was read is of no one time.
+    pub(super) fn is_unchanged(&self) -> Result<(), Fault> {
+        let Other::Image(image) = &self.sides.other else { return Ok(()) };
+        if image.len_now()? == image.len() {
+            return Ok(());
+        }
+        let at = Place::File(image.path().to_owned());
+        Err(Fault::new(Kind::Vanished, at, "its size changed while it was read")
+            .hint("let nothing write to it, and verify it again"))
+    }
+
+    pub(super) async fn roots(&self, is_all: bool, draft: &Arc<Draft>) -> Result<Option<Roots>, Fault> {
+        match &self.sides.truth {
+            Truth::Manifest(manifest) => Ok(Some(manifest.roots())),
+            Truth::Snapshot(_) if !is_all => Ok(None),
+            Truth::Snapshot(_) => {
+                let (draft, present) = (draft.clone(), self.sides.present.clone());
+                let roots = tokio::task::spawn_blocking(move || {
+                    let mut merkle = Merkle::new();
+                    present
+                        .iter()
+                        .try_for_each(|index| draft.get(index).map(|digest| merkle.push(index, &digest)))?;
+                    Ok(merkle.finish())
+                });
+                let roots = roots.await.map_err(|error| Fault::local("digests", "read", error.into()))?;
+                roots.map(Some)
+            }
+        }
+    }
+
+    /// Keeps what is done, or lets go of it where there is nothing to go on with.
+    pub(super) fn end(
+        &self,
+        progress: Option<Progress>,
+        draft: Arc<Draft>,
+        is_whole: bool,
+        fault: Option<Fault>,
+        verdicts: Verdicts,
+        faults: &mut Vec<Exception>,
+    ) -> Result<Verdicts, Fault> {
+        let Some(mut progress) = progress else { return Ok(verdicts) };
+        let saved = if is_whole { Ok(()) } else { progress.save(Some(&draft)) };
+        if let Err(fault) = saved {
+            faults.push(Exception::from(&fault));
+        }
+        let is_kept = !is_whole && progress.n_recorded() > 0;
+        if let Some(fault) = fault {
+            let fault = if is_kept { suspended(fault) } else { fault };
+            faults.push(Exception::from(&fault));
+        }
+        if !is_kept {
+            progress.remove()?;
+            if let Some(draft) = Arc::into_inner(draft) {
+                draft.remove()?;
+            }
+        }
+        Ok(verdicts)
+    }
+
+    pub(super) fn baseline(&self, plan: &Plan) -> Option<Baseline> {
+        let copy = Baseline {
+            name: self.sides.subject.name.clone(),
+            origin: Origin::Copy,
+            map_root: None,
+            content_root: None,
+        };
+        let audited = plan.unchanged.as_ref().map(|(manifest, _)| &**manifest);
+        match (&self.sides.truth, &self.sides.other, &self.sides.baseline) {
+            (_, _, Some((_, baseline))) => Some(baseline.clone()),
+            (_, Other::Snapshot(..), None) => Some(copy),
+            (Truth::Manifest(manifest), _, None) => Some(baseline_of(manifest, &self.sides.subject)),
+            // An older snapshot of the same volume: an earlier read of what has not changed since.
+            (Truth::Snapshot(_), _, None) => audited.map(|manifest| {
+                let origin = Origin::EarlierRead;
+                Baseline { origin, ..baseline_of(manifest, &self.sides.subject) }
+            }),
+        }
+    }
+
+    pub(super) fn remarks(&self, mut remarks: Vec<String>, resumed: u64) -> Vec<String> {
+        if resumed > 0 {
+            remarks
+                .push(format!("{resumed} of the blocks were read by an earlier run that was interrupted."));
+        }
+        if self.sides.is_of_listed {
+            remarks.push(
+                "Only allocated blocks were read; the others of the target were not checked.".to_owned(),
+            );
+        }
+        if self.options.level() == Level::FileSystem {
+            remarks.extend(self.sides.target.iter().flat_map(Target::of_file_systems));
+        }
+        remarks
+    }
+
+    pub(super) fn drift(&self) -> Option<Drift> {
+        let listed = self.sides.geometry().block_size.of(self.sides.present.len());
+        Drift::of(self.sides.subject.info.as_ref(), listed)
+    }
+}
+
+/// Blocks that never came, so that no digest of them is known.
+fn unfetched(findings: &[Finding]) -> BlockSet {
+    findings.iter().filter(|finding| finding.is_transport).map(|finding| finding.index).collect()
+}
