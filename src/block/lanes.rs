@@ -7,20 +7,29 @@
 #![allow(unsafe_code, reason = "loads of sixteen words, and calls that need the processor to have AVX-512")]
 
 use crate::block::Digest;
+#[cfg(target_arch = "x86_64")]
 use std::array::from_fn;
 
 /// Messages hashed in step.
 pub const LANES: usize = 16;
 
 /// Bytes that a round of the function takes from each message.
+#[cfg(target_arch = "x86_64")]
 const STEP: usize = 64;
 
 /// Sixteen messages, as far as they were hashed.
+#[cfg(target_arch = "x86_64")]
 #[derive(Debug)]
 pub struct Lanes {
-    #[cfg(target_arch = "x86_64")]
     state: [std::arch::x86_64::__m512i; 8],
     len: u64,
+}
+
+/// No processor of another family has them.
+#[cfg(not(target_arch = "x86_64"))]
+#[derive(Debug)]
+pub struct Lanes {
+    none: std::convert::Infallible,
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -30,11 +39,13 @@ impl Lanes {
     }
 
     /// Takes the next piece of each message.
-    pub fn push(&mut self, _: [&[u8]; LANES], _: Option<[*const u8; LANES]>) {}
+    pub fn push(&mut self, _: [&[u8]; LANES], _: Option<[*const u8; LANES]>) {
+        match self.none {}
+    }
 
     /// The digests.
     pub fn finish(self) -> [Digest; LANES] {
-        [Digest::ZERO_BLOCK; LANES]
+        match self.none {}
     }
 }
 

@@ -123,7 +123,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("image");
         let bytes: Vec<u8> =
-            (0..17 * 65_536_u64).flat_map(|n| (n * 0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
+            (0..17 * 65_536_u64).flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
         std::fs::write(&path, &bytes).unwrap();
         let image = Image::open(&path, &Machine::real(PathBuf::new())).unwrap();
         let mut buffer = Buffer::for_blocks(BATCH);
