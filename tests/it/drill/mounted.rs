@@ -7,6 +7,9 @@ use icecore::snapshot::SnapshotId;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+/// Held by whoever mounts: the fixtures are of one file system, which drills refuse to mount while it is mounted here.
+static MOUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[expect(clippy::print_stdout, reason = "a part that is left out is said to be")]
 fn can_mount(lab: &Lab) -> bool {
     let probe = lab.path("probe");
@@ -21,6 +24,7 @@ fn can_mount(lab: &Lab) -> bool {
 /// The fixture's own files, seen by a hook, on a mount that nothing can write to; and nothing of it is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_file_system_is_mounted_read_only_for_the_hook_and_unmounted() {
+    let _alone = MOUNTING.lock().await;
     let (lab, ids) = three().await;
     if !can_mount(&lab) {
         return;
@@ -62,6 +66,7 @@ fn mounts() -> String {
 /// The process is killed while what it restored is mounted; cleanup unmounts, detaches, deletes.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_drill_has_mounted_is_unmounted_by_resume_and_by_cleanup() {
+    let _alone = MOUNTING.lock().await;
     let lab = Lab::new().await;
     if !can_mount(&lab) {
         return;
