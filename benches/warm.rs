@@ -40,6 +40,8 @@ use std::time::Duration;
 const BLOCKS: u32 = 8_192;
 const LATENCY: Duration = Duration::from_millis(20);
 const LIMIT: u64 = 250_000_000;
+/// In MiB, at the most.
+const MEMORY: f64 = 128.0;
 
 fn main() {
     if serve_if_asked() {
@@ -160,6 +162,7 @@ fn largest() {
         let cached = cached();
         let (ran, status) = ended(command.stdout(Stdio::null()));
         assert_eq!(status.code(), Some(3), "there is more of it than can be read");
+        assert!(ran.peak < MEMORY, "{:.1} MiB of memory", ran.peak);
         println!(
             "\n64 TiB, half of it allocated in 8,388,608 runs: {:.1} MiB of memory, page cache grown by {:.1} MiB",
             ran.peak,
@@ -183,6 +186,7 @@ fn warm(spec: &Spec, allocated: &BlockSet, depth: Option<u32>) -> Warmed {
         let cached = cached();
         let (ran, status) = ended(&mut command);
         assert!(status.success(), "{status}");
+        assert!(ran.peak < MEMORY, "{:.1} MiB of memory", ran.peak);
         let report: serde_json::Value =
             serde_json::from_slice(&std::fs::read(path("report")).unwrap()).unwrap();
         let (read, proof) =

@@ -10,6 +10,7 @@
 
 pub mod cold;
 mod direct;
+mod drain;
 pub mod faulty;
 pub mod memory;
 mod mounts;
@@ -184,6 +185,11 @@ pub trait Handle: fmt::Debug + Send + Sync {
 
     /// Fills the buffer from an offset; `UnexpectedEof` where the file ends before that.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Reads so many bytes from an offset and keeps none of them; `UnexpectedEof` where the file ends before that.
+    fn touch(&self, offset: u64, len: usize) -> io::Result<()> {
+        self.read_at(&mut vec![0; len], offset)
+    }
 
     /// The first byte at or after `from` that is not in a hole; `None` when only a hole follows. Where no holes are
     /// known, everything is data.

@@ -118,6 +118,15 @@ impl Image {
         self.file.tried("read", |file| file.read_at(buffer, offset))
     }
 
+    /// Reads a block, holes included, and keeps nothing of it: what it costs is the reading.
+    ///
+    /// # Errors
+    /// As those of [`Image::read_at`].
+    pub fn touch(&self, index: BlockIndex) -> Result<(), Fault> {
+        let offset = index.byte_offset(BlockSize::EBS);
+        self.file.tried("read", |file| file.touch(offset, BlockSize::EBS.buffer_len()))
+    }
+
     /// Bytes from this offset on, fewer at the end.
     pub fn bytes(&self, offset: u64, len: usize) -> Result<Vec<u8>, Fault> {
         let block = u64::from(BlockSize::EBS.bytes());

@@ -255,6 +255,11 @@ impl Handle for ColdFile {
         self.inner.read_at(bytes, offset)
     }
 
+    fn touch(&self, offset: u64, len: usize) -> io::Result<()> {
+        self.volume.read(offset, len as u64)?;
+        self.inner.touch(offset, len)
+    }
+
     fn next_data(&self, from: u64) -> io::Result<Option<u64>> {
         self.inner.next_data(from)
     }

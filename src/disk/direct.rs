@@ -8,6 +8,7 @@
 
 use crate::block::ALIGNMENT;
 use crate::disk::Opening;
+use crate::disk::drain::Drain;
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -45,6 +46,12 @@ impl Direct {
         self.attempt(is_ours, || self.file.read_exact_at(bytes, offset))
     }
 
+    /// Reads so many bytes from this offset and keeps none; `None` when that has to be done through the cache.
+    pub(super) fn touch(&self, drain: &Drain, offset: u64, len: usize) -> Option<io::Result<()>> {
+        let is_ours = self.is_read && is_even(offset, len);
+        self.attempt(is_ours, || drain.read(&self.file, offset, len))
+    }
+
     /// Writes all of it at this offset, in bytes; `None` when it has to go through the cache.
     pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> Option<io::Result<()>> {
         let is_ours = !self.is_read && is_aligned(bytes, offset);
@@ -67,7 +74,9 @@ impl Direct {
 }
 
 fn is_aligned(bytes: &[u8], offset: u64) -> bool {
-    bytes.as_ptr().align_offset(ALIGNMENT) == 0
-        && bytes.len().is_multiple_of(ALIGNMENT)
-        && offset.is_multiple_of(ALIGNMENT as u64)
+    bytes.as_ptr().align_offset(ALIGNMENT) == 0 && is_even(offset, bytes.len())
+}
+
+fn is_even(offset: u64, len: usize) -> bool {
+    len.is_multiple_of(ALIGNMENT) && offset.is_multiple_of(ALIGNMENT as u64)
 }

@@ -154,6 +154,11 @@ impl Handle for FaultyFile {
         self.inner.read_at(bytes, offset)
     }
 
+    fn touch(&self, offset: u64, len: usize) -> io::Result<()> {
+        (self.rule)(Act::Read, &self.path)?;
+        self.inner.touch(offset, len)
+    }
+
     fn next_data(&self, from: u64) -> io::Result<Option<u64>> {
         (self.rule)(Act::Read, &self.path)?;
         self.inner.next_data(from)

@@ -1,6 +1,7 @@
 //! The machine's own files.
 
 use crate::disk::direct::Direct;
+use crate::disk::drain::Drain;
 use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, OFlags, RenameFlags, SeekFrom};
@@ -10,6 +11,7 @@ use std::io::{self, Read as _, Write as _};
 use std::num::NonZero;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The machine's own.
@@ -125,7 +127,7 @@ impl Disk for RealDisk {
             Ok(()) => {
                 // The lock is the file's, not its text's: a full disk must not keep anyone from deleting.
                 let _ = file.set_len(0).and_then(|()| file.write_all(who.as_bytes()));
-                Ok(Lock::Held(Box::new(RealFile { file, direct: None })))
+                Ok(Lock::Held(Box::new(RealFile::cached(file))))
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -151,7 +153,7 @@ impl Disk for RealDisk {
         options.read(true).write(!opening.is_read_only()).create(opening == Opening::Make);
         let file = options.truncate(false).custom_flags(flags.bits().cast_signed()).open(path)?;
         let direct = Direct::beside(&file, opening);
-        Ok(Box::new(RealFile { file, direct }))
+        Ok(Box::new(RealFile { file, direct, drain: OnceLock::new() }))
     }
 }
 
@@ -160,6 +162,8 @@ impl Disk for RealDisk {
 struct RealFile {
     file: File,
     direct: Option<Direct>,
+    /// Where goes what is only touched.
+    drain: OnceLock<Drain>,
 }
 
 impl Drop for RealFile {
@@ -205,6 +209,12 @@ impl Handle for RealFile {
         direct.unwrap_or_else(|| self.file.read_exact_at(bytes, offset))
     }
 
+    fn touch(&self, offset: u64, len: usize) -> io::Result<()> {
+        let drain = self.drain.get_or_init(Drain::new);
+        let direct = self.direct.as_ref().and_then(|direct| direct.touch(drain, offset, len));
+        direct.unwrap_or_else(|| drain.read(&self.file, offset, len))
+    }
+
     fn next_data(&self, from: u64) -> io::Result<Option<u64>> {
         match rustix::fs::seek(&self.file, SeekFrom::Data(from)) {
             Ok(data) => Ok(Some(data)),
@@ -245,6 +255,10 @@ impl Handle for RealFile {
 }
 
 impl RealFile {
+    fn cached(file: File) -> Self {
+        Self { file, direct: None, drain: OnceLock::new() }
+    }
+
     fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {
         static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
         let end = (offset + len).min(self.facts()?.len);
@@ -279,7 +293,7 @@ mod tests {
         let file = File::create(&path).unwrap();
         // As a child process has one between its fork and its exec.
         let copy = file.try_clone().unwrap();
-        let held = RealFile { file, direct: None };
+        let held = RealFile::cached(file);
         assert!(held.try_lock().unwrap());
         assert!(matches!(disk.lock(&path, "").unwrap(), Lock::By(_)));
         drop(held);
@@ -298,7 +312,7 @@ mod tests {
         assert!(bytes[..10].iter().chain(&bytes[90_010..]).all(|byte| *byte == 7));
         assert!(bytes[10..90_010].iter().all(|byte| *byte == 0));
         let file = File::options().write(true).open(&path).unwrap();
-        RealFile { file, direct: None }.write_zeros(90_010, 1 << 20).unwrap();
+        RealFile::cached(file).write_zeros(90_010, 1 << 20).unwrap();
         let bytes = fs::read(&path).unwrap();
         assert!(bytes.len() == 100_000 && bytes[10..].iter().all(|byte| *byte == 0));
     }

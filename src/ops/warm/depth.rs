@@ -1,28 +1,32 @@
 //! How many reads of a device are in flight at once.
 //!
-//! A cold volume answers each read late and many at once, so it begins with many. Where half as many bring blocks in
-//! as fast (the volume's throughput is the limit), half as many are kept: who else reads the volume then waits half as
-//! long. Where fewer are slower, it goes back, and tries again later and later. A number given by a person is kept to.
+//! A cold volume answers each read late and many at once, so it begins with many, and at once tries twice as many: a
+//! failover waits. Where half as many bring blocks in as fast (the volume's throughput is the limit), half as many are
+//! kept: who else reads the volume then waits half as long. Where fewer are slower, it goes back, and tries again later
+//! and later. A number given by a person is kept to.
 
 use std::time::Duration;
 
 /// In flight at first: at 20 ms a read 3.2 GiB/s, beyond what any EBS volume gives today but io2 and the largest gp3.
 pub(super) const FIRST: usize = 128;
-/// In flight at most: 80 MiB of blocks.
-pub(super) const MOST: usize = 160;
+/// In flight at most. What they read goes nowhere, so that it is threads that more of them would cost.
+pub(super) const MOST: usize = 256;
+/// In flight at most where what is read is looked at as well: 80 MiB of blocks.
+pub(super) const MOST_HELD: usize = 160;
 /// Fewer are not tried.
 const FEWEST: usize = 8;
 /// What a step down may cost, and a step up must bring, in parts of the rate.
 const WORTH: f64 = 0.05;
 /// The shortest time to measure in.
-const MEASURE: Duration = Duration::from_millis(200);
+const MEASURE: Duration = Duration::from_millis(50);
 /// How long to stay after a step that was undone, at first.
 const STAY: Duration = Duration::from_secs(2);
 
 /// Decides it from the reads that come back. Times are spans since the run began.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Depth {
     target: usize,
+    most: usize,
     is_fixed: bool,
     state: State,
     stay: Duration,
@@ -41,7 +45,7 @@ enum State {
     Trying { target: usize, rate: f64 },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Measure {
     since: Duration,
     blocks: usize,
@@ -50,15 +54,16 @@ struct Measure {
 }
 
 impl Depth {
-    /// Found out on the way, or this number.
-    pub(super) fn new(fixed: Option<usize>) -> Self {
-        let target = fixed.unwrap_or(FIRST).clamp(1, MOST);
+    /// Found out on the way, or this number; never more than `most`.
+    pub(super) fn new(fixed: Option<usize>, most: usize) -> Self {
+        let target = fixed.unwrap_or(FIRST).clamp(1, most);
         Self {
             target,
+            most,
             is_fixed: fixed.is_some(),
-            state: State::Staying { until: STAY / 2 },
+            state: State::Comparing,
             stay: STAY,
-            is_up_next: false,
+            is_up_next: true,
             measure: Measure { since: Duration::ZERO, blocks: 0, skip: 0 },
         }
     }
@@ -66,6 +71,11 @@ impl Depth {
     /// Reads that may be in flight now.
     pub(super) fn target(&self) -> usize {
         self.target
+    }
+
+    /// The most that there may ever be.
+    pub(super) fn most(&self) -> usize {
+        self.most
     }
 
     /// A read came back. `is_busy` says that as many were in flight as may be: else the number decides nothing.
@@ -88,7 +98,7 @@ impl Depth {
             State::Staying { .. } => {}
             State::Comparing => {
                 let next = if self.is_up_next { self.target * 2 } else { self.target / 2 };
-                let next = next.clamp(FEWEST, MOST);
+                let next = next.clamp(FEWEST, self.most);
                 let state = State::Trying { target: self.target, rate };
                 match next == self.target {
                     true => self.stay_at(next, now),
@@ -145,7 +155,7 @@ mod tests {
 
     /// A device that answers after `latency`, no more than `most` blocks a second; gives the depth after so long.
     fn after(seconds: u64, latency: Duration, most: Option<u32>) -> usize {
-        let mut depth = Depth::new(None);
+        let mut depth = Depth::new(None, MOST);
         let (mut now, mut free) = (Duration::ZERO, Duration::ZERO);
         let mut in_flight: BinaryHeap<Reverse<Duration>> = BinaryHeap::new();
         while now < Duration::from_secs(seconds) {
@@ -175,13 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_tried_in_the_first_second() {
-        assert_eq!(after(1, Duration::from_millis(20), Some(500)), FIRST);
+    fn many_are_twice_as_many_within_a_second_where_that_is_faster() {
+        assert_eq!(after(1, Duration::from_millis(20), None), MOST);
+        assert_eq!(after(4, Duration::from_millis(20), Some(500)), FIRST, "and not where it is not");
     }
 
     #[test]
     fn a_number_that_was_given_is_kept() {
-        let mut depth = Depth::new(Some(4));
+        let mut depth = Depth::new(Some(4), MOST);
         (0..9_000).for_each(|millis| depth.arrived(Duration::from_millis(millis), true));
         assert_eq!(depth.target(), 4);
     }

@@ -1,7 +1,7 @@
 //! Reading: owned threads that take their turns from the schedule.
 //!
 //! A thread has one read in flight, so that the depth is the number of threads at work; what a block holds is hashed
-//! or let go of where it was read, and the buffer is used again. The coordinator records what is done, tells the
+//! where it was read, and the buffer used again, or goes nowhere at all. The coordinator records what is done, tells the
 //! monitor, and returns when reading is over: at the deadline without those whose device does not answer.
 
 use crate::block::{BlockIndex, BlockSet, BlockSize, Buffers, Digest};
@@ -288,18 +288,25 @@ impl Shared {
     fn work(&self) {
         while let Some(turn) = self.turn() {
             let source = &self.sources[turn.lane];
-            let mut buffer = self.buffers.take();
-            let begun = Instant::now();
-            let bytes = buffer.as_mut_slice();
-            let read = source.image.read_at(turn.index.byte_offset(BlockSize::EBS), bytes);
-            let took = begun.elapsed();
-            let kept = read.and_then(|()| match &source.digests {
-                Some(digests) => digests.put(turn.index, &Digest::of(bytes)),
-                None => Ok(()),
-            });
-            drop(buffer);
-            self.finish(turn, kept, took);
+            let (read, took) = match &source.digests {
+                Some(digests) => self.looked_at(source, digests, turn.index),
+                None => timed(|| source.image.touch(turn.index)),
+            };
+            self.finish(turn, read, took);
         }
+    }
+
+    /// Reads a block and keeps what it hashes to; the time is that of reading.
+    fn looked_at(
+        &self,
+        source: &Source,
+        digests: &Draft,
+        index: BlockIndex,
+    ) -> (Result<(), Fault>, Duration) {
+        let mut buffer = self.buffers.take();
+        let bytes = buffer.as_mut_slice();
+        let (read, took) = timed(|| source.image.read_at(index.byte_offset(BlockSize::EBS), bytes));
+        (read.and_then(|()| digests.put(index, &Digest::of(bytes))), took)
     }
 
     fn turn(&self) -> Option<Turn> {
@@ -397,10 +404,10 @@ impl Shared {
     /// How long a small read of a warm block takes now.
     fn touched(&self, lane: usize, index: BlockIndex) -> Option<Reading> {
         let mut buffer = self.buffers.take();
-        let begun = Instant::now();
         let bytes = &mut buffer.as_mut_slice()[..TOUCH];
-        let read = self.sources[lane].image.read_at(index.byte_offset(BlockSize::EBS), bytes);
-        read.is_ok().then(|| Reading::Took(begun.elapsed()))
+        let image = &self.sources[lane].image;
+        let (read, took) = timed(|| image.read_at(index.byte_offset(BlockSize::EBS), bytes));
+        read.is_ok().then_some(Reading::Took(took))
     }
 
     fn close(&self) {
@@ -421,6 +428,12 @@ impl Shared {
     ) -> MutexGuard<'a, State> {
         for_what.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0
     }
+}
+
+fn timed<T>(call: impl FnOnce() -> T) -> (T, Duration) {
+    let begun = Instant::now();
+    let made = call();
+    (made, begun.elapsed())
 }
 
 /// Asks a command of the user's: whether it ended with 0, and what it printed first. One that takes too long is ended.

@@ -7,6 +7,7 @@ use crate::monitor::{Clock, Event, SystemClock};
 use crate::ops::preflight::suspended;
 use crate::ops::progress::Progress;
 use crate::ops::verify::{self, Against, Exception, Taken};
+use crate::ops::warm::depth::{Depth, MOST, MOST_HELD};
 use crate::ops::warm::order::Ranked;
 use crate::ops::warm::pace::Pace;
 use crate::ops::warm::proof::{self, TOUCH};
@@ -203,7 +204,9 @@ async fn read_all(
     }
     let end = end.map(|end| end.saturating_duration_since(Instant::now()));
     let until = end.map(|end| proof::begins(end, None));
-    let schedule = Schedule::new(orders, bounds.depth, Pace::new(bounds.rate), bounds.sharing, until);
+    let is_looked_at = targets.iter().any(|target| target.digests.is_some());
+    let depth = Depth::new(bounds.depth, if is_looked_at { MOST_HELD } else { MOST });
+    let schedule = Schedule::new(orders, &depth, Pace::new(bounds.rate), bounds.sharing, until);
     let sources = targets
         .iter()
         .map(|target| Source { image: target.image.clone(), digests: target.digests.clone() })

@@ -5,7 +5,7 @@
 //! and its own end, so that one that fails or hangs takes nothing from the others but its share.
 
 use crate::block::BlockIndex;
-use crate::ops::warm::depth::{Depth, MOST};
+use crate::ops::warm::depth::Depth;
 use crate::ops::warm::order::Ranked;
 use crate::ops::warm::pace::Pace;
 use std::collections::VecDeque;
@@ -77,6 +77,8 @@ pub(super) struct Schedule {
     lanes: Vec<Lane>,
     pub(super) pace: Pace,
     sharing: Sharing,
+    /// Reads in flight at most, of all devices together.
+    most: usize,
     /// When reading has to be over.
     until: Option<Duration>,
     served_last: usize,
@@ -89,10 +91,10 @@ impl fmt::Debug for Schedule {
 }
 
 impl Schedule {
-    /// `depth` is the number of reads in flight for each device, where it was given.
+    /// `depth` is what each device begins with.
     pub(super) fn new(
         orders: Vec<Ranked>,
-        depth: Option<usize>,
+        depth: &Depth,
         pace: Pace,
         sharing: Sharing,
         until: Option<Duration>,
@@ -101,13 +103,13 @@ impl Schedule {
             order: Box::new(order.into_iter()),
             again: VecDeque::new(),
             ahead: None,
-            depth: Depth::new(depth),
+            depth: depth.clone(),
             in_flight: 0,
             is_over: false,
             mean: 0.0,
         };
         let lanes: Vec<_> = orders.into_iter().map(lane).collect();
-        Self { served_last: lanes.len(), lanes, pace, sharing, until }
+        Self { served_last: lanes.len(), lanes, pace, sharing, most: depth.most(), until }
     }
 
     /// What a reader does now.
@@ -185,23 +187,23 @@ impl Schedule {
     /// Reads that may be in flight, of all devices together: as many readers are needed.
     pub(super) fn depth(&self) -> usize {
         let share = self.share();
-        self.lanes.iter().map(|lane| lane.depth.target().min(share)).sum::<usize>().min(MOST)
+        self.lanes.iter().map(|lane| lane.depth.target().min(share)).sum::<usize>().min(self.most)
     }
 
     /// Reads of one device that may be in flight.
     fn share(&self) -> usize {
         match self.sharing {
-            Sharing::InTurn => MOST,
+            Sharing::InTurn => self.most,
             Sharing::Fair => {
                 let open = self.lanes.iter().filter(|lane| !lane.is_over || lane.in_flight > 0).count();
-                (MOST / open.max(1)).max(1)
+                (self.most / open.max(1)).max(1)
             }
         }
     }
 
     /// Whose turn it is, of those that have work and room for one more read.
     fn chosen(&self) -> Option<usize> {
-        if self.in_flight() >= MOST {
+        if self.in_flight() >= self.most {
             return None;
         }
         let share = self.share();

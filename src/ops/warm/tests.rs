@@ -4,6 +4,7 @@ use super::*;
 use crate::block::{BlockIndex, BlockRange, BlockSet};
 use crate::disk::{Disk, RealDisk};
 use crate::ops::progress::Progress;
+use crate::ops::warm::depth::{Depth, MOST};
 use crate::ops::warm::order::Ranked;
 use crate::ops::warm::pace::Pace;
 use crate::ops::warm::schedule::{Next, Outcome, Schedule, Turn};
@@ -31,7 +32,8 @@ fn run(path: &Path, killed_at: Option<Duration>, reads: &mut BTreeMap<BlockIndex
     let mut progress = Progress::new(checkpoint, &done, Duration::ZERO);
     let all = BlockSet::from(BlockRange::new(BlockIndex::ZERO, BLOCKS));
     let orders = vec![Ranked::by_index(Arc::new(all)).without(&done)];
-    let mut schedule = Schedule::new(orders, None, Pace::new(Rate::default()), Sharing::Fair, None);
+    let mut schedule =
+        Schedule::new(orders, &Depth::new(None, MOST), Pace::new(Rate::default()), Sharing::Fair, None);
     let mut in_flight: VecDeque<(Duration, Turn)> = VecDeque::new();
     let (mut now, mut ticked, mut fresh) = (Duration::ZERO, Duration::ZERO, Vec::new());
     loop {

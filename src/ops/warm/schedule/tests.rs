@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::block::{BlockRange, BlockSet};
+use crate::ops::warm::depth::MOST;
 use crate::ops::warm::pace::Rate;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -45,7 +46,7 @@ fn all(n: u32) -> Ranked {
 }
 
 fn schedule(orders: Vec<Ranked>, rate: Rate, sharing: Sharing, until: Option<u64>) -> Schedule {
-    Schedule::new(orders, None, Pace::new(rate), sharing, until.map(Duration::from_secs))
+    Schedule::new(orders, &Depth::new(None, MOST), Pace::new(rate), sharing, until.map(Duration::from_secs))
 }
 
 fn plain(n: u32) -> Schedule {
@@ -64,11 +65,16 @@ fn last(sent: &[(Duration, Turn)]) -> Duration {
 
 #[test]
 fn every_block_is_read_once_in_order_and_many_at_a_time() {
-    let sent = run(&mut plain(2_048), |_, _| after(20));
+    let depth = Depth::new(Some(128), MOST);
+    let mut schedule =
+        Schedule::new(vec![all(2_048)], &depth, Pace::new(Rate::default()), Sharing::Fair, None);
+    let sent = run(&mut schedule, |_, _| after(20));
     let indexes: Vec<_> = sent.iter().map(|(_, turn)| turn.index.get()).collect();
     assert_eq!(indexes, (0..2_048).collect::<Vec<_>>());
-    // Sixteen waves of 128 at 20 ms.
+    // Sixteen waves of 128 at 20 ms; fewer where nobody says how many.
     assert_eq!(last(&sent), Duration::from_millis(15 * 20));
+    let sent = run(&mut plain(2_048), |_, _| after(20));
+    assert!(last(&sent) < Duration::from_millis(11 * 20), "{:?}", last(&sent));
 }
 
 #[test]
@@ -101,7 +107,8 @@ fn reading_ends_within_a_hundredth_of_the_deadline() {
 fn what_is_left_can_be_told_from_a_tenth_of_the_work() {
     // A device that warms up: the first reads of a volume take longer, and all of them vary.
     let latency = |n: u32| 20 + u64::from(n * 37 % 23) + if n < 500 { 20 } else { 0 };
-    let n = 20_000;
+    // Some half a minute of work: of less, nobody asks.
+    let n = 200_000;
     let mut ends = Vec::new();
     run(&mut plain(n), |turn, now| {
         let answer = after(latency(turn.index.get()));
@@ -130,9 +137,9 @@ fn in_turn_the_first_device_gets_what_it_can_take() {
     let second = sent.iter().position(|(_, turn)| turn.lane == 1);
     assert_eq!(second, Some(1_000));
     // What the first leaves is the second's: it answers so late that the rate is not used up by it.
-    let depth = Some(2);
+    let depth = Depth::new(Some(2), MOST);
     let orders = vec![all(1_000), all(1_000)];
-    let mut schedule = Schedule::new(orders, depth, Pace::new(MIBS_100), Sharing::InTurn, None);
+    let mut schedule = Schedule::new(orders, &depth, Pace::new(MIBS_100), Sharing::InTurn, None);
     let sent = run(&mut schedule, |turn, _| after(if turn.lane == 0 { 20 } else { 1 }));
     let early = sent[..400].iter().filter(|(_, turn)| turn.lane == 1).count();
     assert!((100..320).contains(&early), "{early}");
