@@ -1,6 +1,6 @@
 //! One pass over the blocks: read on both sides, each judged as it comes. What is wrong is passed over once more.
 
-use crate::block::{BlockIndex, BlockSet};
+use crate::block::{BlockIndex, BlockSet, ByteSize};
 use crate::fault::Fault;
 use crate::manifest::Draft;
 use crate::ops::Engine;
@@ -33,7 +33,7 @@ impl Work<'_> {
         };
         let mut judge = Judge::new(expected, self.engine.monitor.clone(), Some(progress));
         judge.absent_is_zero = self.sides.absent_is_zero;
-        judge.pads = self.options.pads;
+        judge.pads = self.sides.target.as_ref().is_some_and(|target| target.short_by == ByteSize::ZERO);
         match &self.sides.other {
             Other::Image(image) => {
                 judge.image = Some(image.clone());

@@ -176,7 +176,8 @@ pub struct Target {
     pub size: ByteSize,
     /// What lies beyond the subject's volume, and was not looked at.
     pub tail: ByteSize,
-    /// How much it is smaller than the subject's volume: never a pass, unless that was allowed beforehand.
+    /// How much it is smaller than the subject's volume, or than the image that a manifest is of: never a pass, unless
+    /// that was allowed beforehand.
     pub short_by: ByteSize,
     /// The EBS volume that it says it is.
     pub volume_id: Option<VolumeId>,

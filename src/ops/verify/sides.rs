@@ -119,7 +119,7 @@ pub(super) async fn sides(
     match &options.against {
         Against::Nothing => {}
         Against::Image(path) => {
-            let (image, target) = target(path, options, sides.geometry(), engine.machine()).await?;
+            let (image, target) = target(path, options, &sides, engine.machine()).await?;
             // What is not in the manifest of an image is known to be zero there.
             let is_known =
                 sides.absent_is_zero || matches!(&sides.truth, Truth::Manifest(m) if is_of_image(m));
@@ -245,7 +245,7 @@ pub(super) fn baseline_of(manifest: &Manifest, subject: &Subject) -> Baseline {
 async fn target(
     path: &Path,
     options: &Options,
-    volume: Geometry,
+    sides: &Sides,
     machine: &Machine,
 ) -> Result<(Arc<Image>, Target), Fault> {
     let system = options.system.clone();
@@ -259,8 +259,13 @@ async fn target(
     };
     // A device whose first blocks cannot be read is told of when they are read.
     let file_systems = tokio::task::spawn_blocking(look).await.ok().and_then(Result::ok).unwrap_or_default();
-    let (size, volume) = (image.len(), volume.size().bytes());
-    let short_by = if options.pads { 0 } else { volume.saturating_sub(size) };
+    let (size, volume) = (image.len(), sides.geometry().size().bytes());
+    // An image ends where it ended when its manifest was made, a volume with its last GiB.
+    let whole = match &sides.truth {
+        Truth::Manifest(manifest) if is_of_image(manifest) => manifest.about().size.bytes(),
+        _ => volume,
+    };
+    let short_by = if options.pads { 0 } else { whole.saturating_sub(size) };
     let target = Target {
         name: path.display().to_string(),
         kind: if image.is_device() { TargetKind::Device } else { TargetKind::File },

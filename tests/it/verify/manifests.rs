@@ -4,6 +4,7 @@ use super::*;
 use icecore::fault::Kind;
 use icecore::manifest::Manifest;
 use icecore::monitor::{Event, Monitor};
+use icecore::ops::verify::State;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -55,6 +56,30 @@ async fn whatever_has_the_same_content_has_the_same_content_root() {
     let left: Vec<_> =
         std::fs::read_dir(world.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("icecore")), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_any_length_passes_against_its_own_manifest_and_cut_off_it_does_not() {
+    let world = World::new();
+    let image = world.image("image", &[(0, 1), (9, 2), (11, 3)]);
+    // Twelve blocks and a half.
+    let whole = 25 * BLOCK as u64 / 2;
+    let cut = |len: u64| File::options().write(true).open(&image).unwrap().set_len(len).unwrap();
+    cut(whole);
+    let output = world.path("m");
+    let options = manifest::Options { base: None, output: output.clone(), force: false };
+    manifest::of_image(&image, &options, &world.engine()).await.unwrap();
+    let held = Options { against: Against::Image(image.clone()), ..Options::of(What::Manifest(output)) };
+    let state = async || world.verify(&held).await.state();
+    assert_eq!(state().await, State::Pass);
+    cut(whole - 1);
+    assert_eq!(state().await, State::Fail, "zeros are missing");
+    cut(11 * BLOCK as u64);
+    assert_eq!(state().await, State::Fail, "a block is missing");
+    let file = File::options().write(true).open(&image).unwrap();
+    file.write_all_at(&content(11, 3), 11 * BLOCK as u64).unwrap();
+    cut(1 << 30);
+    assert_eq!(state().await, State::Pass, "the volume that it becomes");
 }
 
 /// Asks to stop after so many blocks.
