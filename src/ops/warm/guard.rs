@@ -1,14 +1,23 @@
 //! Backing off while others wait too long.
 //!
 //! A gauge measures what a small read of a warm block takes now, or asks a command of the user's: whether all is well,
-//! or how long its own request took. While that is too long the rate is cut, again and again; when it is well again the rate grows, a tenth every time, until it no longer
-//! limits anything. It is never cut below a least rate: the work always goes on.
+//! or how long its own request took. While that is too long the rate is cut, again and again; when it is well again the
+//! rate grows, a tenth every time, until it no longer limits anything. It is never cut below a least rate: the work always
+//! goes on.
 
 use std::collections::VecDeque;
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often the gauge is read.
 pub(super) const EVERY: Duration = Duration::from_millis(200);
+/// How long a command that tells how others are served may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How often to look whether it has ended.
+const LOOK: Duration = Duration::from_millis(10);
 /// What a cut leaves of the rate.
 const CUT: f64 = 0.6;
 /// What a good reading adds.
@@ -66,6 +75,29 @@ fn printed_time(text: &str) -> Option<Duration> {
         units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
     let number: f64 = number.trim_end().parse().ok()?;
     Duration::try_from_secs_f64(number * unit).ok()
+}
+
+/// Asks a command of the user's: whether it ended with 0, and what it printed first. One that takes too long is ended.
+pub(super) fn asked(line: &str, patience: Duration) -> (bool, String) {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(line).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let Ok(mut child) = command.spawn() else { return (false, String::new()) };
+    let begun = Instant::now();
+    let is_success = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status.success(),
+            Ok(None) if begun.elapsed() < patience => thread::park_timeout(LOOK),
+            Ok(None) | Err(_) => {
+                let _ = child.kill().and_then(|()| child.wait());
+                return (false, String::new());
+            }
+        }
+    };
+    let (mut printed, mut n) = ([0; 64], 0);
+    if let Some(output) = &mut child.stdout {
+        n = output.read(&mut printed).unwrap_or(0);
+    }
+    (is_success, String::from_utf8_lossy(&printed[..n]).into_owned())
 }
 
 /// Decides the rate.
@@ -200,5 +232,13 @@ mod tests {
         let mut guard = Guard::new(Slo { gauge: Gauge::Command("false".into()), least: LEAST });
         assert_eq!(guard.read(Reading::Well(false), 100.0), None);
         assert_eq!(guard.read(Reading::Well(false), 100.0), Some(60.0));
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended_and_counts_as_failed() {
+        let hung = asked("echo 1ms; exec sleep 3600", Duration::from_millis(50));
+        assert_eq!(hung, (false, String::new()));
+        assert_eq!(asked("echo 1ms", PATIENCE), (true, "1ms\n".to_owned()));
+        assert_eq!(asked("echo 1ms; false", PATIENCE), (false, "1ms\n".to_owned()));
     }
 }

@@ -17,8 +17,6 @@ use crate::ops::warm::proof::{self, TOUCH};
 use crate::ops::warm::schedule::{Next, Outcome, Schedule, Turn};
 use crate::ops::warm::{Forecast, Latencies};
 use crate::pipeline::interrupted;
-use std::io::Read as _;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -30,8 +28,6 @@ const TICK: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_secs(1);
 /// Nobody waits longer without looking again.
 const LONG: Duration = Duration::from_secs(1);
-/// How long a command that tells how others are served may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Blocks read last that the gauge draws from.
 const RECENT: usize = 1024;
 
@@ -386,7 +382,7 @@ impl Shared {
             drop(state);
             let reading = match (gauge, index) {
                 (Gauge::Command(line) | Gauge::Printed(line, _), _) => {
-                    let (is_success, printed) = asked(line);
+                    let (is_success, printed) = guard::asked(line, guard::PATIENCE);
                     Some(gauge.heard(is_success, &printed))
                 }
                 (Gauge::Reads(_), Some(index)) => self.touched(lane, index),
@@ -434,29 +430,6 @@ fn timed<T>(call: impl FnOnce() -> T) -> (T, Duration) {
     let begun = Instant::now();
     let made = call();
     (made, begun.elapsed())
-}
-
-/// Asks a command of the user's: whether it ended with 0, and what it printed first. One that takes too long is ended.
-fn asked(line: &str) -> (bool, String) {
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(line).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let Ok(mut child) = command.spawn() else { return (false, String::new()) };
-    let begun = Instant::now();
-    let is_success = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status.success(),
-            Ok(None) if begun.elapsed() < PATIENCE => thread::park_timeout(TICK),
-            Ok(None) | Err(_) => {
-                let _ = child.kill().and_then(|()| child.wait());
-                return (false, String::new());
-            }
-        }
-    };
-    let (mut printed, mut n) = ([0; 64], 0);
-    if let Some(output) = &mut child.stdout {
-        n = output.read(&mut printed).unwrap_or(0);
-    }
-    (is_success, String::from_utf8_lossy(&printed[..n]).into_owned())
 }
 
 /// What was lost with the thread that read.

@@ -68,7 +68,8 @@ async fn an_image_of_any_length_passes_against_its_own_manifest_and_cut_off_it_d
     cut(whole);
     let output = world.path("m");
     let options = manifest::Options { base: None, output: output.clone(), force: false };
-    manifest::of_image(&image, &options, &world.engine()).await.unwrap();
+    let made = manifest::of_image(&image, &options, &world.engine()).await.unwrap();
+    assert_eq!((made.size.bytes(), made.blocks), (whole, 3));
     let held = Options { against: Against::Image(image.clone()), ..Options::of(What::Manifest(output)) };
     let state = async || world.verify(&held).await.state();
     assert_eq!(state().await, State::Pass);
