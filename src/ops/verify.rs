@@ -18,6 +18,7 @@ mod job;
 mod judge;
 mod leash;
 mod level;
+mod mismatches;
 mod pass;
 mod plan;
 mod report;
@@ -29,6 +30,7 @@ mod work;
 pub use job::{Item, Job, Outcome, Planned, Ready, run_all, tagged};
 pub(crate) use job::{newest, readable};
 pub use level::Level;
+pub use mismatches::Mismatches;
 pub use report::{
     Baseline, Budget, Class, Coverage, Drift, Exception, Mismatch, Mode, Origin, Report, State, Subject,
     SubjectKind, Target, TargetKind,
@@ -303,7 +305,7 @@ fn record(report: &Report, engine: &Engine) -> Result<(), Fault> {
         state: report.state().to_string(),
         blocks_total: report.coverage.total,
         blocks_read: report.coverage.read,
-        mismatches: report.mismatches.len() as u64,
+        mismatches: report.mismatches.len(),
         started_ms: report.started.0,
         ended_ms: report.ended.0,
     })

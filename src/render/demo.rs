@@ -73,7 +73,7 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         blocks(verified.coverage.total)
     )?;
     writeln!(out, "\nDAMAGED ON PURPOSE")?;
-    let found: Vec<_> = report.damaged.mismatches.iter().map(|wrong| wrong.index.to_string()).collect();
+    let found: Vec<_> = report.damaged.wrong().iter().map(|index| index.to_string()).collect();
     let found = if found.is_empty() { "nothing".to_owned() } else { format!("block {}", found.join(", ")) };
     let state = report.damaged.state().as_str();
     writeln!(
@@ -248,7 +248,7 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         warm_blocks_read: report.warmed.read,
         drill_state: report.drills.as_ref().map(|drills| drills.good.state().as_str()),
         drill_damaged_state: report.drills.as_ref().map(|drills| drills.bad.state().as_str()),
-        flipped_found: report.damaged.mismatches.iter().map(|wrong| wrong.index.get()).collect(),
+        flipped_found: report.damaged.wrong().iter().map(|index| index.get()).collect(),
     };
     let frame = Frame { complete: true, requests: Some(report.requests), elapsed: Some(report.elapsed) };
     json::object(out, "demo", frame, &view)

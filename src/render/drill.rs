@@ -330,7 +330,7 @@ fn particulars(drill: &Drill, out: &mut dyn Write) -> io::Result<()> {
     let mut facts: Vec<(&str, String)> = Vec::new();
     if let Some(found) = drill.verified.as_ref().filter(|found| !found.mismatches.is_empty()) {
         let wrong = found.wrong();
-        facts.push(("wrong", format!("{}: {}", blocks(wrong.len()), shown(&wrong, 10))));
+        facts.push(("wrong", format!("{}: {}", blocks(wrong.len()), shown(wrong, 10))));
     }
     if let (None, Some(verdict)) = (&drill.verified, drill.verdict) {
         facts.push(("verified", format!("{verdict}, by the process that died")));

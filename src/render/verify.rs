@@ -39,7 +39,8 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 /// One row for each wrong block: an empty table is what one hopes for.
 fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "block_index,byte_offset,expected,actual,class,belongs_to_block,persistent,explained")?;
-    for mismatch in &report.mismatches {
+    for mismatch in report.mismatches.iter() {
+        let mismatch = mismatch.map_err(io::Error::other)?;
         let home = match mismatch.class {
             Class::Misdirected(home) => home.to_string(),
             _ => String::new(),

@@ -13,7 +13,7 @@ mod service;
 use bytes::Bytes;
 use icecore::block::{BlockIndex, BlockSet, Digest, GiB};
 use icecore::monitor::Recorder;
-use icecore::ops::verify::{self, Against, Mismatch, Options, Report, What};
+use icecore::ops::verify::{self, Against, Mismatch, Mismatches, Options, Report, What};
 use icecore::ops::{Engine, Services, manifest};
 use icecore::pipeline::{Settings, Stop};
 use icecore::snapshot::SnapshotId;
@@ -126,8 +126,13 @@ fn restored(id: &SnapshotId, image: &Path) -> Options {
     Options { against: Against::Image(image.to_owned()), is_unencrypted: true, ..snapshot(id) }
 }
 
-fn indexes(mismatches: &[Mismatch]) -> Vec<u32> {
-    mismatches.iter().map(|mismatch| mismatch.index.get()).collect()
+fn indexes(mismatches: &Mismatches) -> Vec<u32> {
+    mismatches.blocks().iter().map(BlockIndex::get).collect()
+}
+
+/// All that is wrong, as it is listed.
+pub(crate) fn listed(report: &Report) -> Vec<Mismatch> {
+    report.mismatches.iter().map(Result::unwrap).collect()
 }
 
 fn set(indexes: impl IntoIterator<Item = u32>) -> BlockSet {

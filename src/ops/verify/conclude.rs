@@ -5,33 +5,34 @@ use crate::fault::{Fault, Kind, Place};
 use crate::manifest::{Draft, Merkle, Roots};
 use crate::ops::preflight::suspended;
 use crate::ops::progress::Progress;
-use crate::ops::verify::classify::{Known, classified};
+use crate::ops::verify::classify::{Known, classify};
 use crate::ops::verify::explain::used_since;
-use crate::ops::verify::judge::{Expected, Finding, Verdicts};
+use crate::ops::verify::judge::{Expected, Verdicts};
 use crate::ops::verify::plan::Plan;
 use crate::ops::verify::sides::{Other, Truth, baseline_of};
 use crate::ops::verify::work::Work;
-use crate::ops::verify::{Against, Baseline, Drift, Exception, Level, Mismatch, Origin, Target};
+use crate::ops::verify::{Against, Baseline, Class, Drift, Exception, Level, Mismatches, Origin, Target};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Work<'_> {
-    pub(super) async fn mismatches(
+    /// Says of each wrong block what only all of them together tell.
+    pub(super) async fn classify(
         &self,
-        findings: &[Finding],
-        again: &BTreeMap<BlockIndex, Option<Finding>>,
+        wrong: &mut Mismatches,
+        again: &BTreeMap<BlockIndex, bool>,
         expected: &Expected,
         draft: &Arc<Draft>,
         known: &BlockSet,
-    ) -> Result<Vec<Mismatch>, Fault> {
-        if findings.is_empty() {
-            return Ok(Vec::new());
+    ) -> Result<(), Fault> {
+        if wrong.is_empty() {
+            return Ok(());
         }
         let used = match &self.options.against {
             Against::Image(path) => used_since(self.options, self.sides, path, self.engine).await,
             Against::Nothing | Against::Snapshot { .. } => Vec::new(),
         };
-        let drafted = &(known & &self.sides.present) - &unfetched(findings);
+        let drafted = &(known & &self.sides.present) - &unfetched(wrong)?;
         // Whatever was read has its digest in the draft, unless a manifest knows them all.
         let (home, reference) = match expected {
             Expected::Listed(manifest, None) => (manifest.present(), expected.clone()),
@@ -41,7 +42,7 @@ impl Work<'_> {
         };
         let known =
             Known { reference: &reference, expected: home, older: &self.sides.older, again, used: &used };
-        classified(findings, &known)
+        classify(wrong, &known)
     }
 
     /// A target that changed while it was read is of no one time.
@@ -146,6 +147,13 @@ impl Work<'_> {
 }
 
 /// Blocks that never came, so that no digest of them is known.
-fn unfetched(findings: &[Finding]) -> BlockSet {
-    findings.iter().filter(|finding| finding.is_transport).map(|finding| finding.index).collect()
+fn unfetched(wrong: &Mismatches) -> Result<BlockSet, Fault> {
+    let mut unfetched = BlockSet::new();
+    for found in wrong.iter() {
+        let found = found?;
+        if found.class == Class::Transport {
+            unfetched.insert(found.index);
+        }
+    }
+    Ok(unfetched)
 }

@@ -7,7 +7,7 @@ use crate::manifest::{Draft, Manifest};
 use crate::monitor::{Event, Monitor};
 use crate::ops::progress::Progress;
 use crate::ops::scan::{Listener, Scanned};
-use crate::ops::verify::{Exception, Taken};
+use crate::ops::verify::{Class, Exception, Mismatch, Mismatches, Taken};
 use crate::source::{Block, BlockSink};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,21 +38,12 @@ impl Expected {
     }
 }
 
-/// A block that is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) index: BlockIndex,
-    pub(super) expected: Option<Digest>,
-    pub(super) actual: Option<Digest>,
-    /// Its bytes never were what the checksum sent with them says.
-    pub(super) is_transport: bool,
-}
-
 /// What was found so far.
 #[derive(Debug, Default)]
 pub(super) struct Verdicts {
     pub(super) right: BlockSet,
-    pub(super) findings: Vec<Finding>,
+    /// What is wrong, with the class that a block by itself tells.
+    pub(super) wrong: Mismatches,
     pub(super) unreadable: BlockSet,
     pub(super) exceptions: Vec<Exception>,
     failed: u64,
@@ -81,7 +72,13 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(expected: Expected, monitor: Arc<dyn Monitor>, progress: Option<Progress>) -> Self {
+    /// Puts what is wrong among these.
+    pub(super) fn new(
+        expected: Expected,
+        monitor: Arc<dyn Monitor>,
+        progress: Option<Progress>,
+        wrong: Mismatches,
+    ) -> Self {
         Self {
             expected,
             absent_is_zero: false,
@@ -92,7 +89,7 @@ impl Judge {
             monitor,
             is_second: false,
             buffers: Buffers::default(),
-            verdicts: Mutex::new(Verdicts { progress, ..Verdicts::default() }),
+            verdicts: Mutex::new(Verdicts { progress, wrong, ..Verdicts::default() }),
         }
     }
 
@@ -105,7 +102,7 @@ impl Judge {
             draft: self.draft.clone(),
             is_second: true,
             // What is wrong was told when it was found.
-            ..Self::new(self.expected.clone(), Arc::new(crate::monitor::Silent), None)
+            ..Self::new(self.expected.clone(), Arc::new(crate::monitor::Silent), None, Mismatches::default())
         }
     }
 
@@ -145,8 +142,13 @@ impl Judge {
         if is_right {
             return self.right(index);
         }
-        self.wrong(Finding { index, expected, actual, is_transport: false });
-        Ok(())
+        let class = match (expected, actual) {
+            (_, None) => Class::Missing,
+            (_, Some(Digest::ZERO_BLOCK)) => Class::Zeros,
+            (Some(_), _) => Class::Content,
+            (None, _) => Class::Unexpected,
+        };
+        self.wrong(index, expected, actual, class)
     }
 
     fn right(&self, index: BlockIndex) -> Result<(), Fault> {
@@ -158,9 +160,17 @@ impl Judge {
         }
     }
 
-    fn wrong(&self, finding: Finding) {
-        self.lock().findings.push(finding);
-        self.monitor.on(Event::Mismatch(finding.index));
+    fn wrong(
+        &self,
+        index: BlockIndex,
+        expected: Option<Digest>,
+        actual: Option<Digest>,
+        class: Class,
+    ) -> Result<(), Fault> {
+        let found = Mismatch { index, expected, actual, class, is_persistent: None, is_explained: false };
+        self.lock().wrong.add(found)?;
+        self.monitor.on(Event::Mismatch(index));
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Verdicts> {
@@ -228,8 +238,7 @@ impl BlockSink for Judge {
         match fault.kind {
             Kind::Corrupt => {
                 let expected = self.expected.of(index)?.flatten();
-                self.wrong(Finding { index, expected, actual: None, is_transport: true });
-                Ok(())
+                self.wrong(index, expected, None, Class::Transport)
             }
             Kind::Service | Kind::Unreachable | Kind::Timeout => {
                 self.unread(index, &fault);

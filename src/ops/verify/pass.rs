@@ -6,12 +6,12 @@ use crate::manifest::Draft;
 use crate::ops::Engine;
 use crate::ops::progress::Progress;
 use crate::ops::scan::scan;
-use crate::ops::verify::Budget;
-use crate::ops::verify::judge::{Expected, Finding, Judge};
+use crate::ops::verify::judge::{Expected, Judge};
 use crate::ops::verify::leash::Leash;
 use crate::ops::verify::plan::Plan;
 use crate::ops::verify::sides::{Other, Truth};
 use crate::ops::verify::work::Work;
+use crate::ops::verify::{Budget, Mismatches};
 use crate::pipeline::{Which, read};
 use crate::source::BlockSource;
 use std::collections::BTreeMap;
@@ -31,7 +31,8 @@ impl Work<'_> {
             (.., Some((manifest, unchanged))) => Expected::Listed(manifest.clone(), Some(unchanged.clone())),
             _ => Expected::Claimed,
         };
-        let mut judge = Judge::new(expected, self.engine.monitor.clone(), Some(progress));
+        let wrong = Mismatches::on(self.engine.machine());
+        let mut judge = Judge::new(expected, self.engine.monitor.clone(), Some(progress), wrong);
         judge.absent_is_zero = self.sides.absent_is_zero;
         judge.pads = self.sides.target.as_ref().is_some_and(|target| target.short_by == ByteSize::ZERO);
         match &self.sides.other {
@@ -119,14 +120,14 @@ impl Work<'_> {
         read.map(drop)
     }
 
-    /// What a second reading says of the first of these.
+    /// Whether the first of these are wrong when they are read a second time.
     pub(super) async fn again(
         &self,
-        findings: &[Finding],
+        wrong: &BlockSet,
         judge: Judge,
         leash: &Leash,
-    ) -> Result<BTreeMap<BlockIndex, Option<Finding>>, Fault> {
-        let wrong: BlockSet = findings.iter().take(READ_AGAIN).map(|finding| finding.index).collect();
+    ) -> Result<BTreeMap<BlockIndex, bool>, Fault> {
+        let wrong: BlockSet = wrong.iter().take(READ_AGAIN).collect();
         if self.budget().is_some_and(|budget| self.spent() + self.price_of(wrong.len()) > budget) {
             return Ok(BTreeMap::new());
         }
@@ -134,9 +135,9 @@ impl Work<'_> {
         self.pass(&wrong, &judge, leash).await?;
         let Some(judge) = Arc::into_inner(judge) else { unreachable!("reading has ended") };
         let (verdicts, _) = judge.into_verdicts();
-        let mut again: BTreeMap<_, _> = verdicts.right.iter().map(|index| (index, None)).collect();
-        again.extend(verdicts.findings.into_iter().map(|finding| (finding.index, Some(finding))));
-        Ok(again)
+        let right = verdicts.right.iter().map(|index| (index, false));
+        let wrong = verdicts.wrong.blocks().iter().map(|index| (index, true));
+        Ok(right.chain(wrong).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use crate::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry};
 use crate::cost::Usd;
 use crate::device::FileSystem;
 use crate::fault::{Fault, Kind};
-use crate::ops::verify::Level;
+use crate::ops::verify::{Level, Mismatches};
 use crate::pipeline::Requests;
 use crate::sample::{Aim, Partition};
 use crate::snapshot::{SnapshotId, SnapshotInfo, UnixMillis, VolumeId};
@@ -361,7 +361,7 @@ pub struct Report {
     /// chosen at random, or damage was found.
     pub upper_bound_95: Option<f64>,
     /// Every block that is wrong, ascending.
-    pub mismatches: Vec<Mismatch>,
+    pub mismatches: Mismatches,
     /// Planned blocks that could not be read.
     pub unreadable: BlockSet,
     /// What else went wrong.
@@ -389,11 +389,7 @@ impl Report {
     pub fn state(&self) -> State {
         let is_short = self.target.as_ref().is_some_and(|target| target.short_by > ByteSize::ZERO);
         let is_other = self.level == Level::BlockMap && self.drift.is_some();
-        if is_short
-            || is_other
-            || self.is_clean() == Some(false)
-            || self.mismatches.iter().any(|mismatch| !mismatch.is_explained)
-        {
+        if is_short || is_other || self.is_clean() == Some(false) || !self.mismatches.are_explained() {
             State::Fail
         } else if !self.mismatches.is_empty() {
             State::ChangedSinceRestore
@@ -436,8 +432,8 @@ impl Report {
     }
 
     /// The blocks that are wrong.
-    pub fn wrong(&self) -> BlockSet {
-        self.mismatches.iter().map(|mismatch| mismatch.index).collect()
+    pub fn wrong(&self) -> &BlockSet {
+        self.mismatches.blocks()
     }
 
     /// What this report does not claim, in whole sentences; the level's own come first.

@@ -59,7 +59,7 @@ pub(super) async fn run(
         mode: Mode::default(),
         coverage: Coverage { total: blocks, ..Coverage::default() },
         upper_bound_95: None,
-        mismatches: Vec::new(),
+        mismatches: Default::default(),
         unreadable: Default::default(),
         exceptions: Vec::new(),
         stopped_by: None,

@@ -8,7 +8,7 @@ use crate::monitor::Event;
 use crate::ops::verify::leash::Leash;
 use crate::ops::verify::plan::plan;
 use crate::ops::verify::sides::Sides;
-use crate::ops::verify::{Baseline, Budget, Coverage, Drift, Exception, Mismatch, Mode, Options};
+use crate::ops::verify::{Baseline, Budget, Coverage, Drift, Exception, Mismatches, Mode, Options};
 use crate::ops::{Engine, Services};
 use crate::pipeline::Requests;
 use crate::sample::Partition;
@@ -33,7 +33,7 @@ pub(super) struct Done {
     pub(super) baseline: Option<Baseline>,
     pub(super) coverage: Coverage,
     pub(super) bound: Option<f64>,
-    pub(super) mismatches: Vec<Mismatch>,
+    pub(super) mismatches: Mismatches,
     pub(super) unreadable: BlockSet,
     pub(super) exceptions: Vec<Exception>,
     pub(super) stopped_by: Option<Budget>,
@@ -65,18 +65,21 @@ impl Work<'_> {
         let expected = judge.expected.clone();
         let again = judge.again();
         let Some(judge) = Arc::into_inner(judge) else { unreachable!("reading has ended") };
-        let (verdicts, progress) = judge.into_verdicts();
-        let seen = &verdicts.right | &verdicts.findings.iter().map(|finding| finding.index).collect();
+        let (mut verdicts, progress) = judge.into_verdicts();
+        let mut mismatches = std::mem::take(&mut verdicts.wrong);
+        let seen = &verdicts.right | mismatches.blocks();
         let known = &seen | &resumed;
         let mut faults = Vec::new();
-        let again = match fault.is_none() && !verdicts.findings.is_empty() {
-            true => self.again(&verdicts.findings, again, &leash).await.unwrap_or_else(|fault| {
+        let again = match fault.is_none() && !mismatches.is_empty() {
+            true => self.again(mismatches.blocks(), again, &leash).await.unwrap_or_else(|fault| {
                 faults.extend(leash.reason().is_none().then(|| Exception::from(&fault)));
                 BTreeMap::new()
             }),
             false => BTreeMap::new(),
         };
-        let mismatches = self.mismatches(&verdicts.findings, &again, &expected, &begun.draft, &known).await?;
+        let classified = self.classify(&mut mismatches, &again, &expected, &begun.draft, &known).await;
+        // They are wrong, whatever keeps us from saying how.
+        faults.extend(classified.err().as_ref().map(Exception::from));
         let stopped_by = leash.reason().or(is_cut.then_some(Budget::Usd));
         let fault = fault.filter(|fault| !(fault.kind == Kind::Interrupted && stopped_by.is_some()));
         let is_whole =

@@ -89,7 +89,7 @@ fn text(job: &Job, out: &mut dyn Write) -> io::Result<()> {
     let rows = job.items.iter().map(|item| {
         let (level, checked, note) = match &item.outcome {
             Outcome::Done(report) => {
-                let wrong = report.mismatches.len() as u64;
+                let wrong = report.mismatches.len();
                 let first = report.exceptions.first().map(|exception| exception.what.clone());
                 let note =
                     if wrong > 0 { format!("{} wrong", count(wrong)) } else { first.unwrap_or_default() };

@@ -1,7 +1,7 @@
 //! A verification on one screen.
 
-use crate::block::{BlockRange, BlockSize, ByteSize};
-use crate::ops::verify::{Class, Level, Mismatch, Report, State};
+use crate::block::{BlockIndex, BlockRange, BlockSize, ByteSize, Digest};
+use crate::ops::verify::{Class, Level, Mismatch, Mismatches, Report, State};
 use crate::render::escape::escaped;
 use crate::render::numbers::{blocks, count, span};
 use crate::render::table::{self, wrapped};
@@ -31,8 +31,9 @@ pub(in crate::render) fn text(report: &Report, out: &mut dyn Write) -> io::Resul
         facts.push(("baseline", format!("{}, {}", escaped(&baseline.name), baseline.origin.as_str())));
     }
     facts.extend(target(report));
+    let wrong = Wrong::of(&report.mismatches)?;
     if !report.mismatches.is_empty() {
-        wrapped(&mut facts, "wrong", &wrong(report));
+        wrapped(&mut facts, "wrong", &wrong.in_words(report.mismatches.len()));
     }
     for exception in &report.exceptions {
         wrapped(&mut facts, "trouble", &escaped(&exception.what));
@@ -45,7 +46,7 @@ pub(in crate::render) fn text(report: &Report, out: &mut dyn Write) -> io::Resul
     }
     facts.push(("took", took(report)));
     table::facts(out, &facts)?;
-    ranges(report, out)
+    wrong.list(out)
 }
 
 /// The same as a string.
@@ -125,28 +126,6 @@ fn target(report: &Report) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// `4 blocks: 3 content, 1 zeros; 1 of them right when read again`.
-fn wrong(report: &Report) -> String {
-    let mut classes: BTreeMap<&str, u64> = BTreeMap::new();
-    for mismatch in &report.mismatches {
-        *classes.entry(mismatch.class.as_str()).or_default() += 1;
-    }
-    let classes: Vec<_> = classes.into_iter().map(|(class, n)| format!("{} {class}", count(n))).collect();
-    let mut text = format!("{}: {}", blocks(report.mismatches.len() as u64), classes.join(", "));
-    let of = |which: fn(&Mismatch) -> bool| {
-        report.mismatches.iter().filter(|mismatch| which(mismatch)).count() as u64
-    };
-    let transient = of(|mismatch| mismatch.is_persistent == Some(false));
-    if transient > 0 {
-        text += &format!("; {} right when read again", count(transient));
-    }
-    let explained = of(|mismatch| mismatch.is_explained);
-    if explained > 0 {
-        text += &format!("; {} in a file system mounted since the restore", count(explained));
-    }
-    text
-}
-
 fn took(report: &Report) -> String {
     let requests = report.requests;
     let mut text = span(report.elapsed);
@@ -162,56 +141,82 @@ fn took(report: &Report) -> String {
     text
 }
 
+/// What is wrong, as far as it fits a screen: counted as it is walked, for there may be millions.
+#[derive(Default)]
+struct Wrong {
+    classes: BTreeMap<&'static str, u64>,
+    transient: u64,
+    explained: u64,
+    /// The first runs.
+    shown: Vec<Run>,
+    /// Runs that are not shown.
+    more: u64,
+}
+
 /// Adjacent blocks of one class, as one line.
 struct Run {
     range: BlockRange,
-    class: Class,
     first: Mismatch,
 }
 
-fn ranges(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    if report.mismatches.is_empty() {
-        return Ok(());
-    }
-    let runs = runs(&report.mismatches);
-    writeln!(out)?;
-    let digest = |digest: Option<crate::block::Digest>| {
-        digest.map_or("-".to_owned(), |digest| digest.to_string()[..12].to_owned())
-    };
-    let rows = runs.iter().take(SHOWN).map(|run| {
-        let class = match run.class {
-            Class::Misdirected(home) => format!("bytes of block {home}"),
-            ref other => other.as_str().to_owned(),
-        };
-        let at = ByteSize::from_bytes(run.range.byte_offset(BlockSize::EBS));
-        vec![
-            format!("  {}", run.range),
-            at.to_string(),
-            class,
-            digest(run.first.expected),
-            digest(run.first.actual),
-        ]
-    });
-    table::rows(out, &["  BLOCKS", "AT", "CLASS", "EXPECTED", "FOUND"], &[], rows)?;
-    match runs.len().saturating_sub(SHOWN) {
-        0 => Ok(()),
-        more => writeln!(out, "  .. and {} more runs; --format json lists every block", count(more as u64)),
-    }
-}
-
-fn runs(mismatches: &[Mismatch]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    for mismatch in mismatches {
-        match runs.last_mut() {
-            Some(run) if run.range.end() == mismatch.index.get() && run.class == mismatch.class => {
-                run.range = BlockRange::new(run.range.start(), run.range.len() + 1);
+impl Wrong {
+    fn of(mismatches: &Mismatches) -> io::Result<Self> {
+        let mut wrong = Self::default();
+        let mut last: Option<(BlockIndex, Class)> = None;
+        for mismatch in mismatches.iter() {
+            let mismatch = mismatch.map_err(io::Error::other)?;
+            *wrong.classes.entry(mismatch.class.as_str()).or_default() += 1;
+            wrong.transient += u64::from(mismatch.is_persistent == Some(false));
+            wrong.explained += u64::from(mismatch.is_explained);
+            let this = (mismatch.index, mismatch.class.clone());
+            let goes_on = last.is_some_and(|(index, class)| index.next() == Some(this.0) && class == this.1);
+            if !goes_on && wrong.shown.len() == SHOWN {
+                wrong.more += 1;
+            } else if !goes_on {
+                let range = BlockRange::new(mismatch.index, 1);
+                wrong.shown.push(Run { range, first: mismatch });
+            } else if let (0, Some(Run { range, .. })) = (wrong.more, wrong.shown.last_mut()) {
+                *range = BlockRange::new(range.start(), range.len() + 1);
             }
-            _ => runs.push(Run {
-                range: BlockRange::new(mismatch.index, 1),
-                class: mismatch.class.clone(),
-                first: mismatch.clone(),
-            }),
+            last = Some(this);
+        }
+        Ok(wrong)
+    }
+
+    /// `4 blocks: 3 content, 1 zeros; 1 of them right when read again`.
+    fn in_words(&self, n: u64) -> String {
+        let classes: Vec<_> =
+            self.classes.iter().map(|(class, n)| format!("{} {class}", count(*n))).collect();
+        let mut text = format!("{}: {}", blocks(n), classes.join(", "));
+        if self.transient > 0 {
+            text += &format!("; {} right when read again", count(self.transient));
+        }
+        if self.explained > 0 {
+            text += &format!("; {} in a file system mounted since the restore", count(self.explained));
+        }
+        text
+    }
+
+    fn list(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.shown.is_empty() {
+            return Ok(());
+        }
+        writeln!(out)?;
+        let digest = |digest: Option<Digest>| {
+            digest.map_or("-".to_owned(), |digest| digest.to_string()[..12].to_owned())
+        };
+        let rows = self.shown.iter().map(|Run { range, first }| {
+            let class = match first.class {
+                Class::Misdirected(home) => format!("bytes of block {home}"),
+                ref other => other.as_str().to_owned(),
+            };
+            let at = ByteSize::from_bytes(range.byte_offset(BlockSize::EBS));
+            vec![format!("  {range}"), at.to_string(), class, digest(first.expected), digest(first.actual)]
+        });
+        table::rows(out, &["  BLOCKS", "AT", "CLASS", "EXPECTED", "FOUND"], &[], rows)?;
+        match self.more {
+            0 => Ok(()),
+            more => writeln!(out, "  .. and {} more runs; --format json lists every block", count(more)),
         }
     }
-    runs
 }

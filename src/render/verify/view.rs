@@ -2,9 +2,10 @@
 
 use crate::block::BlockSize;
 use crate::device::FileSystem;
-use crate::ops::verify::{Class, Exception, Mismatch, Report, State};
+use crate::ops::verify::{Class, Exception, Mismatches, Report, State};
 use crate::render::numbers::rfc3339;
-use crate::render::ranges::PairsOf;
+use crate::render::ranges::Pairs;
+use serde::ser::{Error, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -22,10 +23,10 @@ pub(in crate::render) struct View<'a> {
     /// Null where the blocks were not chosen at random, or damage was found.
     upper_bound_95: Option<f64>,
     mismatch_count: u64,
-    mismatch_ranges: PairsOf,
-    mismatches: Mismatches<'a>,
+    mismatch_ranges: Pairs<'a>,
+    mismatches: Listed<'a>,
     unreadable_count: u64,
-    unreadable_ranges: PairsOf,
+    unreadable_ranges: Pairs<'a>,
     /// Where the control plane and the block list disagree on how much there is; null where they do not.
     size_drift: Option<DriftView>,
     map_root: Option<String>,
@@ -130,7 +131,7 @@ struct Cost {
 }
 
 /// Written as they are walked: there may be millions.
-struct Mismatches<'a>(&'a [Mismatch]);
+struct Listed<'a>(&'a Mismatches);
 
 #[derive(Serialize)]
 struct MismatchView {
@@ -147,22 +148,27 @@ struct MismatchView {
     explained: bool,
 }
 
-impl Serialize for Mismatches<'_> {
+impl Serialize for Listed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|mismatch| MismatchView {
-            block_index: mismatch.index.get(),
-            byte_offset: mismatch.index.byte_offset(BlockSize::EBS),
-            bytes: BlockSize::EBS.bytes(),
-            expected: mismatch.expected.map(|digest| digest.to_string()),
-            actual: mismatch.actual.map(|digest| digest.to_string()),
-            class: mismatch.class.as_str(),
-            belongs_to_block: match mismatch.class {
-                Class::Misdirected(home) => Some(home.get()),
-                _ => None,
-            },
-            persistent: mismatch.is_persistent,
-            explained: mismatch.is_explained,
-        }))
+        let mut list = serializer.serialize_seq(usize::try_from(self.0.len()).ok())?;
+        for mismatch in self.0.iter() {
+            let mismatch = mismatch.map_err(S::Error::custom)?;
+            list.serialize_element(&MismatchView {
+                block_index: mismatch.index.get(),
+                byte_offset: mismatch.index.byte_offset(BlockSize::EBS),
+                bytes: BlockSize::EBS.bytes(),
+                expected: mismatch.expected.map(|digest| digest.to_string()),
+                actual: mismatch.actual.map(|digest| digest.to_string()),
+                class: mismatch.class.as_str(),
+                belongs_to_block: match mismatch.class {
+                    Class::Misdirected(home) => Some(home.get()),
+                    _ => None,
+                },
+                persistent: mismatch.is_persistent,
+                explained: mismatch.is_explained,
+            })?;
+        }
+        list.end()
     }
 }
 
@@ -180,11 +186,11 @@ impl<'a> View<'a> {
             blocks_unverifiable: report.coverage.unverifiable,
             coverage: report.coverage.ratio(),
             upper_bound_95: report.upper_bound_95,
-            mismatch_count: report.mismatches.len() as u64,
-            mismatch_ranges: PairsOf(report.wrong()),
-            mismatches: Mismatches(&report.mismatches),
+            mismatch_count: report.mismatches.len(),
+            mismatch_ranges: Pairs(report.wrong()),
+            mismatches: Listed(&report.mismatches),
             unreadable_count: report.unreadable.len(),
-            unreadable_ranges: PairsOf(report.unreadable.clone()),
+            unreadable_ranges: Pairs(&report.unreadable),
             size_drift: report.drift.map(|drift| DriftView {
                 told_bytes: drift.told.bytes(),
                 listed_bytes: drift.listed.bytes(),

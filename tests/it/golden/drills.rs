@@ -109,7 +109,7 @@ fn drills_that_did_not_pass() {
         is_explained: false,
     };
     let mut damaged = passed(1);
-    let mismatches = vec![wrong(5), wrong(6), wrong(900)];
+    let mismatches = [5, 6, 900].map(wrong).into_iter().collect();
     damaged.verified = Some(icecore::ops::verify::Report { mismatches, upper_bound_95: None, ..verified() });
     damaged.verdict = Some(State::Fail);
     damaged.notes = vec!["The hook was not run: the verification is no pass.".into()];

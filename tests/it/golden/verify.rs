@@ -55,7 +55,7 @@ pub(super) fn verified() -> verify::Report {
             audited: 0,
         },
         upper_bound_95: Some(0.0),
-        mismatches: Vec::new(),
+        mismatches: Default::default(),
         unreadable: BlockSet::new(),
         exceptions: Vec::new(),
         stopped_by: None,
@@ -98,6 +98,7 @@ fn verify_that_finds_damage_of_every_class() {
             wrong(60, Class::Transport),
         ],
     );
+    let mismatches = mismatches.into_iter().collect();
     let report = verify::Report { mismatches, upper_bound_95: None, ..verified() };
     check("verify-fail", &report);
 }
@@ -158,7 +159,7 @@ fn verify_of_a_volume_that_was_mounted() {
         is_persistent: Some(true),
         is_explained: true,
     };
-    let mismatches = vec![mismatch(2), mismatch(3), mismatch(700)];
+    let mismatches = [2, 3, 700].map(mismatch).into_iter().collect();
     check("verify-changed", &verify::Report { mismatches, upper_bound_95: None, ..verified() });
 }
 
