@@ -8,15 +8,21 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// `icecore serve`, killed with the test if the test does not stop it.
-struct Serve {
+pub(crate) struct Serve {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     _stdout: BufReader<ChildStdout>,
 }
 
 impl Serve {
-    fn start(here: &Here) -> Self {
+    pub(crate) fn start(here: &Here) -> Self {
+        Self::with(here, &[])
+    }
+
+    /// One that was told more.
+    fn with(here: &Here, words: &[&str]) -> Self {
         let mut command = here.command(&["serve", "--local", "store", "--listen", "127.0.0.1:0"]);
+        command.args(words);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -27,10 +33,7 @@ impl Serve {
 
     /// The program, aimed at this endpoint.
     fn command(&self, here: &Here, words: &[&str]) -> Command {
-        let mut command = here.command(words);
-        command.args(["--endpoint-url", &self.url, "--region", "us-east-1", "--progress", "never"]);
-        command.env("AWS_ACCESS_KEY_ID", "AKTEST").env("AWS_SECRET_ACCESS_KEY", "secret");
-        command
+        aimed(here, &self.url, words)
     }
 
     fn run(&self, here: &Here, words: &[&str]) -> Outcome {
@@ -53,6 +56,14 @@ impl Drop for Serve {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The program, aimed at an endpoint.
+pub(crate) fn aimed(here: &Here, url: &str, words: &[&str]) -> Command {
+    let mut command = here.command(words);
+    command.args(["--endpoint-url", url, "--region", "us-east-1", "--progress", "never"]);
+    command.env("AWS_ACCESS_KEY_ID", "AKTEST").env("AWS_SECRET_ACCESS_KEY", "secret");
+    command
 }
 
 fn text(path: &Path) -> &str {
@@ -195,5 +206,28 @@ fn a_killed_export_goes_on_and_is_byte_identical() {
             .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with("icecore-part"));
         assert_eq!(parts.count(), 0, "nothing half-done is left");
         std::fs::remove_file(here.path(&name)).unwrap();
+    }
+}
+
+#[test]
+fn evidence_names_who_asked_and_nobody_where_that_is_not_told() {
+    let here = Here::new();
+    std::fs::write(here.path("plan"), "GetCallerIdentity denied\n").unwrap();
+    let mut ids = Vec::new();
+    for (words, is_told) in [(&[][..], true), (&["--faults", "plan"], false)] {
+        let serve = Serve::with(&here, words);
+        if ids.is_empty() {
+            ids.push(imported(&serve.run(&here, &["import", text(&generation(0)), "--format", "json"])));
+        }
+        let dir = format!("told-{is_told}");
+        let passed = serve.run(&here, &["verify", &ids[0], "--evidence", &dir, "--format", "json"]);
+        assert_eq!((passed.code, &one_object(&passed.stdout)["state"]), (0, &"pass".into()), "{passed:?}");
+        let statement = std::fs::read(here.path(&dir).join("000001/statement.json")).unwrap();
+        let statement: serde_json::Value = serde_json::from_slice(&statement).unwrap();
+        let principal = statement.get("principal_arn").expect("the field is there, told or not");
+        assert_eq!(principal.is_null(), !is_told, "{principal}");
+        assert!(principal.as_str().is_none_or(|arn| arn.starts_with("arn:aws:")), "{principal}");
+        assert_eq!(here.run(&["evidence", "verify", &dir]).code, 0);
+        serve.terminate();
     }
 }
