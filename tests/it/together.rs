@@ -231,3 +231,36 @@ fn evidence_names_who_asked_and_nobody_where_that_is_not_told() {
         serve.terminate();
     }
 }
+
+#[test]
+fn evidence_is_whole_or_not_there_when_the_run_that_keeps_it_is_killed() {
+    let here = Here::new();
+    let serve = Serve::start(&here);
+    let id = imported(&serve.run(&here, &["import", text(&generation(0)), "--format", "json"]));
+    assert_eq!(here.run(&["evidence", "key", "key"]).code, 0);
+    let words = ["verify", &id, "--evidence", "ev", "--sign-key", "key"];
+    let bundles =
+        || here.run(&["evidence", "verify", "ev", "--public-key", "key.pub", "--format", "json"]).json();
+    assert_eq!(serve.run(&here, &words).code, 0);
+    let (mut kept, mut running) = (1, 0);
+    let names = || std::fs::read_dir(here.path("ev")).unwrap().count();
+    for round in 0..kills(200).max(3) {
+        let before = names();
+        let mut child =
+            serve.command(&here, &words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // From the moment that a draft stands among the bundles, it is killed a little later in each round.
+        while names() == before && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        running += u64::from(killed_after(child, Duration::from_micros(round * 173 % 3_000)));
+        let found = bundles();
+        assert_eq!(found["state"], "pass", "round {round}: {found}");
+        let after = usize::try_from(found["bundles_total"].as_u64().unwrap()).unwrap();
+        assert!(after == kept || after == kept + 1, "round {round}: {after} after {kept}");
+        let next = serve.run(&here, &words);
+        assert_eq!(next.code, 0, "round {round}: {next:?}");
+        kept = after + 1;
+        assert_eq!(bundles()["bundles_total"], kept, "round {round}");
+    }
+    assert!(running > 0, "some of them were killed on their way");
+}
