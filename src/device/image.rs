@@ -7,6 +7,8 @@ use crate::disk::{Machine, Near, Node, Opening};
 use crate::fault::{Fault, Kind, Place};
 use bytes::Bytes;
 use std::io;
+use std::iter;
+use std::ops::Range;
 use std::path::Path;
 
 /// What an image has at a block.
@@ -80,9 +82,15 @@ impl Image {
         Ok(self.file.facts()?.len)
     }
 
-    /// Tells the system that these bytes are wanted soon. Only a hint.
-    pub fn expect(&self, offset: u64, len: u64) {
-        self.file.file().expect(offset, len);
+    /// Tells the system that these bytes are wanted soon. Only a hint, and none for holes: of those it would make pages
+    /// of zeros.
+    pub fn expect(&self, bytes: Range<u64>) {
+        let file = self.file.file();
+        let tell = |part: Range<u64>| file.expect(part.start, part.end - part.start);
+        match self.is_file {
+            true => data_in(bytes, |from| file.next_data(from).ok().flatten()).for_each(tell),
+            false => tell(bytes),
+        }
     }
 
     /// Makes it possible to bring these bytes near the processor before they are read; `None` where it is not.
@@ -190,6 +198,20 @@ impl Image {
     }
 }
 
+/// The parts of a range that are no holes, in blocks: what is asked is where data goes on.
+fn data_in(range: Range<u64>, next_data: impl Fn(u64) -> Option<u64>) -> impl Iterator<Item = Range<u64>> {
+    let after = |at: u64| at - at % u64::from(BlockSize::EBS.bytes()) + u64::from(BlockSize::EBS.bytes());
+    let mut at = range.start;
+    iter::from_fn(move || {
+        let start = next_data(at).filter(|data| *data < range.end)?;
+        at = after(start);
+        while at < range.end && next_data(at) == Some(at) {
+            at = after(at);
+        }
+        Some(start..at.min(range.end))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +239,29 @@ mod tests {
         }
         let Part::Data(tail) = image.part(BlockIndex::new(8)).unwrap() else { panic!("data") };
         assert_eq!((tail.len(), &tail[..10], is_zero(&tail[10..])), (524_288, &[9; 10][..], true));
+    }
+
+    #[test]
+    fn what_is_expected_is_what_is_no_hole() {
+        const BLOCK: u64 = 524_288;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        let file = File::create(&path).unwrap();
+        file.set_len(1 << 40).unwrap();
+        for index in [3, 4, 9] {
+            file.write_all_at(&vec![7; 524_288], index * BLOCK).unwrap();
+        }
+        let image = Image::open(&path, &here()).unwrap();
+        let parts = |blocks: Range<u64>| {
+            let asked = |from| image.file.file().next_data(from).unwrap();
+            let parts = data_in(blocks.start * BLOCK..blocks.end * BLOCK, asked);
+            parts.map(|part| part.start / BLOCK..part.end / BLOCK).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(0..1 << 21), [3..5, 9..10]);
+        assert_eq!(parts(4..10), [4..5, 9..10]);
+        assert_eq!(parts(10..1 << 21), []);
+        // With holes it would be a tebibyte of zeros.
+        image.expect(0..1 << 40);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 pub(crate) mod command;
 mod damage;
+#[cfg(feature = "ec2")]
+mod drift;
 mod evidence;
 mod formats;
 mod ledger;

@@ -50,13 +50,14 @@ fn expect(image: &Image, batch: &[BlockIndex], told: &AtomicU64) {
     let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return };
     let (start, end) = (first.byte_offset(BlockSize::EBS), last.byte_offset(BlockSize::EBS) + block);
     if end - start > block * batch.len() as u64 {
-        batch.iter().for_each(|index| image.expect(index.byte_offset(BlockSize::EBS), block));
+        let at = |index: &BlockIndex| index.byte_offset(BlockSize::EBS);
+        batch.iter().for_each(|index| image.expect(at(index)..at(index) + block));
         return;
     }
     let end = end + 2 * BATCH as u64 * block;
     let start = start.max(told.fetch_max(end, Ordering::Relaxed));
     if start < end {
-        image.expect(start, end - start);
+        image.expect(start..end);
     }
 }
 

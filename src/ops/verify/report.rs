@@ -446,12 +446,14 @@ impl Report {
                 self.coverage.unverifiable
             ));
         }
-        if self.baseline.as_ref().is_some_and(|baseline| baseline.origin == Origin::EarlierRead) {
-            sentences.push(
-                "The baseline is an earlier read of the same snapshot, trusted on first use: damage older than that read \
-                 does not show."
-                    .to_owned(),
-            );
+        let earlier = self.baseline.as_ref().filter(|baseline| baseline.origin == Origin::EarlierRead);
+        if let Some(baseline) = earlier {
+            let is_older = self.mode.delta_from.as_ref() == Some(&baseline.name);
+            let whose = if is_older { "an older snapshot" } else { "the same snapshot" };
+            sentences.push(format!(
+                "The baseline is an earlier read of {whose}, trusted on first use: damage older than that read does not \
+                 show."
+            ));
         }
         if let Some(Drift { told, listed }) = self.drift {
             sentences.push(format!(
