@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
-const BLOCKS: u32 = 40_000;
+const BLOCKS: u32 = 80_000;
 const LATENCY: Duration = Duration::from_millis(20);
 /// As often as the coordinator looks.
 const TICK: Duration = Duration::from_millis(10);
