@@ -6,13 +6,14 @@
 
 #![allow(unsafe_code, reason = "many reads at once into memory that is never looked at")]
 
+use crate::block::BlockSize;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
 /// Bytes of one read at most: a block.
-const LEN: usize = 512 << 10;
+const LEN: usize = BlockSize::EBS.buffer_len();
 
 /// A piece of memory that reads write to and nothing reads. It starts at a whole page.
 #[derive(Debug)]

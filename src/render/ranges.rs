@@ -12,15 +12,6 @@ impl Serialize for Pairs<'_> {
     }
 }
 
-/// The same of a set that lives no longer than the view.
-pub(super) struct PairsOf(pub BlockSet);
-
-impl Serialize for PairsOf {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Pairs(&self.0).serialize(serializer)
-    }
-}
-
 /// The first runs for people: `3, 700-702 and 5 more runs`.
 pub(super) fn shown(blocks: &BlockSet, most: usize) -> String {
     let n = blocks.ranges().count();

@@ -4,7 +4,7 @@ use crate::estate::Initialization;
 use crate::ops::verify;
 use crate::ops::warm::{Latencies, Ordered, Proof, Report};
 use crate::render::numbers::rfc3339;
-use crate::render::ranges::{Pairs, PairsOf};
+use crate::render::ranges::Pairs;
 use crate::render::verify::View as VerifyView;
 use serde::{Serialize, Serializer};
 use std::time::Duration;
@@ -32,9 +32,9 @@ pub(super) struct View<'a> {
     proof: Option<ProofView>,
     probe: bool,
     cold_blocks: u64,
-    cold_ranges: Set<'a>,
+    cold_ranges: Pairs<'a>,
     unreadable_count: u64,
-    unreadable_ranges: PairsOf,
+    unreadable_ranges: Pairs<'a>,
     stopped_by: Option<&'a str>,
     skipped: Option<&'a str>,
     /// The part of the planned blocks that was expected to be warm by the deadline.
@@ -47,15 +47,6 @@ pub(super) struct View<'a> {
     ended: Option<String>,
     /// The fields of a verification by itself; null where none was asked for.
     verified: Option<VerifiedView<'a>>,
-}
-
-/// Written as it is walked.
-struct Set<'a>(&'a crate::block::BlockSet);
-
-impl Serialize for Set<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Pairs(self.0).serialize(serializer)
-    }
 }
 
 /// A span, in seconds to the millisecond.
@@ -184,9 +175,9 @@ impl<'a> View<'a> {
             proof: report.proof.as_ref().map(ProofView::of),
             probe: report.is_probe,
             cold_blocks: report.cold.len(),
-            cold_ranges: Set(&report.cold),
+            cold_ranges: Pairs(&report.cold),
             unreadable_count: report.unreadable.len(),
-            unreadable_ranges: PairsOf(report.unreadable.clone()),
+            unreadable_ranges: Pairs(&report.unreadable),
             stopped_by: report.stopped_by.map(|bound| bound.as_str()),
             skipped: report.skipped.map(|skip| skip.as_str()),
             predicted: report.predicted,
