@@ -3,6 +3,7 @@
 //! [`Disk`] works on whole paths, [`Handle`] on one open file. Whatever has to survive a crash goes through them:
 //! stores, checkpoints, exported images, what is known of a target. [`RealDisk`] is the machine's; [`memory`] forgets
 //! on demand whatever was not synced; [`faulty`] wraps any other and fails when told to; [`cold`] makes a file slow.
+//! [`Reading`] and [`Hashing`] are an open file as a stream.
 //! [`Mounts`] tells what the machine has mounted.
 //!
 //! Nothing is durable before [`Disk::sync`], [`Disk::sync_all`] or [`Handle::sync`] has returned; a file's bytes and
@@ -16,10 +17,12 @@ pub mod memory;
 mod mounts;
 mod near;
 mod real;
+mod stream;
 
 pub use mounts::{InUse, Mounting, Mounts, RealMounts, Use};
 pub use near::Near;
 pub use real::RealDisk;
+pub use stream::{Hashing, Reading};
 
 use crate::block::Digest;
 use sha2::{Digest as _, Sha256};

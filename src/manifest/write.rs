@@ -1,11 +1,10 @@
 //! Writing a manifest.
 
 use crate::block::{BlockIndex, BlockSet, Digest};
-use crate::disk::{Access, Disk, Handle, directory};
+use crate::disk::{Access, Disk, Handle, Hashing, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::manifest::header::{self, Header};
 use crate::manifest::{About, Merkle, Roots};
-use sha2::{Digest as _, Sha256};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -68,21 +67,20 @@ fn body(
     digest: &mut impl FnMut(BlockIndex) -> Result<Digest, Fault>,
     failed: &impl Fn(io::Error) -> Fault,
 ) -> Result<(Roots, Digest), Fault> {
-    let after = Onward { file, at: header::LEN as u64 };
-    let mut out = Hashing { out: BufWriter::with_capacity(1 << 20, after), hash: Sha256::new() };
+    let mut out = BufWriter::with_capacity(1 << 20, Hashing::onward(file, header::LEN as u64));
     put_map(&mut out, about, present).map_err(failed)?;
     let mut merkle = Merkle::new();
     for index in present.iter() {
         let digest = digest(index)?;
         merkle.push(index, &digest);
-        out.put(digest.as_bytes()).map_err(failed)?;
+        out.write_all(digest.as_bytes()).map_err(failed)?;
     }
-    out.out.flush().map_err(failed)?;
-    Ok((merkle.finish(), Digest::from_bytes(out.hash.finalize().into())))
+    let (_, hash) = out.into_inner().map_err(|error| failed(error.into_error()))?.finish();
+    Ok((merkle.finish(), hash))
 }
 
 /// One bit a block, 256 bytes at a time.
-fn put_map(out: &mut Hashing<impl Write>, about: &About, present: &BlockSet) -> io::Result<()> {
+fn put_map(out: &mut impl Write, about: &About, present: &BlockSet) -> io::Result<()> {
     const BLOCKS: u32 = 2048;
     for first in (0..about.geometry.n_blocks()).step_by(BLOCKS as usize) {
         let mut bits = [0_u8; BLOCKS as usize / 8];
@@ -93,37 +91,7 @@ fn put_map(out: &mut Hashing<impl Write>, about: &About, present: &BlockSet) -> 
             let Some(next) = index.next() else { break };
             from = next;
         }
-        out.put(&bits)?;
+        out.write_all(&bits)?;
     }
     Ok(())
-}
-
-struct Hashing<W> {
-    out: W,
-    hash: Sha256,
-}
-
-impl<W: Write> Hashing<W> {
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hash.update(bytes);
-        self.out.write_all(bytes)
-    }
-}
-
-/// Writes to a file from a place in it onward.
-struct Onward<'a> {
-    file: &'a dyn Handle,
-    at: u64,
-}
-
-impl Write for Onward<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_at(bytes, self.at)?;
-        self.at += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

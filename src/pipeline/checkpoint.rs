@@ -16,7 +16,7 @@
 //! source's path, size and modification time); a checkpoint of another identity is not used, and says so.
 
 use crate::block::{BlockIndex, BlockSet};
-use crate::disk::{Disk, Handle, Lock, Opening, directory};
+use crate::disk::{Disk, Handle, Lock, Opening, Reading, directory};
 use crate::fault::{Fault, Kind, Place};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -215,29 +215,6 @@ impl Checkpoint {
     pub fn path(state_dir: &Path, command: &str, target: &str) -> PathBuf {
         let digest = crate::block::Digest::of(target.as_bytes()).to_string();
         state_dir.join("checkpoints").join(format!("{command}-{}.ckpt", &digest[..20]))
-    }
-}
-
-/// An open file read from its start.
-struct Reading<'a> {
-    file: &'a dyn Handle,
-    at: u64,
-    len: u64,
-}
-
-impl<'a> Reading<'a> {
-    fn of(file: &'a dyn Handle) -> std::io::Result<Self> {
-        Ok(Self { file, at: 0, len: file.facts()?.len })
-    }
-}
-
-impl Read for Reading<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = usize::try_from(self.len - self.at).unwrap_or(usize::MAX);
-        let n_bytes = buffer.len().min(left);
-        self.file.read_at(&mut buffer[..n_bytes], self.at)?;
-        self.at += n_bytes as u64;
-        Ok(n_bytes)
     }
 }
 
