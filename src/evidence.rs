@@ -17,13 +17,15 @@
 //! of it anew. Both show against an anchor: the hash of a statement, kept where the directory's owner cannot write.
 
 mod chain;
+mod draft;
 mod examine;
 mod key;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod told;
 
-pub use chain::{Attachment, Chain, Kept};
+pub use chain::{Attachment, Chain, Content, Kept};
 pub use examine::{Bundle, Examined, Finding, Trust, Wrong, examine};
 pub use key::{Key, PublicKey, PublicKeyError};
 pub use statement::{About, Listed, Statement};

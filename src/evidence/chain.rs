@@ -1,12 +1,14 @@
 //! Keeping bundles: one behind the other, each whole before it has its number.
 
 use crate::block::Digest;
-use crate::disk::{Access, Disk};
-use crate::evidence::statement::{About, Listed, Statement};
+use crate::disk::Disk;
+use crate::evidence::draft::Draft;
+use crate::evidence::statement::{About, Statement};
 use crate::evidence::{Key, REPORT, SIGNATURE, STATEMENT, bundle, number};
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::UnixMillis;
-use std::io::{self, ErrorKind};
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,13 +18,22 @@ pub(super) const LONGEST: usize = 1 << 20;
 /// How often another run may be first to a number. Each time that it was, it has kept its evidence.
 const MOST_TRIES: u32 = 1000;
 
+/// Writes what is to be in a file: piece by piece, for it may be longer than memory.
+pub type Content<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
+
 /// A file beside the report.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Attachment<'a> {
     /// Its name in the bundle: letters, digits, `.`, `-` and `_`.
     pub name: &'a str,
     /// What is in it.
-    pub bytes: &'a [u8],
+    pub content: Content<'a>,
+}
+
+impl fmt::Debug for Attachment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attachment").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// A bundle that was kept.
@@ -67,9 +78,8 @@ impl Chain {
             return Err(Fault::new(Kind::Unsuitable, Place::File(dir.to_owned()), what)
                 .hint("give --sign-key FILE, or --evidence another directory"));
         }
-        let draft = chain.draft();
-        let tried = chain.disk.make_dir(&draft).and_then(|()| chain.disk.remove_dir(&draft));
-        tried.map_err(|error| Fault::local(dir, "keep evidence", error))?;
+        Draft::sweep(&*chain.disk, dir);
+        chain.begin()?;
         Ok(chain)
     }
 
@@ -77,62 +87,49 @@ impl Chain {
     pub fn keep(
         &self,
         about: &About,
-        report: &[u8],
+        report: Content<'_>,
         others: &[Attachment<'_>],
         now: UnixMillis,
     ) -> Result<Kept, Fault> {
-        let report_file = Attachment { name: REPORT, bytes: report };
-        let files: Vec<_> = std::iter::once(report_file).chain(others.iter().copied()).collect();
-        for file in &files {
-            self.is_name(file.name)?;
-        }
-        let listed = files.iter().map(|file| Listed {
-            name: file.name.to_owned(),
-            bytes: file.bytes.len() as u64,
-            sha256: Some(Digest::of(file.bytes)),
-        });
+        others.iter().try_for_each(|file| self.is_name(file.name))?;
+        let report = Attachment { name: REPORT, content: report };
+        let draft = self.begin()?;
+        let written = std::iter::once(&report).chain(others).map(|file| draft.write(file.name, file.content));
+        let files = written.collect::<io::Result<_>>().map_err(|error| self.failed(error))?;
+        let told = draft.told().map_err(|error| self.failed(error))?;
         let public_key = self.key.as_ref().map(Key::public);
-        let statement = Statement::of(about, now, report, listed.collect(), public_key);
-        let draft = self.draft();
-        let kept = self.write(&draft, &files).and_then(|()| self.number(&draft, statement));
-        if kept.is_err() {
-            self.clear(&draft);
-        }
-        kept
+        self.number(&draft, Statement::of(about, now, told, files, public_key))
     }
 
-    fn write(&self, draft: &Path, files: &[Attachment<'_>]) -> Result<(), Fault> {
-        let failed = |error: io::Error| Fault::local(&self.dir, "keep evidence", error);
-        self.disk.make_dir(draft).map_err(failed)?;
-        for file in files {
-            self.put(draft, file.name, file.bytes).map_err(failed)?;
-        }
-        Ok(())
+    fn begin(&self) -> Result<Draft<'_>, Fault> {
+        Draft::begin(&*self.disk, &self.dir).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> Fault {
+        Fault::local(&self.dir, "keep evidence", error)
     }
 
     /// Gives the draft the next number that is free, and all of it that depends on that.
-    fn number(&self, draft: &Path, mut statement: Statement) -> Result<Kept, Fault> {
-        let failed = |error: io::Error| Fault::local(&self.dir, "keep evidence", error);
+    fn number(&self, draft: &Draft<'_>, mut statement: Statement) -> Result<Kept, Fault> {
         for _ in 0..MOST_TRIES {
             let head = self.head()?;
             statement = statement.following(head.map(|head| (head.number, head.hash)));
             let bytes = statement.encode();
-            self.put(draft, STATEMENT, &bytes).map_err(failed)?;
+            draft.put(STATEMENT, &bytes).map_err(|error| self.failed(error))?;
             if let Some(key) = &self.key {
-                self.put(draft, SIGNATURE, &key.sign(&bytes)).map_err(failed)?;
+                draft.put(SIGNATURE, &key.sign(&bytes)).map_err(|error| self.failed(error))?;
             }
-            self.disk.sync(draft).map_err(failed)?;
             let path = bundle(&self.dir, statement.number);
-            match self.disk.rename_new(draft, &path) {
+            match draft.place(&path) {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => {}
-                renamed => {
-                    renamed.and_then(|()| self.disk.sync(&self.dir)).map_err(failed)?;
+                placed => {
+                    placed.and_then(|()| self.disk.sync(&self.dir)).map_err(|error| self.failed(error))?;
                     return Ok(Kept { number: statement.number, path, hash: Digest::of(&bytes) });
                 }
             }
         }
-        Err(failed(ErrorKind::WouldBlock.into()))
+        Err(self.failed(ErrorKind::WouldBlock.into()))
     }
 
     /// The newest bundle, durable: what follows it must not outlive it.
@@ -157,27 +154,9 @@ impl Chain {
         Ok(Some(Head { number, hash: Digest::of(&bytes), is_signed: statement.public_key.is_some() }))
     }
 
-    fn put(&self, draft: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = draft.join(name);
-        self.disk.write(&path, bytes, Access::Usual).and_then(|()| self.disk.sync(&path))
-    }
-
-    /// Drafts of several runs do not meet.
-    fn draft(&self) -> PathBuf {
-        self.dir.join(format!(".draft-{}", crate::disk::unique()))
-    }
-
-    /// Best effort: a draft that stays is not a bundle.
-    fn clear(&self, draft: &Path) {
-        for name in self.disk.names(draft).unwrap_or_default() {
-            let _ = self.disk.remove(&draft.join(name));
-        }
-        let _ = self.disk.remove_dir(draft);
-    }
-
     fn is_name(&self, name: &str) -> Result<(), Fault> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        let is_taken = [STATEMENT, SIGNATURE].contains(&name);
+        let is_taken = [REPORT, STATEMENT, SIGNATURE].contains(&name);
         match name.chars().all(is_plain) && !name.starts_with('.') && !name.is_empty() && !is_taken {
             true => Ok(()),
             false => {

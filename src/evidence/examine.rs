@@ -3,6 +3,7 @@
 use crate::block::Digest;
 use crate::disk::Disk;
 use crate::evidence::chain::LONGEST;
+use crate::evidence::draft::Draft;
 use crate::evidence::statement::{Listed, Statement};
 use crate::evidence::{PublicKey, SIGNATURE, STATEMENT, bundle, number};
 use crate::fault::{Fault, Kind, Place};
@@ -161,7 +162,7 @@ pub fn examine(disk: &dyn Disk, dir: &Path, trust: &Trust, now: UnixMillis) -> R
         anchored,
         had_anchor: trust.anchor.is_some(),
         had_keys: !trust.public_keys.is_empty(),
-        drafts: names.iter().filter(|name| name.starts_with(".draft-")).count() as u64,
+        drafts: names.iter().filter(|name| Draft::is_name(name)).count() as u64,
         at: now,
     })
 }

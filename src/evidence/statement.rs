@@ -2,10 +2,10 @@
 
 use crate::block::Digest;
 use crate::evidence::PublicKey;
+use crate::evidence::told::Told;
 use crate::snapshot::UnixMillis;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -77,67 +77,23 @@ pub struct Statement {
     pub public_key: Option<PublicKey>,
 }
 
-/// What every report says of itself, and where it may hold verifications.
-#[derive(Debug, Default, Deserialize)]
-struct Peeked<'a> {
-    schema: Option<String>,
-    state: Option<String>,
-    #[serde(borrow)]
-    verified: Option<&'a RawValue>,
-    #[serde(borrow)]
-    items: Option<&'a RawValue>,
-}
-
-/// One of several reports in one.
-#[derive(Debug, Deserialize)]
-struct Item {
-    report: Option<Within>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Within {
-    verified: Option<Verified>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Verified {
-    state: String,
-}
-
-impl Peeked<'_> {
-    /// The worst verification that the report holds. In another report the fields may hold anything else.
-    fn verified(&self) -> Option<String> {
-        fn read<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
-            serde_json::from_str(raw?.get()).ok()
-        }
-        let items: Vec<Item> = read(self.items).unwrap_or_default();
-        let within = items.into_iter().filter_map(|item| item.report?.verified);
-        let states = read(self.verified).into_iter().chain(within).map(|verified: Verified| verified.state);
-        states.min_by_key(|state| WORST_FIRST.iter().position(|known| known == state))
-    }
-}
-
-/// A state that nobody knows is worse than any: its position is `None`.
-const WORST_FIRST: [&str; 4] = ["fail", "changed_since_restore", "incomplete", "pass"];
-
 impl Statement {
     /// The first statement of a chain; [`following`](Self::following) makes it a later one.
     pub(super) fn of(
         about: &About,
         kept_at: UnixMillis,
-        report: &[u8],
+        told: Told,
         files: Vec<Listed>,
         public_key: Option<PublicKey>,
     ) -> Self {
-        let peeked: Peeked<'_> = serde_json::from_slice(report).unwrap_or_default();
         Self {
             schema: SCHEMA.to_owned(),
             number: 1,
             previous: None,
             kept_at: Some(kept_at),
-            verified: peeked.verified(),
-            report: peeked.schema,
-            state: peeked.state,
+            report: told.schema,
+            state: told.state,
+            verified: told.verified,
             about: about.clone(),
             files,
             public_key,

@@ -1,5 +1,8 @@
 //! Evidence that was altered, cut off, kept by two at once, or by one whose power went.
 
+mod drafts;
+mod frozen;
+
 use super::*;
 use crate::block::Digest;
 use crate::disk::faulty::{Act, Faulty};
@@ -7,11 +10,15 @@ use crate::disk::memory::MemoryDisk;
 use crate::disk::{Access, Disk, RealDisk};
 use crate::snapshot::UnixMillis;
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+
+/// As `openssl genpkey -algorithm ed25519` wrote it.
+const PEM: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+                   -----END PRIVATE KEY-----\n";
 
 fn dir() -> &'static Path {
     Path::new("/evidence")
@@ -29,12 +36,17 @@ fn report(n: u64) -> Vec<u8> {
     format!(r#"{{"schema":"icecore/verify/1","state":"pass","n":{n}}}"#).into_bytes()
 }
 
+/// This, as content of a file.
+fn text(bytes: impl AsRef<[u8]>) -> impl Fn(&mut dyn Write) -> io::Result<()> {
+    move |out| out.write_all(bytes.as_ref())
+}
+
 /// A chain of so many bundles, the third with a second file.
 fn kept(disk: &MemoryDisk, key: Option<&Key>, n: u64) -> Vec<Kept> {
     let chain = Chain::open(Arc::new(disk.clone()), dir(), key.cloned()).unwrap();
     let keep = |n: u64| {
-        let steps = [Attachment { name: "steps.json", bytes: b"[]" }];
-        chain.keep(&about(), &report(n), if n == 3 { &steps } else { &[] }, NOW).unwrap()
+        let steps = [Attachment { name: "steps.json", content: &text(b"[]") }];
+        chain.keep(&about(), &text(report(n)), if n == 3 { &steps } else { &[] }, NOW).unwrap()
     };
     (1..=n).map(keep).collect()
 }
@@ -42,6 +54,10 @@ fn kept(disk: &MemoryDisk, key: Option<&Key>, n: u64) -> Vec<Kept> {
 fn found(disk: &MemoryDisk, trust: &Trust) -> Vec<(Option<u64>, Wrong)> {
     let examined = examine(disk, dir(), trust, NOW).unwrap();
     examined.findings.into_iter().map(|finding| (finding.bundle, finding.wrong)).collect()
+}
+
+fn drafts(disk: &dyn Disk) -> u64 {
+    examine(disk, dir(), &Trust::default(), NOW).unwrap().drafts
 }
 
 #[test]
@@ -127,7 +143,7 @@ fn what_is_missing_or_too_much_is_named() {
     let remade = |disk: &MemoryDisk| {
         (2..=4).for_each(|number| remove(disk, number));
         let chain = Chain::open(Arc::new(disk.clone()), dir(), Some(key.clone())).unwrap();
-        chain.keep(&about(), &report(7), &[], NOW).unwrap();
+        chain.keep(&about(), &text(report(7)), &[], NOW).unwrap();
         for name in whole.names(&bundle(dir(), 3)).unwrap() {
             disk.make_dir(&bundle(dir(), 3)).unwrap();
             let bytes = whole.read(&at(3, &name), 1 << 20).unwrap();
@@ -169,7 +185,7 @@ fn runs_that_keep_at_once_make_one_chain() {
             scope.spawn(move || {
                 let chain = Chain::open(Arc::new(RealDisk::default()), dir, Some(key.clone())).unwrap();
                 for n in 0..5 {
-                    chain.keep(&about(), &report(10 * run + n), &[], NOW).unwrap();
+                    chain.keep(&about(), &text(report(10 * run + n)), &[], NOW).unwrap();
                 }
             });
         }
@@ -185,7 +201,7 @@ fn runs_that_keep_at_once_make_one_chain() {
 /// Keeps three bundles, and tells how many it was told are kept.
 fn keep_three(disk: &MemoryDisk, key: &Key) -> u64 {
     let Ok(chain) = Chain::open(Arc::new(disk.clone()), dir(), Some(key.clone())) else { return 0 };
-    let keep = |n: u64| chain.keep(&about(), &report(n), &[], NOW).is_ok();
+    let keep = |n: u64| chain.keep(&about(), &text(report(n)), &[], NOW).is_ok();
     (1..=3).take_while(|n| keep(*n)).count() as u64
 }
 
@@ -210,7 +226,7 @@ fn a_power_cut_leaves_whole_bundles_and_all_that_were_reported() {
             };
             assert!(there >= told, "operation {operations}, seed {seed}: {there} of {told}");
             assert_eq!(keep_three(&after, &key), 3, "and it goes on from there");
-            assert_eq!(found(&after, &Trust::default()), []);
+            assert_eq!((found(&after, &Trust::default()), drafts(&after)), (vec![], 0));
         }
     }
 }
@@ -220,7 +236,7 @@ fn a_process_killed_at_any_operation_leaves_whole_bundles_and_drafts_that_count_
     let key = Key::generate().unwrap();
     let all = disk();
     assert_eq!(keep_three(&all, &key), 3);
-    let mut drafts = 0;
+    let mut n_left = 0;
     for operations in 0..all.done() {
         let disk = disk();
         disk.fail_after(operations);
@@ -232,11 +248,11 @@ fn a_process_killed_at_any_operation_leaves_whole_bundles_and_drafts_that_count_
             (examined.bundles.len() as u64, examined.drafts)
         });
         assert!(there >= told && left <= 1, "operation {operations}: {there} of {told}, {left} drafts");
-        drafts += left;
+        n_left += left;
         assert_eq!(keep_three(&after, &key), 3, "and it goes on from there");
-        assert_eq!(found(&after, &Trust::default()), []);
+        assert_eq!((found(&after, &Trust::default()), drafts(&after)), (vec![], 0));
     }
-    assert!(drafts > 0, "some were killed in the middle of a bundle");
+    assert!(n_left > 0, "some were killed in the middle of a bundle");
 }
 
 #[test]
@@ -244,7 +260,7 @@ fn a_bundle_past_its_time_is_told_apart_and_is_no_finding() {
     let disk = disk();
     let chain = Chain::open(Arc::new(disk.clone()), dir(), None).unwrap();
     for end in [None, Some(UnixMillis(NOW.0 + 1)), Some(UnixMillis(NOW.0 + 1000))] {
-        chain.keep(&About { expires_at: end, ..about() }, &report(1), &[], NOW).unwrap();
+        chain.keep(&About { expires_at: end, ..about() }, &text(report(1)), &[], NOW).unwrap();
     }
     for (after, expired) in [(0, 0), (1, 1), (999, 1), (1000, 2), (1 << 50, 2)] {
         let now = UnixMillis(NOW.0 + after);
@@ -285,7 +301,7 @@ fn every_act_of_the_disk_that_fails_leaves_the_chain_as_it_was() {
         };
         let faulty = Arc::new(Faulty::new(Arc::new(disk.clone()), rule));
         let outcome = Chain::open(faulty, dir(), Some(key.clone()))
-            .and_then(|chain| chain.keep(&about(), &report(3), &[], NOW));
+            .and_then(|chain| chain.keep(&about(), &text(report(3)), &[], NOW));
         let trust = Trust { anchor: Some(before[1].hash), ..Trust::default() };
         let examined = examine(&disk, dir(), &trust, NOW).unwrap();
         assert_eq!(examined.findings, [], "act {nth}");
@@ -317,13 +333,11 @@ fn keys_are_files_that_only_their_owner_reads_and_openssl_understands() {
     for text in [key.public().to_string(), key.public().to_pem().unwrap()] {
         assert_eq!(text.parse(), Ok(key.public()), "{text}");
     }
-    // As `openssl genpkey -algorithm ed25519` wrote it, and `openssl pkey -pubout` its other half.
-    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
-               -----END PRIVATE KEY-----\n";
+    // As `openssl pkey -pubout` wrote its other half.
     let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
                   -----END PUBLIC KEY-----\n";
     let path = temporary.path().join("openssl.pem");
-    disk.write(&path, pem.as_bytes(), Access::Owner).unwrap();
+    disk.write(&path, PEM.as_bytes(), Access::Owner).unwrap();
     assert_eq!(Key::read(&disk, &path).unwrap().public(), public.parse().unwrap());
     for bad in ["", "00", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"] {
         assert!(bad.parse::<PublicKey>().is_err());

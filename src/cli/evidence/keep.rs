@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::log::NOTE;
 use crate::cli::settings::variable;
 use crate::cli::spelled::Days;
-use crate::disk::RealDisk;
+use crate::disk::{Disk, RealDisk};
 use crate::evidence::{About, Attachment, Chain, Kept, Key};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, SystemClock};
@@ -70,7 +70,7 @@ impl Keeper {
         let about = About {
             command: command.to_owned(),
             tool: concat!("icecore ", env!("CARGO_PKG_VERSION")).to_owned(),
-            tool_sha256: program(),
+            tool_sha256: program(&*disk),
             host: std::fs::read_to_string("/proc/sys/kernel/hostname")
                 .ok()
                 .map(|name| name.trim().to_owned()),
@@ -90,14 +90,12 @@ impl Keeper {
         others: &[Attachment<'_>],
         principal_arn: Option<String>,
     ) -> Result<Kept, Fault> {
-        let unwritten = |what: &str| Fault::new(Kind::Unsuitable, Place::Service, what);
-        let json = R::printer(Format::Json).ok_or_else(|| unwritten("this report has no JSON to keep"))?;
-        let mut bytes = Vec::new();
-        json(report, &mut bytes).map_err(|error| unwritten("the report cannot be written").because(error))?;
+        let json = R::printer(Format::Json)
+            .ok_or_else(|| Fault::new(Kind::Unsuitable, Place::Service, "this report has no JSON to keep"))?;
         let now = SystemClock.now();
         let expires_at = self.expires.map(|days| after(now, days));
         let about = About { principal_arn, expires_at, ..self.about.clone() };
-        self.chain.keep(&about, &bytes, others, now)
+        self.chain.keep(&about, &|out| json(report, out), others, now)
     }
 }
 
@@ -122,7 +120,7 @@ fn after(now: UnixMillis, Days(days): Days) -> UnixMillis {
 }
 
 /// SHA-256 of this program's file.
-fn program() -> Option<Digest> {
-    let bytes = std::fs::read(std::env::current_exe().ok()?).ok()?;
-    Some(Digest::of(&bytes))
+fn program(disk: &dyn Disk) -> Option<Digest> {
+    let (_, digest) = disk.sha256(&std::env::current_exe().ok()?).ok()?;
+    Some(digest)
 }

@@ -7,7 +7,7 @@
 //! device that goes while it is open (a loop device stays until it is closed).
 
 use super::world::{World, disk, disk_with_image, engine, imported, importing, serve, shelved, target};
-use crate::cli::Here;
+use crate::cli::{Here, one_object};
 use crate::lab::{Lab, Loop};
 use icecore::aws::Deadlines;
 use icecore::disk::Disk;
@@ -238,6 +238,41 @@ fn a_store_that_fills_up_keeps_what_it_has_and_takes_the_rest_later() {
     let report = here.run(&import).json();
     assert_eq!((&report["blocks_written"], &report["completed"]), (&8.into(), &true.into()));
     assert_eq!(here.run(&["store", "check", "small/store"]).code, 0);
+}
+
+#[test]
+fn a_file_system_that_fills_up_with_evidence_has_no_half_of_it_and_takes_it_once_there_is_room() {
+    let (here, _) = forty();
+    let Some(small) = Mount::new(&here.path("small"), &["-t", "tmpfs", "-o", "size=4k", "tmpfs"]) else {
+        return;
+    };
+    assert_eq!(here.run(&["manifest", "a.img", "-o", "m"]).code, 0);
+    let keep =
+        |target: &str| here.run(&["verify", "m", target, "--evidence", "small/ev", "--format", "json"]);
+    let names = || fs::read_dir(here.path("small/ev")).unwrap().count();
+    // There is room for the report, and none for what is said of it.
+    let full = keep("a.img");
+    assert_eq!((full.code, names()), (7, 0), "{full:?}");
+    assert!(full.stderr.contains("no space left on device") && full.stderr.contains("make room"), "{full:?}");
+    let report = one_object(&full.stdout);
+    let shown = (&report["state"], &report["exceptions"][0]["kind"]);
+    assert_eq!(
+        shown,
+        (&"incomplete".into(), &"local".into()),
+        "what was to be evidence and is none is no pass"
+    );
+    small.again("remount,size=64m");
+    assert_eq!((keep("a.img").code, names()), (0, 1));
+    // A page for each of its files; of a report on forty wrong blocks only a part fits into two more.
+    small.again("remount,size=16k");
+    fs::write(here.path("wrong.img"), vec![0; 20 << 20]).unwrap();
+    let full = keep("wrong.img");
+    assert_eq!((full.code, names()), (1, 1), "{full:?}");
+    assert!(full.stderr.contains("no space left on device"), "{full:?}");
+    assert_eq!(one_object(&full.stdout)["mismatch_count"], 40);
+    small.again("remount,size=64m");
+    assert_eq!((keep("wrong.img").code, names()), (1, 2));
+    assert_eq!(here.run(&["evidence", "verify", "small/ev"]).code, 0);
 }
 
 #[test]
