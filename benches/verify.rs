@@ -1,13 +1,14 @@
 //! Claims what a verification costs: a cached file is hashed on two threads at least 1.8 times as fast as `openssl
 //! speed` does with two (where the processor has AVX-512), holding a file against a snapshot takes at most a tenth
-//! longer than exporting it, memory stays below 256 MiB, also where each of eight million blocks is wrong, and a device
-//! is read at 95 % of what `fio` reads of it.
+//! longer than exporting it, memory stays below 256 MiB, also where each of eight million blocks is wrong and that is
+//! kept as evidence, and a device is read at 95 % of what `fio` reads of it.
 //!
 //! ```text
-//! cargo bench --no-default-features --bench verify [-- DIR [DEVICE]]
+//! cargo bench --no-default-features --bench verify [-- DIR [DEVICE]] [--wrong]
 //! ```
 //!
-//! Files of 4 GiB go to DIR, by default the system's for temporary files. DEVICE is only read; it needs fio.
+//! Files of 4 GiB go to DIR, by default the system's for temporary files. DEVICE is only read; it needs fio. With
+//! `--wrong` only what is wholly wrong is measured.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,6 +38,9 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let dir = words.first().map_or(std::env::temp_dir(), PathBuf::from);
     let dir = tempfile::tempdir_in(dir).unwrap();
+    if std::env::args().any(|word| word == "--wrong") {
+        return against_nothing(dir.path());
+    }
     println!("{:40} {:>7} {:>10} {:>9}", "4 GiB", "GB/s", "cpu-s/GB", "peak MiB");
     let image = against_a_snapshot(dir.path());
     against_openssl(dir.path(), &image);
@@ -106,7 +110,7 @@ fn written_anew(from: &str, to: &str) {
 
 /// Holds a file of one block against 4 TiB that are not there: all of it is wrong, and next to nothing is read.
 fn against_nothing(dir: &Path) {
-    let (path, target) = (dir.join("4tib"), dir.join("short.img"));
+    let (path, target, evidence) = (dir.join("4tib"), dir.join("short.img"), dir.join("evidence"));
     let geometry = Geometry::ebs(GiB::try_from(4096).unwrap());
     let size = ByteSize::from_bytes(4 << 40);
     let mut present = BlockSet::new();
@@ -117,11 +121,19 @@ fn against_nothing(dir: &Path) {
     })
     .unwrap();
     std::fs::write(&target, vec![1; 512 << 10]).unwrap();
-    let words = ["--format", "json", "verify", path.to_str().unwrap(), target.to_str().unwrap()];
-    let (wrong, status) = ended(icecore(dir).args(words).stdout(Stdio::null()));
-    assert_eq!(status.code(), Some(1), "all of it is wrong");
-    println!("{:40} {:>7.2} s {:>18.1}", "verify of 4 TiB, all of it wrong", wrong.seconds, wrong.peak);
-    assert!(wrong.peak < 256.0, "memory follows what is wrong");
+    let [path, target, evidence] = [&path, &target, &evidence].map(|path| path.to_str().unwrap());
+    let verify = ["--format", "json", "verify", path, target];
+    wrong(dir, "verify of 4 TiB, all of it wrong", &verify, 1);
+    wrong(dir, "  and kept as evidence", &[&verify[..], &["--evidence", evidence]].concat(), 1);
+    wrong(dir, "evidence verify of that", &["evidence", "verify", evidence], 0);
+}
+
+/// What a run takes that ends with this code.
+fn wrong(dir: &Path, name: &str, words: &[&str], code: i32) {
+    let (taken, status) = ended(icecore(dir).args(words).stdout(Stdio::null()));
+    assert_eq!(status.code(), Some(code), "{name}");
+    println!("{name:40} {:>7.2} s {:>18.1}", taken.seconds, taken.peak);
+    assert!(taken.peak < 256.0, "memory follows what is wrong");
 }
 
 /// Reads the device as a whole, past the cache, block by block as we do.
