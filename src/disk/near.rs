@@ -8,6 +8,10 @@
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::fs::File;
 
+/// Bytes that the system makes reachable around one that is asked for, where it is as it comes. Asking for each page would
+/// cost more than it brings.
+const AROUND: usize = 64 << 10;
+
 /// A part of a file, as a place to give hints of.
 #[derive(Debug)]
 pub struct Near {
@@ -16,10 +20,12 @@ pub struct Near {
 }
 
 impl Near {
-    /// These bytes of a file; `None` where they cannot all be had, or the system cannot say so (before Linux 5.14).
+    /// These bytes of a file; `None` where they cannot be had, or the system cannot say so (before Linux 5.14).
     pub(super) fn of(file: &File, offset: u64, len: usize) -> Option<Self> {
         let map = MmapOptions::new().offset(offset).len(len).map_raw_read_only(file).ok()?;
-        map.advise(Advice::PopulateRead).ok()?;
+        for at in (0..len).step_by(AROUND) {
+            map.advise_range(Advice::PopulateRead, at, 1).ok()?;
+        }
         Some(Self { map, offset })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::block::{BlockIndex, BlockSize, Buffer, Digest, LANES, Lanes};
 use crate::device::{Held, Image};
+use crate::disk::Near;
 use crate::fault::Fault;
 use crate::ops::scan::{BATCH, Listener, Scan, Scanned};
 use std::array::from_fn;
@@ -14,6 +15,13 @@ const PIECE: usize = 32 << 10;
 /// Bytes between the pieces of two blocks: at a power of two they would crowd each other out of the cache.
 const APART: usize = PIECE + 64;
 
+/// Blocks that are read together.
+struct Batch {
+    blocks: Vec<BlockIndex>,
+    /// Where there are sixteen in a row, to be read in pieces.
+    near: Option<Near>,
+}
+
 /// Takes batches until there are no more.
 ///
 /// `told` is the end of what the system was told that it will be read, in bytes.
@@ -24,24 +32,57 @@ where
 {
     // Memory that is never written to takes none.
     let mut buffer = Buffer::for_blocks(BATCH);
-    loop {
-        let batch = scan.next(BATCH)?;
-        if batch.is_empty() {
-            return Ok(());
-        }
-        expect(&scan.image, &batch, told);
-        let lanes = Lanes::new().filter(|_| !scan.listener.is_careful());
-        if let Some(digests) =
-            lanes.and_then(|lanes| in_pieces(lanes, &scan.image, &batch, buffer.as_mut_slice()))
-        {
-            for (index, digest) in batch.iter().zip(digests) {
-                scan.listener.read(&Scanned { index: *index, digest })?;
+    let mut batch = Batch::take(scan, told)?;
+    while !batch.blocks.is_empty() {
+        // The next is taken before this is read, for its first pieces to come near while the last of these are hashed.
+        let next = Batch::take(scan, told);
+        match lanes(scan).and_then(|lanes| {
+            in_pieces(lanes, &scan.image, &batch, next.as_ref().ok(), buffer.as_mut_slice())
+        }) {
+            Some(digests) => {
+                for (index, digest) in batch.blocks.iter().zip(digests) {
+                    scan.listener.read(&Scanned { index: *index, digest })?;
+                }
+                scan.has_done(batch.blocks.len());
             }
-            scan.has_done(batch.len());
-        } else {
-            one_by_one(scan, &batch, &mut buffer)?;
+            None => one_by_one(scan, &batch.blocks, &mut buffer)?,
         }
+        batch = next?;
     }
+    Ok(())
+}
+
+/// `None` where they are not to be used.
+fn lanes<I, L: Listener>(scan: &Scan<I, L>) -> Option<Lanes> {
+    Lanes::new().filter(|_| !scan.listener.is_careful())
+}
+
+impl Batch {
+    /// The next in line; an empty one when they are through.
+    fn take<I, L>(scan: &Scan<I, L>, told: &AtomicU64) -> Result<Self, Fault>
+    where
+        I: Iterator<Item = BlockIndex> + Send,
+        L: Listener,
+    {
+        let blocks = scan.next(BATCH)?;
+        expect(&scan.image, &blocks, told);
+        let near = lanes(scan).and_then(|_| near(&scan.image, &blocks));
+        Ok(Self { blocks, near })
+    }
+
+    /// Where the bytes of each block are, from this one of the block on. For hints alone.
+    fn places(&self, at: usize) -> Option<[*const u8; LANES]> {
+        let blocks = <&[BlockIndex; LANES]>::try_from(self.blocks.as_slice()).ok()?;
+        let near = self.near.as_ref()?;
+        Some(blocks.map(|index| near.hint(index.byte_offset(BlockSize::EBS) + at as u64)))
+    }
+}
+
+fn near(image: &Image, blocks: &[BlockIndex]) -> Option<Near> {
+    let (first, last) = (blocks.first()?, blocks.last()?);
+    let is_in_a_row = blocks.len() == LANES && (last.get() - first.get()) as usize == LANES - 1;
+    let len = LANES * BlockSize::EBS.buffer_len();
+    is_in_a_row.then(|| image.near(first.byte_offset(BlockSize::EBS), len)).flatten()
 }
 
 /// Tells the system what is read now, and where that is in a row, what follows: it is most likely read next.
@@ -65,26 +106,24 @@ fn expect(image: &Image, batch: &[BlockIndex], told: &AtomicU64) {
 fn in_pieces(
     mut lanes: Lanes,
     image: &Image,
-    batch: &[BlockIndex],
+    batch: &Batch,
+    next: Option<&Batch>,
     buffer: &mut [u8],
 ) -> Option<[Digest; LANES]> {
-    let batch: &[BlockIndex; LANES] = batch.try_into().ok()?;
-    if !batch.iter().all(|index| image.is_whole(*index).is_ok_and(|is_whole| is_whole)) {
+    let blocks = <&[BlockIndex; LANES]>::try_from(batch.blocks.as_slice()).ok()?;
+    if !blocks.iter().all(|index| image.is_whole(*index).is_ok_and(|is_whole| is_whole)) {
         return None;
     }
-    let offset = |index: BlockIndex| index.byte_offset(BlockSize::EBS);
-    let is_in_a_row = u64::from(batch[LANES - 1].get() - batch[0].get()) == LANES as u64 - 1;
-    let near =
-        is_in_a_row.then(|| image.near(offset(batch[0]), LANES * BlockSize::EBS.buffer_len())).flatten();
-    for at in (0..BlockSize::EBS.buffer_len()).step_by(PIECE) {
-        for (index, room) in batch.iter().zip(buffer.chunks_exact_mut(APART)) {
-            image.read_at(offset(*index) + at as u64, &mut room[..PIECE]).ok()?;
+    let len = BlockSize::EBS.buffer_len();
+    for at in (0..len).step_by(PIECE) {
+        for (index, room) in blocks.iter().zip(buffer.chunks_exact_mut(APART)) {
+            image.read_at(index.byte_offset(BlockSize::EBS) + at as u64, &mut room[..PIECE]).ok()?;
         }
-        // While these are hashed, the next come nearer.
-        let next = at + PIECE;
-        let is_last = next == BlockSize::EBS.buffer_len();
-        let near = near.as_ref().filter(|_| !is_last);
-        let ahead = near.map(|near| batch.map(|index| near.hint(offset(index) + next as u64)));
+        // While these are hashed, those that follow come nearer.
+        let ahead = match at + PIECE {
+            following if following < len => batch.places(following),
+            _ => next.and_then(|next| next.places(0)),
+        };
         lanes.push(from_fn(|lane| &buffer[lane * APART..lane * APART + PIECE]), ahead);
     }
     Some(lanes.finish())
@@ -129,10 +168,12 @@ mod tests {
         let image = Image::open(&path, &Machine::real(PathBuf::new())).unwrap();
         let mut buffer = Buffer::for_blocks(BATCH);
         let mut read = |indexes: Vec<u32>| {
-            let batch: Vec<_> = indexes.into_iter().map(BlockIndex::new).collect();
-            let digests = in_pieces(Lanes::on_this_machine()?, &image, &batch, buffer.as_mut_slice())?;
+            let blocks: Vec<_> = indexes.into_iter().map(BlockIndex::new).collect();
+            let batch = Batch { near: near(&image, &blocks), blocks };
+            let lanes = Lanes::on_this_machine()?;
+            let digests = in_pieces(lanes, &image, &batch, Some(&batch), buffer.as_mut_slice())?;
             let block = |index: &BlockIndex| &bytes[index.get() as usize * 524_288..][..524_288];
-            Some(batch.iter().map(block).map(Digest::of).eq(digests))
+            Some(batch.blocks.iter().map(block).map(Digest::of).eq(digests))
         };
         if Lanes::on_this_machine().is_some() {
             assert_eq!(read((0..16).collect()), Some(true), "in a row");
