@@ -7,6 +7,9 @@ use crate::source::{Block, BlockSink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Digests read at once, where they are asked for in order.
+const WINDOW: u32 = 2048;
+
 /// Digests by index in a sparse file, written in any order from any thread: 32 bytes for each block of the volume.
 /// Which of them count is not its business; a checkpoint beside it says.
 #[derive(Debug)]
@@ -14,6 +17,7 @@ pub struct Draft {
     file: Box<dyn Handle>,
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    n_blocks: u32,
 }
 
 impl Draft {
@@ -32,7 +36,7 @@ impl Draft {
         };
         let opened = open().map_err(|error| Fault::local(path, "make", error))?;
         let file = opened.ok_or_else(|| Fault::taken(path))?;
-        Ok(Self { file, disk: disk.clone(), path: path.to_owned() })
+        Ok(Self { file, disk: disk.clone(), path: path.to_owned(), n_blocks: geometry.n_blocks() })
     }
 
     /// Keeps a digest.
@@ -47,6 +51,27 @@ impl Draft {
         let mut digest = [0; Digest::LEN];
         self.file.read_at(&mut digest, at(index)).map_err(|error| Fault::local(&self.path, "read", error))?;
         Ok(Digest::from_bytes(digest))
+    }
+
+    /// Gives the digests that were kept, zeros where none was: quickly when they are asked for in ascending order. What is
+    /// kept meanwhile need not show.
+    pub fn digests(&self) -> impl FnMut(BlockIndex) -> Result<Digest, Fault> {
+        let (mut window, mut first) = (Vec::new(), BlockIndex::ZERO);
+        move |index| {
+            let place = (index.get() % WINDOW) as usize;
+            let wanted = BlockIndex::new(index.get() / WINDOW * WINDOW);
+            if window.is_empty() || wanted != first {
+                let n_digests = self.n_blocks.saturating_sub(wanted.get()).min(WINDOW) as usize;
+                window.resize(n_digests, [0; Digest::LEN]);
+                let read = self.file.read_at(window.as_flattened_mut(), at(wanted));
+                if let Err(error) = read {
+                    window.clear();
+                    return Err(Fault::local(&self.path, "read", error));
+                }
+                first = wanted;
+            }
+            Ok(Digest::from_bytes(window[place]))
+        }
     }
 
     /// It has served.

@@ -134,6 +134,28 @@ fn a_draft_keeps_what_it_was_given_beyond_its_run() {
 }
 
 #[test]
+fn all_digests_of_a_draft_are_those_of_each_block_in_any_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let draft = Draft::open(&real(), &dir.path().join("d"), about(3, None).geometry).unwrap();
+    let kept: Vec<_> = [0, 1, 2047, 2048, 5000, 6143].map(BlockIndex::new).into();
+    for index in &kept {
+        draft.put(*index, &Digest::of(&index.get().to_le_bytes())).unwrap();
+    }
+    let mut digests = draft.digests();
+    for index in (0..6144).chain([5000, 0, 6143]).map(BlockIndex::new) {
+        let expected = match kept.contains(&index) {
+            true => Digest::of(&index.get().to_le_bytes()),
+            false => Digest::from_bytes([0; 32]),
+        };
+        assert_eq!(
+            (digests(index).unwrap(), draft.get(index).unwrap()),
+            (expected, expected),
+            "block {index}"
+        );
+    }
+}
+
+#[test]
 fn a_draft_conforms_as_a_sink() {
     let dir = tempfile::tempdir().unwrap();
     let draft = Draft::open(&real(), &dir.path().join("d"), about(1, None).geometry).unwrap();

@@ -93,7 +93,7 @@ impl Found {
 
     fn write(&self, disk: &dyn Disk, output: &Path, about: &About) -> Result<Roots, Fault> {
         let present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        manifest::write(disk, output, about, &present, |index| self.draft.get(index))
+        manifest::write(disk, output, about, &present, self.draft.digests())
     }
 
     fn count(&self) -> u64 {

@@ -216,8 +216,9 @@ impl Work<'_> {
         let about =
             About { snapshot_id: Some(self.id.clone()), geometry: self.geometry, size: self.geometry.size() };
         let disk = self.engine.machine().disk.as_ref();
+        let mut drafted = draft.digests();
         let Some(base) = base else {
-            return manifest::write(disk, output, &about, listed, |index| draft.get(index));
+            return manifest::write(disk, output, &about, listed, drafted);
         };
         let disagree = || {
             let what = "the block list is not what the base and the list of changes lead to";
@@ -229,7 +230,7 @@ impl Work<'_> {
         }
         let changed = base.changed();
         manifest::write(disk, output, &about, listed, |index| match changed.contains(index) {
-            true => draft.get(index),
+            true => drafted(index),
             false => base.manifest.digest(index)?.ok_or_else(disagree),
         })
     }

@@ -63,10 +63,10 @@ impl Work<'_> {
             Truth::Snapshot(_) => {
                 let (draft, present) = (draft.clone(), self.sides.present.clone());
                 let roots = tokio::task::spawn_blocking(move || {
-                    let mut merkle = Merkle::new();
+                    let (mut merkle, mut digests) = (Merkle::new(), draft.digests());
                     present
                         .iter()
-                        .try_for_each(|index| draft.get(index).map(|digest| merkle.push(index, &digest)))?;
+                        .try_for_each(|index| digests(index).map(|digest| merkle.push(index, &digest)))?;
                     Ok(merkle.finish())
                 });
                 let roots = roots.await.map_err(|error| Fault::local("digests", "read", error.into()))?;

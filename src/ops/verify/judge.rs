@@ -121,8 +121,9 @@ impl Judge {
 
     /// Judges the blocks of the image that were read before.
     pub(super) fn taken(&self, taken: &Taken, todo: &BlockSet) -> Result<(), Fault> {
+        let mut digests = taken.digests.digests();
         (todo & &taken.blocks).iter().try_for_each(|index| {
-            let digest = taken.digests.get(index)?;
+            let digest = digests(index)?;
             Listener::read(self, &Scanned { index, digest })?;
             self.monitor.on(Event::Done { blocks: 1, size: BlockSize::EBS.of(1) });
             Ok(())
