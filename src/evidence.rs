@@ -10,8 +10,9 @@
 //! | `000007/statement.sig` | Ed25519 signature of the statement's bytes, 64 of them; absent where there is no key |
 //!
 //! A bundle appears whole or not at all, and its number decides between two runs that keep one at once: the second
-//! follows the first. Nothing here is secret but the key, and nothing needs this program: `sha256sum` and
-//! `openssl pkeyutl -verify -rawin` check the same.
+//! follows the first. What a killed run left of one is a `.draft-..`, counts for nothing and goes with the next run. A
+//! report may be longer than memory: it is written as it is made, and read in pieces. Nothing here is secret but the
+//! key, and nothing needs this program: `sha256sum` and `openssl pkeyutl -verify -rawin` check the same.
 //!
 //! What a chain cannot show by itself is that its newest bundles were cut off, or that somebody with the key made all
 //! of it anew. Both show against an anchor: the hash of a statement, kept where the directory's owner cannot write.

@@ -63,8 +63,8 @@ struct Head {
 }
 
 impl Chain {
-    /// Makes the directory where there is none, and looks whether a bundle can be added: before the work, so that what
-    /// cannot be kept is not done.
+    /// Makes the directory where there is none, removes what killed runs left in it, and looks whether a bundle can be
+    /// added: before the work, so that what cannot be kept is not done.
     ///
     /// # Errors
     /// `Unsuitable` where a signed chain is to go on without a key, or its newest bundle is damaged; `Local` where the

@@ -301,7 +301,7 @@ fn every_act_of_the_disk_that_fails_leaves_the_chain_as_it_was() {
         };
         let faulty = Arc::new(Faulty::new(Arc::new(disk.clone()), rule));
         let outcome = Chain::open(faulty, dir(), Some(key.clone()))
-            .and_then(|chain| chain.keep(&about(), &text(report(3)), &[], NOW));
+            .and_then(|chain| chain.keep(&about(), &drafts::long(1, |_| {}), &[], NOW));
         let trust = Trust { anchor: Some(before[1].hash), ..Trust::default() };
         let examined = examine(&disk, dir(), &trust, NOW).unwrap();
         assert_eq!(examined.findings, [], "act {nth}");

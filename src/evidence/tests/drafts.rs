@@ -3,7 +3,7 @@
 use super::*;
 
 /// A report of so many pieces of 1 MiB, written as it is made.
-fn long(pieces: usize, before_each: impl Fn(usize)) -> impl Fn(&mut dyn Write) -> io::Result<()> {
+pub(super) fn long(pieces: usize, before_each: impl Fn(usize)) -> impl Fn(&mut dyn Write) -> io::Result<()> {
     move |out| {
         out.write_all(br#"{"state":"fail","mismatches":""#)?;
         for piece in 0..pieces {
