@@ -2,7 +2,7 @@
 
 use crate::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry, GiB};
 use crate::device::Image;
-use crate::disk::Disk;
+use crate::disk::{Disk, Opening};
 use crate::fault::{Fault, Kind, Place};
 use crate::manifest::{self, About, Draft, Roots};
 use crate::monitor::Event;
@@ -24,6 +24,9 @@ pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result
             .hint("leave --base out: an image is read whole"));
     }
     let image = Arc::new(Image::open(path, engine.machine())?);
+    if is_one_file(engine.machine().disk.as_ref(), path, &options.output) {
+        return Err(refused("the manifest would take its place".to_owned()).hint("give -o another file"));
+    }
     let volume_size =
         GiB::holding(image.len()).map_err(|error| refused(format!("it is too large: {error}")))?;
     let geometry = Geometry::ebs(volume_size);
@@ -60,6 +63,12 @@ pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result
         requests: None,
         elapsed: start.elapsed(),
     })
+}
+
+/// Whether both names are of the same file, which need not be there.
+fn is_one_file(disk: &dyn Disk, one: &Path, other: &Path) -> bool {
+    let id = |path| Some(disk.open(path, Opening::Read).ok()?.facts().ok()?.id);
+    id(one).is_some_and(|one| id(other) == Some(one))
 }
 
 /// An image that was written to while it was read is the image of no time.

@@ -158,6 +158,17 @@ fn an_image_becomes_a_manifest_without_any_account() {
         .refused(2, &["image.manifest", "exists", "--force"]);
 }
 
+#[test]
+fn no_image_is_overwritten_with_its_own_manifest() {
+    let one = One::new();
+    let before = fs::read(one.here.path("a.img")).unwrap();
+    std::os::unix::fs::symlink("a.img", one.here.path("link")).unwrap();
+    for output in ["a.img", "./a.img", "link"] {
+        one.here.run(&["manifest", "a.img", "-o", output, "--force"]).refused(2, &["a.img", "another file"]);
+    }
+    assert!(fs::read(one.here.path("a.img")).unwrap() == before);
+}
+
 #[cfg(feature = "ec2")]
 #[test]
 fn what_is_told_and_listed_of_a_snapshot_is_a_check_of_its_own() {
