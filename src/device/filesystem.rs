@@ -55,6 +55,11 @@ impl FileSystem {
         ext(head, offset).or_else(|| xfs(head, offset))
     }
 
+    /// Whether it keeps a time of its last mount or write.
+    pub fn tells_when(&self) -> bool {
+        self.mounted.is_some() || self.written.is_some()
+    }
+
     /// Whether it was mounted or written to after this time, as it says itself.
     pub fn is_used_after(&self, time: UnixMillis) -> bool {
         [self.mounted, self.written].into_iter().flatten().any(|used| used > time)

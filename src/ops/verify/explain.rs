@@ -31,12 +31,13 @@ pub(super) async fn used_since(
     let mut used = Vec::new();
     for found in &target.file_systems {
         let is_used = is_mounted
-            || since.is_some_and(|since| found.is_used_after(since))
-            || match &sides.truth {
-                Truth::Snapshot(source) => {
+            || match (since.filter(|_| found.tells_when()), &sides.truth) {
+                // One that was used later than in the snapshot, but not after the restore, came from elsewhere.
+                (Some(since), _) => found.is_used_after(since),
+                (None, Truth::Snapshot(source)) => {
                     before(source, found, engine).await.is_some_and(|before| found.is_later_than(&before))
                 }
-                Truth::Manifest(_) => false,
+                (None, Truth::Manifest(_)) => false,
             };
         used.extend(is_used.then(|| found.clone()));
     }

@@ -229,6 +229,16 @@ async fn a_mount_explains_changes_inside_its_file_system_and_nothing_else() {
     assert_eq!((report.state(), indexes(&report.mismatches)), (State::ChangedSinceRestore, vec![0, 9]));
     assert!(listed(&report).iter().all(|mismatch| mismatch.is_explained));
 
+    for (restored_at, state) in [(150, State::ChangedSinceRestore), (250, State::Fail)] {
+        let restored_at = Some(icecore::snapshot::UnixMillis(restored_at * 1000));
+        let report = world.verify(&Options { restored_at, ..restored(&id, &image) }).await;
+        assert_eq!(
+            report.state(),
+            state,
+            "mounted before {restored_at:?}, it is the restore of something else"
+        );
+    }
+
     // Without the snapshot the time of the restore is what tells.
     let (manifest, _) = world.manifest_of(&id, None, "m").await;
     let by_manifest = Options { what: What::Manifest(manifest), ..restored(&id, &image) };
