@@ -19,6 +19,40 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Often enough for the eye.
 const REDRAW: Duration = Duration::from_millis(120);
 
+/// What of the line is given up, one after the other, until it fits a terminal: a bar that is as long, and facts that
+/// matter as much.
+const LAYOUTS: [Layout; 7] = [
+    Layout { bar: 30, facts: Weight::Size },
+    Layout { bar: 20, facts: Weight::Size },
+    Layout { bar: 10, facts: Weight::Size },
+    Layout { bar: 10, facts: Weight::Rate },
+    Layout { bar: 0, facts: Weight::Rate },
+    Layout { bar: 0, facts: Weight::Throttled },
+    Layout { bar: 0, facts: Weight::Left },
+];
+
+/// What is shown in any case, cut where even that is too long.
+const LEAST: Layout = Layout { bar: 0, facts: Weight::Always };
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Layout {
+    /// Columns within the brackets; none without a bar.
+    bar: usize,
+    /// Facts up to this weight.
+    facts: Weight,
+}
+
+/// What a fact is worth where there is no room for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    Always,
+    Left,
+    Throttled,
+    Rate,
+    Size,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Bar,
@@ -48,6 +82,9 @@ struct State {
     since: Instant,
     /// What the last line said: its time, and the size done by then.
     last: (Instant, ByteSize),
+    /// The columns that the terminal had, and those of the bar: on the same terminal it does not grow again, or it would
+    /// flicker.
+    shape: (usize, usize),
 }
 
 impl State {
@@ -63,37 +100,61 @@ impl State {
             throttled: 0,
             since: now,
             last: (now, ByteSize::ZERO),
+            shape: (0, usize::MAX),
         }
     }
 
     /// `1,200 of 4,096 blocks (29 %), 600 MiB, 58.3 MiB/s, 25s left`; the rate is the one since `from`.
     fn describe(&self, now: Instant, from: (Instant, ByteSize)) -> String {
+        joined(&self.facts(now, from), Weight::Size)
+    }
+
+    fn facts(&self, now: Instant, from: (Instant, ByteSize)) -> Vec<(Weight, String)> {
         if self.total.is_none() && self.blocks == 0 {
-            return format!("{} so far", span(now - self.since));
+            return vec![(Weight::Always, format!("{} so far", span(now - self.since)))];
         }
-        let mut parts = vec![match self.total {
+        let blocks = match self.total {
             Some(total) => {
                 let percent = self.blocks.min(total) * 100 / total.max(1);
                 format!("{} of {} blocks ({percent} %)", count(self.blocks), count(total))
             }
             None => counted(self.blocks),
-        }];
-        parts.push(self.size.to_string());
+        };
+        let mut facts = vec![(Weight::Always, blocks), (Weight::Size, self.size.to_string())];
         let moved = self.size.bytes() - from.1.bytes().max(self.resumed.1.bytes());
         let millis = u64::try_from((now - from.0).as_millis()).unwrap_or(u64::MAX).max(1);
         if moved == 0 {
-            parts.push(format!("nothing moved for {}", span(now - from.0)));
+            facts.push((Weight::Left, format!("nothing moved for {}", span(now - from.0))));
         } else {
-            parts.push(format!("{}/s", ByteSize::from_bytes(moved.saturating_mul(1000) / millis)));
-            parts.extend(self.left(now).map(|left| format!("{} left", span(left))));
+            let rate = ByteSize::from_bytes(moved.saturating_mul(1000) / millis);
+            facts.push((Weight::Rate, format!("{rate}/s")));
+            facts.extend(self.left(now).map(|left| (Weight::Left, format!("{} left", span(left)))));
         }
         if self.wrong > 0 {
-            parts.push(format!("{} wrong", count(self.wrong)));
+            facts.push((Weight::Always, format!("{} wrong", count(self.wrong))));
         }
         if self.throttled > 0 {
-            parts.push(format!("{} throttled", count(self.throttled)));
+            facts.push((Weight::Throttled, format!("{} throttled", count(self.throttled))));
         }
-        parts.join(", ")
+        facts
+    }
+
+    /// The line beside the bar, and how long that is, on a terminal of so many columns.
+    fn fitting(&mut self, now: Instant, columns: usize) -> (usize, String) {
+        let facts = self.facts(now, (self.since, ByteSize::ZERO));
+        let longest = if self.shape.0 == columns { self.shape.1 } else { usize::MAX };
+        let fits = |layout: &&Layout| {
+            // A bar has brackets and a space, a spinner a space.
+            let drawn = match (self.total, layout.bar) {
+                (None, _) => 2,
+                (Some(_), 0) => 0,
+                (Some(_), bar) => bar + 3,
+            };
+            self.verb.len() + 1 + drawn + joined(&facts, layout.facts).len() <= columns
+        };
+        let layout = LAYOUTS.iter().filter(|layout| layout.bar <= longest).find(fits).unwrap_or(&LEAST);
+        self.shape = (columns, layout.bar);
+        (layout.bar, joined(&facts, layout.facts))
     }
 
     /// How long the rest takes if it goes on as it went so far; `None` before anything was done.
@@ -103,6 +164,19 @@ impl State {
         let per_block = (now - self.since).as_secs_f64() / done as f64;
         Duration::try_from_secs_f64(per_block * left as f64).ok()
     }
+}
+
+/// The facts up to this weight, in their order.
+fn joined(facts: &[(Weight, String)], most: Weight) -> String {
+    let kept: Vec<_> =
+        facts.iter().filter(|(weight, _)| *weight <= most).map(|(_, fact)| fact.as_str()).collect();
+    kept.join(", ")
+}
+
+/// Columns of the terminal that the bar is drawn on.
+fn columns() -> usize {
+    let told = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+    if told == 0 { 80 } else { told }
 }
 
 impl Progress {
@@ -165,16 +239,20 @@ impl Progress {
                 self.bar.set_draw_target(ProgressDrawTarget::stderr());
                 self.bar.enable_steady_tick(REDRAW);
             }
-            let style =
-                if state.total.is_some() { "{prefix} [{bar:30}] {msg}" } else { "{prefix} {spinner} {msg}" };
-            // The template is one of two constants.
-            if let Ok(style) = ProgressStyle::with_template(style) {
+            let (bar, line) = state.fitting(Instant::now(), columns());
+            // What is too long even so is cut: a line that wraps leaves pieces of itself behind.
+            let style = match (state.total, bar) {
+                (None, _) => "{prefix} {spinner} {wide_msg}".to_owned(),
+                (Some(_), 0) => "{prefix} {wide_msg}".to_owned(),
+                (Some(_), bar) => format!("{{prefix}} [{{bar:{bar}}}] {{wide_msg}}"),
+            };
+            if let Ok(style) = ProgressStyle::with_template(&style) {
                 self.bar.set_style(style.progress_chars("=> "));
             }
             self.bar.set_prefix(state.verb);
             self.bar.set_length(state.total.unwrap_or(0));
             self.bar.set_position(state.blocks);
-            self.bar.set_message(state.describe(Instant::now(), (state.since, ByteSize::ZERO)));
+            self.bar.set_message(line);
         }
     }
 
@@ -285,6 +363,40 @@ mod tests {
     fn work_that_reports_nothing_still_shows_life() {
         let state = State::new("listing", None);
         assert_eq!(state.describe(state.since + SOME, state.last), "8.0s so far");
+    }
+
+    #[test]
+    fn the_bar_fits_its_terminal_and_what_is_wrong_is_never_left_out() {
+        let mut state = after(1_021_000, Some(2_097_152));
+        (state.wrong, state.throttled) = (3, 12);
+        let now = state.since + 180 * SOME;
+        let mut line = |columns| state.fitting(now, columns);
+        let whole = "1,021,000 of 2,097,152 blocks (48 %), 498.5 GiB, 354.5 MiB/s, 25m17s left, 3 wrong, 12 throttled";
+        assert_eq!(line(160), (30, whole.to_owned()));
+        assert_eq!(line(130), (20, whole.to_owned()));
+        let short = "1,021,000 of 2,097,152 blocks (48 %), 25m17s left, 3 wrong, 12 throttled";
+        assert_eq!(line(82), (0, short.to_owned()));
+        assert_eq!(line(80), (0, "1,021,000 of 2,097,152 blocks (48 %), 25m17s left, 3 wrong".to_owned()));
+        assert_eq!(line(20), (0, "1,021,000 of 2,097,152 blocks (48 %), 3 wrong".to_owned()));
+        for columns in 60..200 {
+            let (bar, facts) = line(columns);
+            let beside = if bar > 0 { bar + 3 } else { 0 };
+            assert!("exporting ".len() + beside + facts.len() <= columns, "{columns}: {facts}");
+        }
+    }
+
+    #[test]
+    fn a_bar_that_gave_something_up_does_not_take_it_back_until_the_terminal_changes() {
+        let mut state = after(1000, Some(4096));
+        let now = state.since + SOME;
+        assert_eq!(state.fitting(now, 90).0, 10);
+        state.wrong = 1_000_000;
+        assert_eq!(state.fitting(now, 90).0, 0);
+        state.wrong = 0;
+        let facts = "1,000 of 4,096 blocks (24 %), 62.5 MiB/s, 24.7s left".to_owned();
+        assert_eq!(state.fitting(now, 90), (0, facts), "the bar would flicker");
+        assert_eq!(state.fitting(now, 120).0, 30);
+        assert_eq!(state.fitting(now, 90).0, 10);
     }
 
     #[test]

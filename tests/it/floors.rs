@@ -110,7 +110,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("quick_xml", &["endpoint"]),
     ("rayon", &["cost"]),
     ("roaring", &["pipeline"]),
-    ("rustix", &["device", "disk", "orchestrate"]),
+    ("rustix", &["cli", "device", "disk", "orchestrate"]),
     (
         "serde",
         &["device", "ebs", "endpoint", "evidence", "ledger", "orchestrate", "pipeline", "render", "store"],
