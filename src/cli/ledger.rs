@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Show which snapshots are verified, failed, outdated or were never verified
 ///
 /// Every verification is entered into the ledger of the state directory. Exit code 1 means that a snapshot is not
-/// verified. Without --account only snapshots are shown that the ledger knows, or that are named.
+/// verified, or that there is none. Without --account only snapshots are shown that the ledger knows, or that are named.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Show these, known or not

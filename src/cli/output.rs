@@ -36,19 +36,19 @@ impl<R: Render> Output<R> {
         Some(Output { printer, format: self.format, file: self.file, progress: self.progress })
     }
 
-    /// Whether whoever reads it waits for it also of a run that could not begin.
-    pub(crate) fn tells_of_failure(&self) -> bool {
-        self.format.tells_of_failure()
+    /// Writes the report of a run that could not begin: to the file, where that of an earlier run would pass for this
+    /// one's; to standard output only where whoever reads it waits for it.
+    pub(crate) fn show_failure(mut self, report: &R) -> Result<(), Complaint> {
+        match self.format.tells_of_failure() {
+            true => self.show(report),
+            false => self.keep(report),
+        }
     }
 
     /// Writes the report.
-    pub(crate) fn show(self, report: &R) -> Result<(), Complaint> {
+    pub(crate) fn show(mut self, report: &R) -> Result<(), Complaint> {
         self.progress.finish();
-        if let Some((mut file, path)) = self.file {
-            let written = print(self.printer, report, &mut file).and_then(|()| file.as_file().sync_data());
-            written.map_err(|error| Fault::local(&path, "write the report", error))?;
-            file.persist(&path).map_err(|error| Fault::local(&path, "write the report", error.error))?;
-        }
+        self.keep(report)?;
         to_stdout(|out| match self.format == Format::Text && has_colours() {
             false => (self.printer)(report, out),
             true => {
@@ -57,6 +57,15 @@ impl<R: Render> Output<R> {
                 painted.flush()
             }
         })
+    }
+
+    /// Writes it to the file, where there is one.
+    fn keep(&mut self, report: &R) -> Result<(), Complaint> {
+        let Some((mut file, path)) = self.file.take() else { return Ok(()) };
+        let written = print(self.printer, report, &mut file).and_then(|()| file.as_file().sync_data());
+        written.map_err(|error| Fault::local(&path, "write the report", error))?;
+        file.persist(&path).map_err(|error| Fault::local(&path, "write the report", error.error))?;
+        Ok(())
     }
 }
 

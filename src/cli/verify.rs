@@ -45,9 +45,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
-    let keeper = args.evidence.open("verify")?;
+    let is_one = args.plan.is_none() && args.tag.is_empty();
+    let keeper = match args.evidence.open("verify") {
+        Ok(keeper) => keeper,
+        Err(complaint) => {
+            let name = if is_one { args.typed.name() } else { args.name() };
+            return Err(not_begun(name, complaint, None, cx.output::<Job>()?, cx).await);
+        }
+    };
     let keeper = keeper.as_ref();
-    if args.plan.is_none() && args.tag.is_empty() {
+    if is_one {
         return one(args.typed, keeper, cx).await;
     }
     let output = cx.output::<Job>()?;
@@ -61,7 +68,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
             .push(Item { name: "evidence".to_owned(), outcome: Outcome::Failed(complaint.to_exception()) });
     }
     let exits = job.items.iter().map(|item| exit_of_item(item, cx));
-    // A job that found nothing to verify has verified nothing.
+    // A job of nothing has verified nothing.
     let exit = exits.reduce(Exit::worst).unwrap_or(Exit::Usage);
     output.show(&job)?;
     Ok(exit)
@@ -113,8 +120,7 @@ async fn not_begun<R: Render>(
 ) -> Complaint {
     let job = Job::not_begun(name, complaint.to_exception());
     let kept = keep(keeper, &job, &[], cx).await.map(drop);
-    let is_told = output.tells_of_failure();
-    let shown = output.instead().filter(|_| is_told).map_or(Ok(()), |output| output.show(&job));
+    let shown = output.instead().map_or(Ok(()), |output| output.show_failure(&job));
     for other in [kept, shown].into_iter().filter_map(Result::err) {
         other.say();
     }
@@ -132,6 +138,13 @@ async fn jobs(args: &Args, cx: &Context) -> Result<Job, Complaint> {
             let model = args.typed.model(cx)?;
             let (tags, latest) = (&args.tag, args.latest_per_volume);
             let planned = verify::tagged(tags, latest, &model, &place.services, &place.engine).await?;
+            if planned.is_empty() {
+                // Nothing to verify is nothing verified.
+                return Err(Complaint::Usage(format!(
+                    "no snapshot has the tag {}; icecore list shows which tags there are",
+                    args.name()
+                )));
+            }
             (planned, vec![vec![place]])
         }
     };

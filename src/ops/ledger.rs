@@ -90,9 +90,11 @@ impl Report {
         self.rows.iter().filter(|row| row.standing == standing).count() as u64
     }
 
-    /// Whether every snapshot is verified, and nothing of the ledger damaged.
+    /// Whether every snapshot is verified, and nothing of the ledger damaged. Of no snapshot nothing is proved.
     pub fn is_clean(&self) -> bool {
-        self.damaged.is_empty() && self.rows.iter().all(|row| row.standing == Standing::Verified)
+        self.damaged.is_empty()
+            && !self.rows.is_empty()
+            && self.rows.iter().all(|row| row.standing == Standing::Verified)
     }
 }
 

@@ -173,8 +173,15 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         .map(|standing| format!("{} {}", count(report.count(standing)), standing.as_str()))
         .collect();
     let days = report.outdated_after.as_secs() / 86_400;
-    writeln!(out, "{}; a verification counts for {} days", counts.join(", "), count(days))?;
-    if !report.rows.is_empty() {
+    let days = if days == 1 { "a day".to_owned() } else { format!("{} days", count(days)) };
+    writeln!(out, "{}; a verification counts for {days}", counts.join(", "))?;
+    if report.rows.is_empty() {
+        let nothing = match report.asked_account {
+            true => "The account has no such snapshot.",
+            false => "Nothing was verified yet, or the ledger is elsewhere: --state-dir, state pull.",
+        };
+        writeln!(out, "\n{nothing}")?;
+    } else {
         writeln!(out)?;
         let rows = report.rows.iter().take(SHOWN).map(row);
         let header = ["  STATE", "SNAPSHOT", "VOLUME", "LEVEL", "READ", "HOW", "WHEN", ""];

@@ -46,6 +46,7 @@ fn every_format_and_the_exit_code_agree() {
         (vec!["--plan", "good"], 0, "pass", [2, 0, 0, 0]),
         (vec!["--plan", "mixed"], 1, "fail", [3, 1, 1, 0]),
         (vec!["--plan", "no-such-plan"], 2, "incomplete", [1, 0, 1, 0]),
+        (vec![id, "--evidence", "new", "--sign-key", "no-such-key"], 2, "incomplete", [1, 0, 1, 0]),
     ] {
         let run = |format: &str| {
             let words: Vec<_> = ["verify"].into_iter().chain(words.iter().copied()).collect();
@@ -69,6 +70,8 @@ fn every_format_and_the_exit_code_agree() {
         if !json.stdout.is_empty() {
             assert_eq!(one_object(&json.stdout)["state"], expected, "{words:?}");
         }
+        let kept = one_object(&fs::read_to_string(one.here.path("report")).unwrap());
+        assert_eq!(kept["state"], expected, "{words:?}: no file says what an earlier run found");
     }
     let known = one.here.run(&["ledger", "--format", "metrics"]);
     assert!(known.stdout.contains("icecore_ledger_snapshots{state=\"failed\"} 1.0"), "{}", known.stdout);
