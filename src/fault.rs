@@ -69,6 +69,8 @@ pub enum Kind {
     Vanished,
     /// Somebody asked to stop; nothing was kept.
     Interrupted,
+    /// The deadline came before anything was done.
+    OutOfTime,
     /// Stopped, or throttled for too long, with a checkpoint saved: the same command goes on from there.
     Suspended,
 }
@@ -95,6 +97,7 @@ impl Kind {
             Self::Unsuitable => "unsuitable",
             Self::Vanished => "vanished",
             Self::Interrupted => "interrupted",
+            Self::OutOfTime => "out_of_time",
             Self::Suspended => "suspended",
         }
     }

@@ -56,6 +56,7 @@ impl Exit {
             Kind::Vanished => Self::Vanished,
             Kind::Local => Self::Local,
             Kind::Throttled(_) | Kind::Suspended => Self::TryAgain,
+            Kind::OutOfTime => Self::Stopped,
             Kind::Interrupted => signal.map_or(Self::Interrupted, Self::by),
             Kind::Quota
             | Kind::InvalidToken(_)
@@ -74,7 +75,8 @@ impl Exit {
         }
     }
 
-    /// The one that counts when several apply: a finding before everything, a budget last.
+    /// The one that counts when several apply: a finding before everything, a budget last. Of several that were
+    /// interrupted, one that left a checkpoint makes it worth to try again.
     pub(crate) fn worst(self, other: Self) -> Self {
         let rank = |exit: Self| match exit {
             Self::Findings => 0,
@@ -83,8 +85,8 @@ impl Exit {
             Self::Local => 3,
             Self::Service => 4,
             Self::Usage => 5,
-            Self::Interrupted | Self::Terminated => 6,
-            Self::TryAgain => 7,
+            Self::TryAgain => 6,
+            Self::Interrupted | Self::Terminated => 7,
             Self::Stopped => 8,
             Self::Clean => 9,
         };
@@ -122,8 +124,22 @@ mod tests {
             (Kind::Vanished, 6),
             (Kind::Local, 7),
             (Kind::Throttled(Scope::Account), 75),
+            (Kind::OutOfTime, 3),
         ] {
             assert_eq!(Exit::of(kind, None).code(), code, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_the_worst_counts() {
+        for (one, other, worst) in [
+            (Exit::Clean, Exit::Stopped, Exit::Stopped),
+            (Exit::Usage, Exit::Findings, Exit::Findings),
+            // One of a job left a checkpoint, the next had not begun.
+            (Exit::TryAgain, Exit::Interrupted, Exit::TryAgain),
+            (Exit::Terminated, Exit::TryAgain, Exit::TryAgain),
+        ] {
+            assert_eq!(one.worst(other), worst, "{one:?} {other:?}");
         }
     }
 

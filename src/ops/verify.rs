@@ -43,6 +43,7 @@ use crate::fault::{Fault, Kind, Place};
 use crate::ledger::{self, Contents, Entry};
 use crate::manifest::Draft;
 use crate::monitor::{Clock, Event, SystemClock};
+use crate::ops::verify::leash::in_time;
 use crate::ops::{Engine, Services, random};
 use crate::sample::{Aim, Partition};
 use crate::snapshot::{SnapshotId, UnixMillis, VolumeId};
@@ -58,6 +59,15 @@ pub enum What {
     Snapshot(SnapshotId),
     /// What a manifest says, without asking for the snapshot.
     Manifest(PathBuf),
+}
+
+impl What {
+    fn place(&self) -> Place {
+        match self {
+            Self::Snapshot(id) => Place::Snapshot(id.clone()),
+            Self::Manifest(path) => Place::File(path.clone()),
+        }
+    }
 }
 
 /// What it is held against.
@@ -175,11 +185,8 @@ impl Options {
 
     /// What does not fit together.
     fn check(&self) -> Result<(), Fault> {
-        let at = match &self.what {
-            What::Snapshot(id) => Place::Snapshot(id.clone()),
-            What::Manifest(path) => Place::File(path.clone()),
-        };
-        let refused = |what: &str, hint: &str| Err(Fault::new(Kind::Unsuitable, at.clone(), what).hint(hint));
+        let refused =
+            |what: &str, hint: &str| Err(Fault::new(Kind::Unsuitable, self.what.place(), what).hint(hint));
         match (&self.what, &self.against) {
             (What::Manifest(_), Against::Nothing) => {
                 return refused("a manifest alone proves nothing", "give a target to hold against it");
@@ -233,23 +240,26 @@ impl Options {
 pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine) -> Result<Report, Fault> {
     let (start, started) = (Instant::now(), SystemClock.now());
     options.check()?;
+    let deadline = options.deadline.map(|span| start + span);
     if let (What::Snapshot(id), true) = (&options.what, options.level() <= Level::BlockMap) {
         let nobody = || Fault::new(Kind::Refused, Place::Snapshot(id.clone()), "there is no account to ask");
-        return shallow::run(id, options, services.ok_or_else(nobody)?, engine).await;
+        let looked = shallow::run(id, options, services.ok_or_else(nobody)?, engine);
+        return in_time(deadline, options.what.place(), looked).await;
     }
     let before = engine.requests();
     engine.monitor.on(Event::Stage { verb: "listing", total: None });
-    let sides = sides::sides(options, services, engine).await?;
+    let opened = sides::sides(options, services, engine);
+    let sides = in_time(deadline, options.what.place(), opened).await?;
     let seed = match options.seed {
         Some(seed) => seed,
-        None => random()?.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte)),
+        None => exact(random()?.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte))),
     };
     let cycle = cycle::Remembered::take(options, &sides, engine, started)?;
     let parts = match &cycle {
         Some(cycle) => cycle.due().to_vec(),
         None => options.part.into_iter().collect(),
     };
-    let work = work::Work { options, sides: &sides, services, engine, parts, before, seed };
+    let work = work::Work { options, sides: &sides, services, engine, parts, deadline, before, seed };
     let done = work.run().await?;
     let mut report = Report {
         run_id: run_id()?,
@@ -283,6 +293,11 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
     // What nobody will remember was not verified.
     report.exceptions.extend(kept.err().as_ref().map(Exception::from));
     Ok(report)
+}
+
+/// A seed that programs which read JSON numbers as floating point hand back as it was: below 2^53.
+const fn exact(seed: u64) -> u64 {
+    seed >> 11
 }
 
 /// A name that no other run has.

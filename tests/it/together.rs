@@ -20,7 +20,7 @@ impl Serve {
     }
 
     /// One that was told more.
-    fn with(here: &Here, words: &[&str]) -> Self {
+    pub(crate) fn with(here: &Here, words: &[&str]) -> Self {
         let mut command = here.command(&["serve", "--local", "store", "--listen", "127.0.0.1:0"]);
         command.args(words);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

@@ -48,8 +48,17 @@ pub enum Outcome {
     Done(Report),
     /// It could not be begun.
     Failed(Exception),
-    /// The whole job's budget was used up before its turn.
+    /// A budget was used up before its turn, or before its first block.
     Skipped(Budget),
+}
+
+impl Outcome {
+    fn failed(exception: Exception) -> Self {
+        match exception.kind {
+            Kind::OutOfTime => Self::Skipped(Budget::Deadline),
+            _ => Self::Failed(exception),
+        }
+    }
 }
 
 impl Item {
@@ -80,7 +89,7 @@ impl Job {
     /// Of a run that could not begin.
     pub fn not_begun(name: String, exception: Exception) -> Self {
         let now = SystemClock.now();
-        let items = vec![Item { name, outcome: Outcome::Failed(exception) }];
+        let items = vec![Item { name, outcome: Outcome::failed(exception) }];
         Self { items, started: now, ended: now, elapsed: Duration::ZERO }
     }
 
@@ -109,13 +118,13 @@ pub async fn run_all(planned: Vec<Planned>, deadline: Option<Duration>, max_usd:
         let outcome = match ready {
             _ if time_left == Some(Duration::ZERO) => Outcome::Skipped(Budget::Deadline),
             _ if usd_left == Some(Usd::ZERO) && max_usd != Some(Usd::ZERO) => Outcome::Skipped(Budget::Usd),
-            Err(fault) => Outcome::Failed(Exception::from(&fault)),
+            Err(fault) => Outcome::failed(Exception::from(&fault)),
             Ok(Ready { options, services, engine }) => {
                 let own = [options.deadline, time_left].into_iter().flatten().min();
                 let options = Options { deadline: own, max_usd: usd_left.or(options.max_usd), ..options };
                 match run(&options, services.as_ref(), &engine).await {
                     Ok(report) => Outcome::Done(report),
-                    Err(fault) => Outcome::Failed(Exception::from(&fault)),
+                    Err(fault) => Outcome::failed(Exception::from(&fault)),
                 }
             }
         };

@@ -1,10 +1,11 @@
 //! What ends a verification early because that was meant: its deadline, its budget.
 
+use crate::fault::{Fault, Kind, Place};
 use crate::ops::verify::Budget;
 use crate::pipeline::Stop;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// A request to stop that follows the user's, and may come from a deadline or a budget as well.
 #[derive(Debug)]
@@ -15,14 +16,14 @@ pub(super) struct Leash {
 }
 
 impl Leash {
-    pub(super) fn new(user: &Stop, deadline: Option<Duration>) -> Self {
+    pub(super) fn new(user: &Stop, deadline: Option<Instant>) -> Self {
         let (stop, reason) = (Stop::new(), Arc::new(OnceLock::new()));
         let waiting = tokio::spawn({
             let (user, stop, reason) = (user.clone(), stop.clone(), Arc::clone(&reason));
             async move {
                 let time_is_up = async {
                     match deadline {
-                        Some(deadline) => tokio::time::sleep(deadline).await,
+                        Some(deadline) => tokio::time::sleep_until(deadline).await,
                         None => std::future::pending().await,
                     }
                 };
@@ -51,6 +52,20 @@ impl Leash {
     pub(super) fn reason(&self) -> Option<Budget> {
         self.reason.get().copied()
     }
+}
+
+/// What comes before the first block is read: listings, which end with the deadline.
+pub(super) async fn in_time<T>(
+    deadline: Option<Instant>,
+    at: Place,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let Some(deadline) = deadline else { return work.await };
+    let late = |_| {
+        Err(Fault::new(Kind::OutOfTime, at, "the time was up before its blocks were listed")
+            .hint("give it a longer --deadline"))
+    };
+    tokio::time::timeout_at(deadline, work).await.unwrap_or_else(late)
 }
 
 impl Drop for Leash {

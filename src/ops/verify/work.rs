@@ -5,7 +5,7 @@ use crate::cost::{RequestPrices, Usd};
 use crate::fault::{Fault, Kind};
 use crate::manifest::Roots;
 use crate::monitor::Event;
-use crate::ops::verify::leash::Leash;
+use crate::ops::verify::leash::{Leash, in_time};
 use crate::ops::verify::plan::plan;
 use crate::ops::verify::sides::Sides;
 use crate::ops::verify::{Baseline, Budget, Coverage, Drift, Exception, Mismatches, Mode, Options};
@@ -14,6 +14,7 @@ use crate::pipeline::Requests;
 use crate::sample::Partition;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// A verification about to be done.
 pub(super) struct Work<'a> {
@@ -22,6 +23,7 @@ pub(super) struct Work<'a> {
     pub(super) services: Option<&'a Services>,
     pub(super) engine: &'a Engine,
     pub(super) parts: Vec<Partition>,
+    pub(super) deadline: Option<Instant>,
     /// What was asked before it began.
     pub(super) before: Requests,
     pub(super) seed: u64,
@@ -49,8 +51,9 @@ impl Work<'_> {
     pub(super) async fn run(mut self) -> Result<Done, Fault> {
         let begun = self.begin()?;
         self.seed = begun.seed;
-        let plan =
-            plan(self.options, self.sides, self.parts.clone(), self.seed, self.services, self.engine).await?;
+        let chosen =
+            plan(self.options, self.sides, self.parts.clone(), self.seed, self.services, self.engine);
+        let plan = in_time(self.deadline, self.options.what.place(), chosen).await?;
         let resumed = &begun.right & &plan.chosen;
         let todo = &plan.chosen - &resumed;
         let (todo, is_cut, estimate) = self.within_budget(todo);
@@ -58,7 +61,7 @@ impl Work<'_> {
         let size = self.sides.geometry().block_size.of(resumed.len());
         self.engine.monitor.on(Event::Resumed { blocks: resumed.len(), size });
 
-        let leash = Leash::new(&self.engine.stop, self.options.deadline);
+        let leash = Leash::new(&self.engine.stop, self.deadline);
         let judge = Arc::new(self.judge(&plan, &begun.draft, begun.progress));
         let read = self.pass(&todo, &judge, &leash).await;
         let fault = read.and_then(|()| self.is_unchanged()).err();

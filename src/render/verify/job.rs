@@ -58,7 +58,7 @@ pub(super) fn why(outcome: &Outcome) -> Option<String> {
         Outcome::Done(_) => None,
         Outcome::Failed(exception) => Some(exception.what.clone()),
         Outcome::Skipped(budget) => {
-            Some(format!("the job's budget ({}) was used up before", budget.as_str()))
+            Some(format!("the budget ({}) was used up before it began", budget.as_str()))
         }
     }
 }
