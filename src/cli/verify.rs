@@ -16,7 +16,16 @@ use crate::snapshot::Tag;
 use clap::Parser;
 pub(crate) use options::Selection;
 use options::Typed;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+
+/// Bytes of a plan at most: tens of thousands of lines.
+const LONGEST: u64 = 4 << 20;
+
+/// What says of one verification what it is, and is therefore a matter of a plan's lines.
+const OF_ONE: [&str; 8] =
+    ["subject", "manifest", "older", "unencrypted", "pad", "level", "volume_id", "restored_at"];
 
 /// Prove that a snapshot, a copy or a restored volume holds the data that was backed up
 ///
@@ -37,7 +46,7 @@ pub(crate) struct Args {
     latest_per_volume: bool,
 
     /// Verify what the lines of FILE say, as one job: each what would follow icecore verify
-    #[arg(long, value_name = "FILE", conflicts_with = "subject", help_heading = "Jobs")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_ONE, help_heading = "Jobs")]
     plan: Option<PathBuf>,
 
     #[command(flatten)]
@@ -158,13 +167,7 @@ async fn planned(
     path: &Path,
     selection: &Selection,
 ) -> Result<Vec<(Planned, Vec<Opened>)>, Complaint> {
-    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), "there is no such file")
-                .hint("check the path")
-        }
-        _ => Fault::local(path, "read", error),
-    })?;
+    let text = text_of(path)?;
     let mut planned = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         // A # within a word names a profile.
@@ -191,6 +194,26 @@ async fn planned(
         return Err(Complaint::Usage(format!("{}: the plan has no line to verify", path.display())));
     }
     Ok(planned)
+}
+
+/// All of a plan; what is no text, or too much of it, is something else.
+fn text_of(path: &Path) -> Result<String, Fault> {
+    let unsuitable = |what: &str| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
+    let is_text = match read.map_err(|error| (error.kind(), error)) {
+        Ok(len) => len as u64 <= LONGEST,
+        Err((ErrorKind::InvalidData | ErrorKind::IsADirectory, _)) => false,
+        Err((ErrorKind::NotFound, _)) => {
+            return Err(unsuitable("there is no such file").hint("check the path"));
+        }
+        Err((_, error)) => return Err(Fault::local(path, "read", error)),
+    };
+    match is_text {
+        true => Ok(text),
+        false => Err(unsuitable("it is no plan")
+            .hint("give a text file with a line for each verification, as it is typed after icecore verify")),
+    }
 }
 
 fn unplanned(path: &Path, line: &str, number: usize, why: &str) -> Planned {

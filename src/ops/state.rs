@@ -1,6 +1,7 @@
 //! Moving what a state directory keeps between machines.
 
-use crate::fault::Fault;
+use crate::disk::Node;
+use crate::fault::{Fault, Kind, Place};
 use crate::ledger::{Carried, carry};
 use crate::ops::Engine;
 use std::path::{Path, PathBuf};
@@ -38,10 +39,15 @@ pub fn run(direction: Direction, dir: &Path, engine: &Engine) -> Result<Report, 
         Direction::Push => (machine.state_dir.as_path(), dir),
         Direction::Pull => (dir, machine.state_dir.as_path()),
     };
-    if machine.disk.node(from).ok().flatten().is_none() {
-        let what = "there is no such directory";
-        let place = crate::fault::Place::File(from.to_owned());
-        return Err(Fault::new(crate::fault::Kind::Unsuitable, place, what).hint("check the path"));
+    for (path, has_to_be) in [(from, true), (to, false)] {
+        let what = match machine.disk.node(path).ok().flatten() {
+            Some(Node::Dir) => continue,
+            Some(_) => "it is no directory",
+            None if has_to_be => "there is no such directory",
+            None => continue,
+        };
+        let place = Place::File(path.to_owned());
+        return Err(Fault::new(Kind::Unsuitable, place, what).hint("check the path"));
     }
     let carried = carry(&machine.disk, from, to)?;
     Ok(Report { direction, state_dir: machine.state_dir.clone(), dir: dir.to_owned(), carried })

@@ -199,6 +199,18 @@ impl Options {
             }
             _ => {}
         }
+        let of_volume = [
+            (self.volume_id.is_some(), "--volume-id"),
+            (self.restored_at.is_some(), "--restored-at"),
+            (self.pads, "--pad"),
+        ];
+        let has_volume = matches!(self.against, Against::Image(_));
+        if let Some((_, option)) = of_volume.into_iter().find(|(is_given, _)| *is_given && !has_volume) {
+            return refused(
+                &format!("{option} is about a restored volume or image, and none is given"),
+                "give it as TARGET",
+            );
+        }
         if self.manifest.is_some() && !matches!(self.against, Against::Nothing) {
             return refused(
                 "--manifest is for a snapshot alone",

@@ -8,7 +8,7 @@ use crate::ops::Engine;
 use crate::ops::verify::{Against, Level, Options, What};
 use crate::sample::{Aim, Partition};
 use crate::snapshot::{UnixMillis, VolumeId};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One verification.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,7 +63,7 @@ pub(crate) struct Selection {
     delta_from: Option<PathBuf>,
 
     /// Unchanged blocks to read at random with --delta-from
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "delta_from")]
     audit: u64,
 
     /// Read one part of several, as in 3/30; all of them are everything
@@ -130,6 +130,11 @@ impl Typed {
             return Err(Complaint::Usage("no snapshot or manifest is given".to_owned()));
         };
         let usage = |why: String| Complaint::Usage(why);
+        if self.target.is_none() && Elsewhere::parse(subject).is_none() && !Path::new(subject).exists() {
+            return Err(usage(format!(
+                "'{subject}' is neither a snapshot's id, as in snap-0123456789abcdef0, nor a manifest's file"
+            )));
+        }
         let mut other = None;
         let against = match &self.target {
             None => Against::Nothing,

@@ -1,6 +1,8 @@
 //! `icecore verify` and `icecore manifest` as they are typed.
 
 use crate::cli::{Here, Outcome};
+use crate::together::{Serve, aimed};
+use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 
@@ -103,6 +105,61 @@ fn exit_codes_follow_the_table() {
     one.run(&["verify", &one.id, "--manifest", "a.manifest"]).refused(2, &["a.manifest", "altered"]);
     one.flip(BLOCK);
     assert_eq!(code(&["verify", &one.id, "a.img"]), 1);
+}
+
+#[test]
+fn a_deadline_ends_with_3_and_the_same_command_goes_on() {
+    let one = One::new();
+    let stopped = one.run(&["verify", &one.id, "--deadline", "1s", "--rate-get", "1", "--format", "json"]);
+    assert_eq!(stopped.code, 3, "{stopped:?}");
+    let report = crate::cli::one_object(&stopped.stdout);
+    assert_eq!((&report["state"], &report["stopped_by"]), (&"incomplete".into(), &"deadline".into()));
+    assert_eq!((&report["upper_bound_95"], &report["content_root"]), (&Value::Null, &Value::Null));
+    let read = report["blocks_read"].as_u64().unwrap();
+    assert!((1..3).contains(&read), "{report}");
+    let whole = one.run(&["verify", &one.id, "--format", "json"]).json();
+    assert_eq!((&whole["state"], &whole["blocks_resumed"]), (&"pass".into(), &read.into()));
+}
+
+#[test]
+fn a_deadline_ends_listings_as_well() {
+    let One { here, id } = One::new();
+    let slow = Serve::with(&here, &["--latency", "5000"]);
+    for level in [&[][..], &["--level", "1"]] {
+        let words = [&["verify", &id, "--deadline", "1s", "--format", "junit"], level].concat();
+        let late = Outcome::of(&aimed(&here, &slow.url, &words).output().unwrap());
+        assert_eq!(late.code, 3, "{late:?}");
+        assert!(late.stderr.contains("before its blocks were listed"), "{late:?}");
+        let case = format!("name=\"{id}\"");
+        assert!(late.stdout.contains(&case) && late.stdout.contains("skipped=\"1\""), "{late:?}");
+    }
+}
+
+#[test]
+fn what_would_be_ignored_is_refused() {
+    let one = One::new();
+    fs::write(one.here.path("plan"), &one.id).unwrap();
+    for (option, value) in [("--volume-id", "vol-0abc"), ("--restored-at", "2026-01-31T04:00:00Z")] {
+        one.run(&["verify", &one.id, option, value]).refused(2, &[&one.id, option, "TARGET"]);
+        one.run(&["verify", &one.id, &one.id, option, value]).refused(2, &[&one.id, option, "TARGET"]);
+    }
+    one.run(&["verify", &one.id, "--pad"]).refused(2, &[&one.id, "--pad", "TARGET"]);
+    for options in [
+        &["--manifest", "a.manifest"][..],
+        &["--older", "a.manifest"],
+        &["--unencrypted"],
+        &["--pad"],
+        &["--level", "1"],
+        &["--volume-id", "vol-0abc"],
+    ] {
+        let refused = one.run(&[&["verify", "--plan", "plan"], options].concat());
+        assert!(refused.code == 2 && refused.stderr.contains("cannot be used with"), "{refused:?}");
+    }
+    let unused = one.run(&["verify", &one.id, "--audit", "5"]);
+    assert!(unused.code == 2 && unused.stderr.contains("--delta-from"), "{unused:?}");
+    one.run(&["verify", "vol-0abc"]).refused(2, &["'vol-0abc'", "neither a snapshot's id", "nor a manifest"]);
+    one.run(&["verify", "--plan", "a.img"]).refused(2, &["a.img", "no plan"]);
+    one.run(&["verify", "--plan", "store"]).refused(2, &["store", "no plan"]);
 }
 
 #[test]

@@ -62,6 +62,8 @@ fn a_damaged_entry_is_named_and_nothing_is_claimed_from_it() {
     assert_eq!(pushed.code, 1);
     assert!(pushed.stdout.contains("damaged, left alone"), "{}", pushed.stdout);
     one.here.run(&["state", "pull", "nowhere"]).refused(2, &["no such directory"]);
+    one.here.run(&["state", "pull", "a.img"]).refused(2, &["a.img", "no directory"]);
+    one.here.run(&["state", "push", "a.img"]).refused(2, &["a.img", "no directory"]);
 }
 
 #[test]
