@@ -170,6 +170,8 @@ impl SubjectKind {
 pub struct Target {
     /// Its path, or the snapshot's id.
     pub name: String,
+    /// Where a snapshot is, if not where the subject is: the account's label.
+    pub place: Option<String>,
     /// What it is.
     pub kind: TargetKind,
     /// Its size.

@@ -129,14 +129,16 @@ pub(super) async fn sides(
                 is_known && (options.is_unencrypted || is_unencrypted || !image.is_device());
             (sides.other, sides.target) = (Other::Image(image), Some(target));
         }
-        Against::Snapshot { snapshot_id, services, engine } => {
-            let source = open(services, engine, snapshot_id).await?;
+        Against::Snapshot { snapshot_id, services: there, engine } => {
+            let source = open(there, engine, snapshot_id).await?;
             sides.in_other = block_map(engine, source.as_ref()).await?;
-            let info = facts(services, engine, snapshot_id).await;
+            let info = facts(there, engine, snapshot_id).await;
             sides.absent_is_zero &= options.is_unencrypted || is_unencrypted(info.as_ref());
             let (size, volume) = (source.geometry().size().bytes(), sides.geometry().size().bytes());
+            let is_elsewhere = services.is_none_or(|here| here.label != there.label);
             sides.target = Some(Target {
                 name: snapshot_id.to_string(),
+                place: is_elsewhere.then(|| there.label.clone()),
                 kind: TargetKind::Snapshot,
                 size: ByteSize::from_bytes(size),
                 tail: ByteSize::from_bytes(size.saturating_sub(volume)),
@@ -268,6 +270,7 @@ async fn target(
     let short_by = if options.pads { 0 } else { whole.saturating_sub(size) };
     let target = Target {
         name: path.display().to_string(),
+        place: None,
         kind: if image.is_device() { TargetKind::Device } else { TargetKind::File },
         size: ByteSize::from_bytes(size),
         tail: ByteSize::from_bytes(size.saturating_sub(volume)),

@@ -91,6 +91,8 @@ struct SubjectView<'a> {
 struct TargetView<'a> {
     kind: &'a str,
     name: &'a str,
+    /// Where a snapshot is; null where the subject is.
+    place: Option<&'a str>,
     bytes: u64,
     tail_bytes: u64,
     short_by_bytes: u64,
@@ -257,6 +259,7 @@ fn target(report: &Report) -> Option<TargetView<'_>> {
     report.target.as_ref().map(|target| TargetView {
         kind: target.kind.as_str(),
         name: &target.name,
+        place: target.place.as_deref(),
         bytes: target.size.bytes(),
         tail_bytes: target.tail.bytes(),
         short_by_bytes: target.short_by.bytes(),

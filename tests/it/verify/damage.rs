@@ -124,6 +124,7 @@ async fn a_copy_is_compared_block_by_block_also_with_a_stranger() {
     let report = world.verify(&against(&same)).await;
     assert_eq!((report.state(), report.level, report.coverage.read), (State::Pass, Level::Content, 6));
     assert_eq!(report.requests.get, 12, "each block once on each side");
+    assert_eq!(report.target.unwrap().place.as_deref(), Some("elsewhere"));
     let report = world.verify(&against(&other)).await;
     let found: Vec<_> = listed(&report).iter().map(|m| (m.index.get(), m.class.clone())).collect();
     assert_eq!(found, [(1, Class::Content), (2, Class::Missing), (5, Class::Unexpected)]);

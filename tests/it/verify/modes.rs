@@ -21,6 +21,7 @@ async fn a_sample_has_its_size_its_bound_and_replays_by_its_seed() {
     let bound = report.upper_bound_95.unwrap();
     assert!(bound > 0.0 && bound < 0.01, "{bound}");
     let seed = report.mode.seed.unwrap();
+    assert!(seed < 1 << 53, "programs that read JSON's numbers as floating point keep it: {seed}");
     let (manifest, _) = world.manifest_of(&id, None, "m").await;
     let image = world.image("image", &[]);
     // An image of zeros is wrong wherever it is read: the mismatches show what was read.
