@@ -3,8 +3,8 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::io::{self, Write};
 
-/// Where sentences are broken.
-const WIDTH: usize = 92;
+/// Where sentences are broken: beside a label they fit a terminal of 80 columns.
+const WIDTH: usize = 64;
 
 /// Writes `label  value` lines, the values one below the other. Empty labels continue the line above.
 pub(super) fn facts(out: &mut dyn Write, facts: &[(&str, String)]) -> io::Result<()> {

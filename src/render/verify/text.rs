@@ -1,15 +1,15 @@
 //! A verification on one screen.
 
 use crate::block::{BlockIndex, BlockRange, BlockSize, ByteSize, Digest};
-use crate::ops::verify::{Class, Level, Mismatch, Mismatches, Report, State};
+use crate::ops::verify::{Class, Level, Mismatch, Mismatches, Mode, Report, State};
 use crate::render::escape::escaped;
 use crate::render::numbers::{blocks, count, span};
 use crate::render::table::{self, wrapped};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// Ranges of wrong blocks shown; programs get every block.
-const SHOWN: usize = 10;
+/// Ranges of wrong blocks shown, so that all of it fits 25 lines; programs get every block.
+const SHOWN: usize = 7;
 
 pub(in crate::render) fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", escaped(&verdict(report)))?;
@@ -65,7 +65,11 @@ fn verdict(report: &Report) -> String {
         State::Incomplete => "INCOMPLETE",
         State::ChangedSinceRestore => "CHANGED SINCE RESTORE",
     };
-    let target = report.target.as_ref().map(|target| format!(" against {}", target.name)).unwrap_or_default();
+    let target = report.target.as_ref().map(|target| {
+        let place = target.place.as_ref().map(|place| format!(" of {place}")).unwrap_or_default();
+        format!(" against {}{place}", target.name)
+    });
+    let target = target.unwrap_or_default();
     let why = match (report.state(), report.stopped_by) {
         (State::Incomplete, Some(budget)) => match budget {
             crate::ops::verify::Budget::Usd => ": the budget is used up; the same command goes on from here",
@@ -89,7 +93,7 @@ fn checked(report: &Report) -> String {
         "{} of {}, {size}, {percent:.1} % ({})",
         count(coverage.read),
         blocks(coverage.total),
-        report.mode_name()
+        chosen(&report.mode)
     );
     if coverage.read < coverage.planned {
         text += &format!("; {} were to be checked", count(coverage.planned));
@@ -98,6 +102,23 @@ fn checked(report: &Report) -> String {
         text += &format!("; --seed {seed} draws the same");
     }
     text
+}
+
+/// `full`, or what was chosen: `30-day cycle, part 4/30`, `delta + sample for 99%/0.1%`.
+fn chosen(mode: &Mode) -> String {
+    let parts = match mode.parts.as_slice() {
+        [] => None,
+        [part] => Some(format!("part {part}")),
+        [first, ..] => Some(format!("{} of {} parts", mode.parts.len(), first.of())),
+    };
+    let cycle = mode.cycle_days.map(|days| format!("{days}-day cycle"));
+    let all = [
+        mode.delta_from.as_ref().map(|_| "delta".to_owned()),
+        Some([cycle, parts].into_iter().flatten().collect::<Vec<_>>().join(", ")),
+        mode.sample.map(|aim| format!("sample for {aim}")),
+    ];
+    let chosen: Vec<_> = all.into_iter().flatten().filter(|one| !one.is_empty()).collect();
+    if chosen.is_empty() { mode.name() } else { chosen.join(" + ") }
 }
 
 fn target(report: &Report) -> Vec<(&'static str, String)> {
@@ -130,7 +151,8 @@ fn took(report: &Report) -> String {
     let requests = report.requests;
     let mut text = span(report.elapsed);
     if requests.sent() > 0 {
-        text += &format!(", {} requests", count(requests.sent()));
+        let sent = requests.sent();
+        text += &format!(", {} request{}", count(sent), if sent == 1 { "" } else { "s" });
     }
     if requests.throttled > 0 {
         text += &format!(", {} throttled", count(requests.throttled));

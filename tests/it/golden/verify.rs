@@ -8,6 +8,7 @@ use icecore::ops::verify::{
     self, Baseline, Budget, Class, Coverage, Exception, Item, Job, Level, Mismatch, Mode, Origin, Outcome,
     Subject, SubjectKind, Target, TargetKind,
 };
+use icecore::render::{Format, Render};
 use icecore::snapshot::UnixMillis;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub(super) fn verified() -> verify::Report {
         },
         target: Some(Target {
             name: "/dev/nvme1n1".into(),
+            place: None,
             kind: TargetKind::Device,
             size: ByteSize::from_mib(10_240),
             tail: ByteSize::from_mib(2_048),
@@ -101,6 +103,11 @@ fn verify_that_finds_damage_of_every_class() {
     let mismatches = mismatches.into_iter().collect();
     let report = verify::Report { mismatches, upper_bound_95: None, ..verified() };
     check("verify-fail", &report);
+    let mut text = Vec::new();
+    verify::Report::printer(Format::Text).unwrap()(&report, &mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let widest = text.lines().map(|line| line.chars().count()).max();
+    assert!(text.lines().count() <= 25 && widest <= Some(80), "a result fits a screen:\n{text}");
 }
 
 #[test]

@@ -243,6 +243,8 @@ fn what_is_told_and_listed_of_a_snapshot_is_a_check_of_its_own() {
     }
     let text = one.run(&["verify", &one.id, "--level", "block-map"]).stdout;
     assert!(text.contains("3 blocks listed, none read"), "{text}");
+    let text = one.run(&["verify", &one.id, "--level", "inventory"]).stdout;
+    assert!(text.trim_end().ends_with(", 1 request"), "{text}");
     let unknown = one.run(&["verify", &one.id, "--level", "7"]);
     assert!(unknown.code == 2 && unknown.stderr.contains("a level from 0 to 5"), "{unknown:?}");
     one.run(&["verify", "snap-00", "--level", "0"]).refused(2, &["snap-00"]);
