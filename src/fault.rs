@@ -113,6 +113,8 @@ impl Kind {
 pub enum Place {
     /// Nowhere in particular: the account, the service as a whole.
     Service,
+    /// This program itself: how it was built or called, or that it was stopped.
+    Program,
     /// A snapshot.
     Snapshot(SnapshotId),
     /// Two snapshots compared.
@@ -131,6 +133,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service => f.write_str("AWS"),
+            Self::Program => f.write_str("icecore"),
             Self::Snapshot(id) => id.fmt(f),
             Self::Pair(first, second) => write!(f, "{first} and {second}"),
             Self::Block(id, index) => write!(f, "block {index} of {id}"),

@@ -264,7 +264,7 @@ impl There {
 
 async fn first_instance(place: &Opened) -> Result<InstanceId, Complaint> {
     let Some(control) = &place.services.control else {
-        return Err(Fault::new(Kind::Refused, Place::Service, "this build cannot ask EC2 for instances")
+        return Err(Fault::new(Kind::Refused, Place::Program, "this build cannot ask EC2 for instances")
             .hint("build icecore with its feature ec2, which is on by default")
             .into());
     };

@@ -35,6 +35,12 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let shown = cx.output()?;
     let of = args.of.as_str();
+    if args.output.as_deref().is_some_and(|output| output == Path::new("-")) {
+        return Err(Complaint::Usage(
+            "a manifest is not text for standard output: give -o a file, ./- if it is to be called that"
+                .to_owned(),
+        ));
+    }
     let options = |engine: &Engine| match &args.output {
         Some(output) => Ok(Options { base: args.base.clone(), output: output.clone(), force: args.force }),
         None => {

@@ -63,7 +63,7 @@ async fn open_as(cx: &Context, global: &Global, access: Access) -> Result<Opened
     let (session, label, endpoint) = tokio::select! {
         found = find(global, access) => found?,
         () = cx.stop().requested() => {
-            return Err(Fault::new(Kind::Interrupted, Place::Service, "interrupted before anything was asked").into());
+            return Err(Fault::new(Kind::Interrupted, Place::Program, "interrupted before anything was asked").into());
         }
     };
     let settings = settings::settings(global, state_dir, session.is_aws(), session.region());

@@ -92,7 +92,7 @@ pub(crate) async fn this_instance(stop: &Stop) -> Result<ThisInstance, Complaint
     }
     tokio::select! {
         found = aws::this_instance() => Ok(found?),
-        () = stop.requested() => Err(Fault::new(Kind::Interrupted, Place::Service, "interrupted").into()),
+        () = stop.requested() => Err(Fault::new(Kind::Interrupted, Place::Program, "interrupted").into()),
     }
 }
 

@@ -39,9 +39,9 @@ impl Manifest {
             _ => Fault::local(path, "open", error),
         })?;
         let failed = |error| Fault::local(path, "read the manifest", error);
-        let len = file.metadata().map_err(failed)?.len();
-        let mut head = [0; header::LEN];
-        if len < head.len() as u64 {
+        let meta = file.metadata().map_err(failed)?;
+        let (len, mut head) = (meta.len(), [0; header::LEN]);
+        if meta.is_dir() || len < head.len() as u64 {
             return Err(unsuitable("it is no manifest".to_owned()).hint("icecore manifest makes one"));
         }
         file.read_exact_at(&mut head, 0).map_err(failed)?;

@@ -31,7 +31,7 @@ pub struct Report {
 /// Asks for our own snapshots that the query means.
 pub async fn run(query: &SnapshotQuery, services: &Services, engine: &Engine) -> Result<Report, Fault> {
     let Some(snapshots) = &services.snapshots else {
-        return Err(Fault::new(Kind::Refused, Place::Service, "this build cannot ask EC2 for snapshots")
+        return Err(Fault::new(Kind::Refused, Place::Program, "this build cannot ask EC2 for snapshots")
             .hint("build icecore with its feature ec2, which is on by default"));
     };
     let ask = Ask::new(Action::Control, Place::Service);

@@ -140,5 +140,5 @@ impl<I: Iterator<Item = BlockIndex> + Send, L: Listener> Scan<I, L> {
 }
 
 fn lost() -> Fault {
-    Fault::new(Kind::Local, Place::Service, "a worker of this program failed")
+    Fault::new(Kind::Local, Place::Program, "a worker of this program failed")
 }

@@ -111,7 +111,7 @@ struct Dead {
 pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Result<Report, Fault> {
     let start = Instant::now();
     let Some(control) = services.control.clone() else {
-        return Err(Fault::new(Kind::Refused, Place::Service, "this build cannot ask EC2 for volumes")
+        return Err(Fault::new(Kind::Refused, Place::Program, "this build cannot ask EC2 for volumes")
             .hint("build icecore with its feature ec2, which is on by default"));
     };
     let desk = Desk::new(control, engine.clone(), options.waits);

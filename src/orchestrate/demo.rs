@@ -404,6 +404,6 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
-        Fault::new(Kind::Local, Place::Service, "a worker of this program failed").because(error)
+        Fault::new(Kind::Local, Place::Program, "a worker of this program failed").because(error)
     })?
 }

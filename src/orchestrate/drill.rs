@@ -236,7 +236,7 @@ fn allowed(usd: Usd, max: Option<Usd>) -> Result<(), Fault> {
     match max {
         Some(max) if usd > max => {
             let what = format!("it may take {usd}, more than {max}");
-            Err(Fault::new(Kind::Refused, Place::Service, what)
+            Err(Fault::new(Kind::Refused, Place::Program, what)
                 .hint("see --dry-run, and raise --max-usd if that is intended"))
         }
         _ => Ok(()),
@@ -321,7 +321,7 @@ impl Subject {
 impl Shop {
     fn open(options: Options, mark: Mark, services: &Services, engine: &Engine) -> Result<Self, Fault> {
         let Some(control) = services.control.clone() else {
-            return Err(Fault::new(Kind::Refused, Place::Service, "this build cannot ask EC2 for volumes")
+            return Err(Fault::new(Kind::Refused, Place::Program, "this build cannot ask EC2 for volumes")
                 .hint("build icecore with its feature ec2, which is on by default"));
         };
         let desk = Desk::new(control, engine.clone(), options.waits);
@@ -386,13 +386,13 @@ impl Shop {
 /// The volume that the steps before found or made.
 fn volume_of(facts: &Facts) -> Result<VolumeId, Fault> {
     let id = facts.get("volume").and_then(|id| id.parse().ok());
-    id.ok_or_else(|| Fault::new(Kind::Local, Place::Service, "no volume is known to this drill"))
+    id.ok_or_else(|| Fault::new(Kind::Local, Place::Program, "no volume is known to this drill"))
 }
 
 /// The device that the steps before found.
 fn device_of(facts: &Facts) -> Result<PathBuf, Fault> {
     let path = facts.get("device").map(PathBuf::from);
-    path.ok_or_else(|| Fault::new(Kind::Local, Place::Service, "no device is known to this drill"))
+    path.ok_or_else(|| Fault::new(Kind::Local, Place::Program, "no device is known to this drill"))
 }
 
 /// How long ago, as far as the clocks agree.

@@ -171,7 +171,7 @@ impl Engine {
 
 /// What long work ends with when somebody asked it to stop.
 pub(crate) fn interrupted() -> Fault {
-    Fault::new(Kind::Interrupted, Place::Service, "interrupted")
+    Fault::new(Kind::Interrupted, Place::Program, "interrupted")
 }
 
 /// Anywhere between nothing and the exponential backoff ("full jitter").

@@ -393,7 +393,7 @@ async fn sleep_until(time: Option<Instant>) {
 
 /// A task of ours was lost: it panicked, and the panic has been reported where it happened.
 fn lost<T>(error: tokio::task::JoinError) -> Result<T, Fault> {
-    Err(Fault::new(Kind::Service, Place::Service, "a worker of this program failed").because(error))
+    Err(Fault::new(Kind::Service, Place::Program, "a worker of this program failed").because(error))
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub async fn write(
             },
             Some(put) = puts.join_next() => {
                 let index = put.unwrap_or_else(|error| {
-                    Err(Fault::new(Kind::Service, Place::Service, "a worker of this program failed").because(error))
+                    Err(Fault::new(Kind::Service, Place::Program, "a worker of this program failed").because(error))
                 })?;
                 flow.arrived();
                 // The service's 201 is the durability that the record claims.

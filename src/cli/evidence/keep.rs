@@ -91,7 +91,7 @@ impl Keeper {
         principal_arn: Option<String>,
     ) -> Result<Kept, Fault> {
         let json = R::printer(Format::Json)
-            .ok_or_else(|| Fault::new(Kind::Unsuitable, Place::Service, "this report has no JSON to keep"))?;
+            .ok_or_else(|| Fault::new(Kind::Unsuitable, Place::Program, "this report has no JSON to keep"))?;
         let now = SystemClock.now();
         let expires_at = self.expires.map(|days| after(now, days));
         let about = About { principal_arn, expires_at, ..self.about.clone() };

@@ -48,7 +48,7 @@ impl Facts {
     /// Asks for them.
     pub(super) async fn ask(services: &Services, engine: &Engine) -> Result<Self, Fault> {
         let Some(snapshots) = &services.snapshots else {
-            return Err(Fault::new(Kind::Refused, Place::Service, "this build cannot ask EC2 for snapshots")
+            return Err(Fault::new(Kind::Refused, Place::Program, "this build cannot ask EC2 for snapshots")
                 .hint("build icecore with its feature ec2, which is on by default"));
         };
         let query = SnapshotQuery::default();

@@ -52,7 +52,7 @@ pub async fn measure_these(
         survey.end_round();
     }
     let holdings = tokio::task::spawn_blocking(move || survey.finish()).await.map_err(|error| {
-        Fault::new(Kind::Local, Place::Service, "a worker of this program failed").because(error)
+        Fault::new(Kind::Local, Place::Program, "a worker of this program failed").because(error)
     })?;
     let spent = Spent {
         requests: lister.requests(),

@@ -130,6 +130,6 @@ pub(super) fn stopped_amid(empty: u64) -> Fault {
 
 /// Why nothing more is asked for.
 pub(super) fn stopped() -> Fault {
-    Fault::new(Kind::Suspended, Place::Service, "stopped by --max-requests, --max-usd or --deadline")
+    Fault::new(Kind::Suspended, Place::Program, "stopped by --max-requests, --max-usd or --deadline")
         .hint("what was listed is kept: the same command goes on from there")
 }

@@ -370,7 +370,7 @@ impl Measured {
                 Standing::Unknown(_) => None,
             })
             .collect();
-        let impossible = |what: &str| Fault::new(Kind::Unsuitable, Place::Service, what.to_owned());
+        let impossible = |what: &str| Fault::new(Kind::Unsuitable, Place::Program, what.to_owned());
         if save.is_some() && lineages.len() > 1 {
             return Err(impossible("--save chooses within one lineage, and several are shown")
                 .hint("name one of them with --volume, or a snapshot of it"));

@@ -43,7 +43,7 @@ impl Remembered {
         }
         let unsuitable = || {
             let what = format!("a cycle has from 1 to {} days", Partition::MOST);
-            Fault::new(Kind::Unsuitable, Place::Service, what)
+            Fault::new(Kind::Unsuitable, Place::Program, what)
         };
         let remembered = remembered(&found.entries, &of, days);
         let cycle = remembered.or_else(|| Cycle::beginning(days, now.0)).ok_or_else(unsuitable)?.at(now.0);

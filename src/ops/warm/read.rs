@@ -434,5 +434,5 @@ fn timed<T>(call: impl FnOnce() -> T) -> (T, Duration) {
 
 /// What was lost with the thread that read.
 pub(super) fn lost() -> Fault {
-    Fault::new(Kind::Local, Place::Service, "a worker of this program failed")
+    Fault::new(Kind::Local, Place::Program, "a worker of this program failed")
 }

@@ -373,7 +373,7 @@ impl Ending {
 fn kept(exception: &Exception) -> Exception {
     match exception.kind {
         Kind::Interrupted => {
-            let fault = Fault::new(Kind::Interrupted, Place::Service, "interrupted");
+            let fault = Fault::new(Kind::Interrupted, Place::Program, "interrupted");
             Exception::from(&suspended(fault))
         }
         _ => exception.clone(),

@@ -126,7 +126,7 @@ impl Order {
             return Ok(());
         }
         let what = format!("the run was begun at {}, not at {label}", self.place);
-        Err(Fault::new(Kind::Refused, Place::Service, what)
+        Err(Fault::new(Kind::Refused, Place::Program, what)
             .hint("give --region, --profile, --endpoint-url or --local as then"))
     }
 
@@ -221,6 +221,6 @@ impl Target {
 
 fn read<T: FromStr<Err: Display>>(text: &str) -> Result<T, Fault> {
     text.parse().map_err(|error: T::Err| {
-        Fault::new(Kind::Unsuitable, Place::Service, format!("the journal's order cannot be read: {error}"))
+        Fault::new(Kind::Unsuitable, Place::Program, format!("the journal's order cannot be read: {error}"))
     })
 }
