@@ -169,10 +169,9 @@ struct Wrong {
     classes: BTreeMap<&'static str, u64>,
     transient: u64,
     explained: u64,
-    /// The first runs.
-    shown: Vec<Run>,
-    /// Runs that are not shown.
-    more: u64,
+    runs: u64,
+    /// The first runs that nothing explains, and the first of those that a mount does.
+    shown: [Vec<Run>; 2],
 }
 
 /// Adjacent blocks of one class, as one line.
@@ -184,20 +183,25 @@ struct Run {
 impl Wrong {
     fn of(mismatches: &Mismatches) -> io::Result<Self> {
         let mut wrong = Self::default();
-        let mut last: Option<(BlockIndex, Class)> = None;
+        let mut last: Option<(BlockIndex, Class, bool)> = None;
+        let mut is_shown = false;
         for mismatch in mismatches.iter() {
             let mismatch = mismatch.map_err(io::Error::other)?;
             *wrong.classes.entry(mismatch.class.as_str()).or_default() += 1;
             wrong.transient += u64::from(mismatch.is_persistent == Some(false));
             wrong.explained += u64::from(mismatch.is_explained);
-            let this = (mismatch.index, mismatch.class.clone());
-            let goes_on = last.is_some_and(|(index, class)| index.next() == Some(this.0) && class == this.1);
-            if !goes_on && wrong.shown.len() == SHOWN {
-                wrong.more += 1;
-            } else if !goes_on {
-                let range = BlockRange::new(mismatch.index, 1);
-                wrong.shown.push(Run { range, first: mismatch });
-            } else if let (0, Some(Run { range, .. })) = (wrong.more, wrong.shown.last_mut()) {
+            let this = (mismatch.index, mismatch.class.clone(), mismatch.is_explained);
+            let goes_on = last.is_some_and(|(index, class, is_explained)| {
+                index.next() == Some(this.0) && (&class, is_explained) == (&this.1, this.2)
+            });
+            let shown = &mut wrong.shown[usize::from(mismatch.is_explained)];
+            if !goes_on {
+                wrong.runs += 1;
+                is_shown = shown.len() < SHOWN;
+                if is_shown {
+                    shown.push(Run { range: BlockRange::new(mismatch.index, 1), first: mismatch });
+                }
+            } else if let (true, Some(Run { range, .. })) = (is_shown, shown.last_mut()) {
                 *range = BlockRange::new(range.start(), range.len() + 1);
             }
             last = Some(this);
@@ -220,23 +224,28 @@ impl Wrong {
     }
 
     fn list(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.shown.is_empty() {
+        let shown = || self.shown.iter().flatten().take(SHOWN);
+        let more = self.runs - shown().count() as u64;
+        if self.runs == 0 {
             return Ok(());
         }
         writeln!(out)?;
         let digest = |digest: Option<Digest>| {
             digest.map_or("-".to_owned(), |digest| digest.to_string()[..12].to_owned())
         };
-        let rows = self.shown.iter().map(|Run { range, first }| {
-            let class = match first.class {
+        let rows = shown().map(|Run { range, first }| {
+            let mut class = match first.class {
                 Class::Misdirected(home) => format!("bytes of block {home}"),
                 ref other => other.as_str().to_owned(),
             };
+            if first.is_explained {
+                class += ", mounted";
+            }
             let at = ByteSize::from_bytes(range.byte_offset(BlockSize::EBS));
             vec![format!("  {range}"), at.to_string(), class, digest(first.expected), digest(first.actual)]
         });
         table::rows(out, &["  BLOCKS", "AT", "CLASS", "EXPECTED", "FOUND"], &[], rows)?;
-        match self.more {
+        match more {
             0 => Ok(()),
             more => writeln!(out, "  .. and {} more runs; --format json lists every block", count(more)),
         }

@@ -103,9 +103,7 @@ fn verify_that_finds_damage_of_every_class() {
     let mismatches = mismatches.into_iter().collect();
     let report = verify::Report { mismatches, upper_bound_95: None, ..verified() };
     check("verify-fail", &report);
-    let mut text = Vec::new();
-    verify::Report::printer(Format::Text).unwrap()(&report, &mut text).unwrap();
-    let text = String::from_utf8(text).unwrap();
+    let text = text(&report);
     let widest = text.lines().map(|line| line.chars().count()).max();
     assert!(text.lines().count() <= 25 && widest <= Some(80), "a result fits a screen:\n{text}");
 }
@@ -156,18 +154,43 @@ fn verify_that_was_stopped() {
     check("verify-incomplete", &stopped());
 }
 
-#[test]
-fn verify_of_a_volume_that_was_mounted() {
-    let mismatch = |index: u32| Mismatch {
+fn content(index: u32, is_explained: bool) -> Mismatch {
+    Mismatch {
         index: BlockIndex::new(index),
         expected: Some(Digest::of(b"before")),
         actual: Some(Digest::of(b"after")),
         class: Class::Content,
         is_persistent: Some(true),
-        is_explained: true,
-    };
-    let mismatches = [2, 3, 700].map(mismatch).into_iter().collect();
+        is_explained,
+    }
+}
+
+#[test]
+fn verify_of_a_volume_that_was_mounted() {
+    let mismatches = [2, 3, 700].map(|index| content(index, true)).into_iter().collect();
     check("verify-changed", &verify::Report { mismatches, upper_bound_95: None, ..verified() });
+}
+
+#[test]
+fn damage_that_no_mount_explains_is_shown_before_what_one_does() {
+    let mounted = (0..100).map(|index| content(index * 2, true));
+    let damaged = [content(200, true), content(201, false), content(202, false), content(203, true)];
+    let mismatches = mounted.chain(damaged).collect();
+    let text = text(&verify::Report { mismatches, upper_bound_95: None, ..verified() });
+    let (_, list) = text.split_once("BLOCKS").unwrap();
+    let lines: Vec<_> = list.lines().skip(1).map(|line| line.split("  ").nth(1).unwrap()).collect();
+    assert_eq!(
+        lines,
+        ["201-202", "0", "2", "4", "6", "8", "10", ".. and 96 more runs; --format json lists every block"]
+    );
+    assert!(text.contains("102 in a file system mounted since"), "{text}");
+    assert_eq!(list.matches("content, mounted").count(), 6, "{text}");
+}
+
+fn text(report: &verify::Report) -> String {
+    let mut text = Vec::new();
+    verify::Report::printer(Format::Text).unwrap()(report, &mut text).unwrap();
+    String::from_utf8(text).unwrap()
 }
 
 #[test]
