@@ -4,11 +4,12 @@
 //! kept as evidence, and a device is read at 95 % of what `fio` reads of it.
 //!
 //! ```text
-//! cargo bench --no-default-features --bench verify [-- DIR [DEVICE]] [--wrong]
+//! cargo bench --no-default-features --bench verify [-- DIR [DEVICE]] [--wrong=TIB]
 //! ```
 //!
 //! Files of 4 GiB go to DIR, by default the system's for temporary files. DEVICE is only read; it needs fio. With
-//! `--wrong` only what is wholly wrong is measured.
+//! `--wrong=TIB` only what is wholly wrong is measured, of so many TiB: each takes a gigabyte of DIR, where it is kept as
+//! evidence, up to 4 TiB.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,13 +39,14 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let dir = words.first().map_or(std::env::temp_dir(), PathBuf::from);
     let dir = tempfile::tempdir_in(dir).unwrap();
-    if std::env::args().any(|word| word == "--wrong") {
-        return against_nothing(dir.path());
+    let wrong = std::env::args().find_map(|word| word.strip_prefix("--wrong=").map(str::to_owned));
+    if let Some(tib) = wrong {
+        return against_nothing(dir.path(), tib.parse().unwrap());
     }
     println!("{:40} {:>7} {:>10} {:>9}", "4 GiB", "GB/s", "cpu-s/GB", "peak MiB");
     let image = against_a_snapshot(dir.path());
     against_openssl(dir.path(), &image);
-    against_nothing(dir.path());
+    against_nothing(dir.path(), 4);
     if let Some(device) = words.get(1) {
         against_fio(dir.path(), device);
     }
@@ -108,11 +110,11 @@ fn written_anew(from: &str, to: &str) {
     to.sync_all().unwrap();
 }
 
-/// Holds a file of one block against 4 TiB that are not there: all of it is wrong, and next to nothing is read.
-fn against_nothing(dir: &Path) {
-    let (path, target, evidence) = (dir.join("4tib"), dir.join("short.img"), dir.join("evidence"));
-    let geometry = Geometry::ebs(GiB::try_from(4096).unwrap());
-    let size = ByteSize::from_bytes(4 << 40);
+/// Holds a file of one block against terabytes that are not there: all of it is wrong, and next to nothing is read.
+fn against_nothing(dir: &Path, tib: u32) {
+    let (path, target, evidence) = (dir.join("large"), dir.join("short.img"), dir.join("evidence"));
+    let geometry = Geometry::ebs(GiB::try_from(i64::from(tib) << 10).unwrap());
+    let size = ByteSize::from_bytes(u64::from(tib) << 40);
     let mut present = BlockSet::new();
     present.insert_range(BlockRange::new(BlockIndex::ZERO, geometry.n_blocks()));
     let disk = Machine::real(dir.to_owned()).disk;
@@ -123,7 +125,10 @@ fn against_nothing(dir: &Path) {
     std::fs::write(&target, vec![1; 512 << 10]).unwrap();
     let [path, target, evidence] = [&path, &target, &evidence].map(|path| path.to_str().unwrap());
     let verify = ["--format", "json", "verify", path, target];
-    wrong(dir, "verify of 4 TiB, all of it wrong", &verify, 1);
+    wrong(dir, &format!("verify of {tib} TiB, all of it wrong"), &verify, 1);
+    if tib > 4 {
+        return;
+    }
     wrong(dir, "  and kept as evidence", &[&verify[..], &["--evidence", evidence]].concat(), 1);
     wrong(dir, "evidence verify of that", &["evidence", "verify", evidence], 0);
 }
