@@ -102,10 +102,29 @@ fn control(_: &Session) -> (Option<Arc<dyn Snapshots>>, Option<Control>) {
     (None, None)
 }
 
+/// A seed for what is drawn at random, below 2^53: programs that read JSON's numbers as floating point hand it back as it
+/// was.
+pub(crate) fn seed() -> Result<u64, Fault> {
+    let seed = random()?.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+    Ok(seed >> 11)
+}
+
 /// Bytes that nobody can foresee: names of runs, seeds, client tokens.
 pub(crate) fn random() -> Result<[u8; 32], Fault> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| Fault::local("/dev/urandom", "read", std::io::Error::other(error.to_string())))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_differ_and_survive_floating_point() {
+        let seeds: std::collections::BTreeSet<_> = (0..100).map(|_| seed().unwrap()).collect();
+        assert_eq!(seeds.len(), 100);
+        assert!(seeds.iter().all(|seed| *seed < 1 << 53), "{seeds:?}");
+    }
 }

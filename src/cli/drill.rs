@@ -11,8 +11,8 @@ use crate::cli::verify::{Selection, exit_of_exception, exit_of_state};
 use crate::control::InstanceQuery;
 use crate::estate::VolumeKind;
 use crate::fault::{Fault, Kind, Place};
-use crate::ops::verify as ops_verify;
 use crate::ops::warm::Amount;
+use crate::ops::{self, verify as ops_verify};
 use crate::orchestrate::Waits;
 use crate::orchestrate::drill::{self, Choice, Here, Hook, Made, Options, Report, What};
 use crate::snapshot::{InstanceId, SnapshotId, Tag, VolumeId};
@@ -199,7 +199,7 @@ impl Args {
         let choice = if let Some(volume) = &self.volume {
             Choice::Latest(volume.clone())
         } else if self.random {
-            let seed = self.selection.seed().unwrap_or_else(|| fresh_seed(cx));
+            let seed = self.selection.seed().map_or_else(|| fresh_seed(cx), Ok)?;
             Choice::Random { seed, tags: self.tag.clone() }
         } else if !self.tag.is_empty() {
             Choice::Tagged { tags: self.tag.clone(), latest_per_volume: self.latest_per_volume }
@@ -288,10 +288,10 @@ fn kind(text: &str) -> Result<VolumeKind, String> {
     }
 }
 
-fn fresh_seed(cx: &Context) -> u64 {
-    let seed = fastrand::u64(..);
+fn fresh_seed(cx: &Context) -> Result<u64, Fault> {
+    let seed = ops::seed()?;
     cx.note(format!("--seed {seed} draws the same snapshot again"));
-    seed
+    Ok(seed)
 }
 
 /// Keeps the report as evidence, where that is asked for. What was to be evidence and is none was not drilled.

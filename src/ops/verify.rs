@@ -44,7 +44,7 @@ use crate::ledger::{self, Contents, Entry};
 use crate::manifest::Draft;
 use crate::monitor::{Clock, Event, SystemClock};
 use crate::ops::verify::leash::in_time;
-use crate::ops::{Engine, Services, random};
+use crate::ops::{Engine, Services, random, seed};
 use crate::sample::{Aim, Partition};
 use crate::snapshot::{SnapshotId, UnixMillis, VolumeId};
 use std::path::PathBuf;
@@ -264,7 +264,7 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
     let sides = in_time(deadline, options.what.place(), opened).await?;
     let seed = match options.seed {
         Some(seed) => seed,
-        None => exact(random()?.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte))),
+        None => seed()?,
     };
     let cycle = cycle::Remembered::take(options, &sides, engine, started)?;
     let parts = match &cycle {
@@ -305,11 +305,6 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
     // What nobody will remember was not verified.
     report.exceptions.extend(kept.err().as_ref().map(Exception::from));
     Ok(report)
-}
-
-/// A seed that programs which read JSON numbers as floating point hand back as it was: below 2^53.
-const fn exact(seed: u64) -> u64 {
-    seed >> 11
 }
 
 /// A name that no other run has.

@@ -12,7 +12,7 @@ use crate::ops::preflight::{facts, open as opened};
 use crate::ops::progress::Progress;
 use crate::ops::warm::order::Ranked;
 use crate::ops::warm::{Amount, Device, Options, Order, Ordered, Skip, What, Where};
-use crate::ops::{Engine, Services, random};
+use crate::ops::{Engine, Services, seed};
 use crate::pipeline::{Action, Ask, Checkpoint, Earlier, Slot, Tries, block_map};
 use crate::snapshot::{SnapshotId, SnapshotState, StorageTier, VolumeId};
 use std::collections::BTreeMap;
@@ -96,7 +96,7 @@ pub(super) async fn open(
     };
     let seed = match options.seed {
         Some(seed) => seed,
-        None => random()?.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte)),
+        None => seed()?,
     };
     let mut target = Target {
         options: options.clone(),
