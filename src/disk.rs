@@ -118,12 +118,27 @@ pub struct Facts {
     pub id: (u64, u64),
     /// Of a device, its number; machines number devices anew when they start.
     pub device: u64,
-    /// Whether nobody but its owner may read it or write to it.
-    pub is_private: bool,
+    /// Its permission bits, `0o7777` at most.
+    pub mode: u32,
+    /// User id of its owner.
+    pub owner: u32,
+    /// Group id of its group.
+    pub group: u32,
+    /// Number of names (hard links) that it has; 0 for a file that was removed while open.
+    pub links: u64,
     /// When it was made, since 1970; `None` where the file system keeps no such time.
     pub born: Option<Duration>,
-    /// When its bytes last changed, since 1970. Of a device it says nothing.
+    /// When its bytes last changed (mtime), since 1970. Of a device it says nothing. Any owner can set it back.
     pub modified: Duration,
+    /// When its bytes, names or attributes last changed (ctime), since 1970. Only the kernel sets it.
+    pub changed: Duration,
+}
+
+impl Facts {
+    /// Whether only its owner may read it or write to it.
+    pub const fn is_private(&self) -> bool {
+        self.mode & 0o077 == 0
+    }
 }
 
 /// Files in directories. Calls block on local I/O.

@@ -189,9 +189,13 @@ impl Handle for RealFile {
             len,
             id: (meta.dev(), meta.ino()),
             device: meta.rdev(),
-            is_private: meta.mode() & 0o077 == 0,
+            mode: meta.mode() & 0o7777,
+            owner: meta.uid(),
+            group: meta.gid(),
+            links: meta.nlink(),
             born: since(meta.created()),
             modified: since(meta.modified()).unwrap_or(Duration::ZERO),
+            changed: changed(&meta),
         })
     }
 
@@ -270,6 +274,12 @@ impl RealFile {
         }
         Ok(())
     }
+}
+
+/// The ctime of a file; zero before 1970, which no file system of ours sets.
+fn changed(meta: &fs::Metadata) -> Duration {
+    let seconds = u64::try_from(meta.ctime()).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(meta.ctime_nsec()).unwrap_or(0))
 }
 
 fn node(kind: FileType) -> Node {

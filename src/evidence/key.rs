@@ -49,7 +49,7 @@ impl Key {
             _ => Fault::local(path, "read the key", error),
         };
         let facts = disk.open(path, Opening::Read).and_then(|file| file.facts()).map_err(missing)?;
-        if !facts.is_private {
+        if !facts.is_private() {
             return Err(unsuitable("others than its owner may use this key").hint("chmod 600 it"));
         }
         let bytes = disk.read(path, LONGEST).map_err(missing)?;

@@ -51,7 +51,7 @@ pub fn write(
 /// digests tell equal blocks.
 fn claimed(disk: &dyn Disk, part: &Path) -> io::Result<Option<Box<dyn Handle>>> {
     let Some(file) = disk.claim(part, Access::Owner)? else { return Ok(None) };
-    if file.facts()?.is_private {
+    if file.facts()?.is_private() {
         return file.set_len(0).map(|()| Some(file));
     }
     // Whatever made that, it has the mode that it was made with.

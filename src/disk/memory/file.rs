@@ -57,9 +57,13 @@ impl Handle for MemoryFile {
             len: contents.now.len(),
             id: (0, number),
             device: 0,
-            is_private: true,
+            mode: 0o600,
+            owner: rustix::process::geteuid().as_raw(),
+            group: rustix::process::getegid().as_raw(),
+            links: 1,
             born: Some(Duration::from_nanos(number)),
             modified: Duration::from_nanos(contents.modified),
+            changed: Duration::from_nanos(contents.modified),
         })
     }
 
