@@ -14,6 +14,7 @@ mod classify;
 mod conclude;
 mod cycle;
 mod explain;
+mod extent;
 mod job;
 mod judge;
 mod leash;
@@ -27,6 +28,7 @@ mod sides;
 mod spending;
 mod work;
 
+pub use extent::{CycleProgress, Extent};
 pub use job::{Item, Job, Outcome, Planned, Ready, run_all, tagged};
 pub(crate) use job::{newest, readable};
 pub use level::Level;
@@ -284,6 +286,7 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
         baseline: done.baseline,
         level: options.level(),
         mode: done.mode,
+        cycle: None,
         coverage: done.coverage,
         upper_bound_95: done.bound,
         mismatches: done.mismatches,

@@ -4,7 +4,7 @@ use crate::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry};
 use crate::cost::Usd;
 use crate::device::FileSystem;
 use crate::fault::{Fault, Kind};
-use crate::ops::verify::{Level, Mismatches};
+use crate::ops::verify::{CycleProgress, Level, Mismatches};
 use crate::pipeline::Requests;
 use crate::sample::{Aim, Partition};
 use crate::snapshot::{SnapshotId, SnapshotInfo, UnixMillis, VolumeId};
@@ -289,6 +289,8 @@ pub struct Coverage {
     pub unverifiable: u64,
     /// Blocks of the delta audit that were drawn at random.
     pub audited: u64,
+    /// Blocks that the list of changes says are unchanged: the audit was drawn among these.
+    pub unchanged: u64,
 }
 
 impl Coverage {
@@ -357,6 +359,8 @@ pub struct Report {
     pub level: Level,
     /// Which blocks.
     pub mode: Mode,
+    /// The cycle that it belongs to, as it stands after the run; `None` where it belongs to none, or read nothing of it.
+    pub cycle: Option<CycleProgress>,
     /// How much.
     pub coverage: Coverage,
     /// With 95 % confidence not more than this part of the blocks is damaged; `None` where the blocks read were not

@@ -57,6 +57,7 @@ pub(super) async fn run(
         baseline: None,
         level,
         mode: Mode::default(),
+        cycle: None,
         coverage: Coverage { total: blocks, ..Coverage::default() },
         upper_bound_95: None,
         mismatches: Default::default(),

@@ -99,6 +99,7 @@ impl Work<'_> {
                 resumed: resumed.len(),
                 unverifiable: plan.unverifiable,
                 audited: plan.audited,
+                unchanged: plan.unchanged.as_ref().map_or(0, |(_, blocks)| blocks.len()),
             },
             mismatches,
             unreadable: verdicts.unreadable,

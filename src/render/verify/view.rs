@@ -20,6 +20,12 @@ pub(in crate::render) struct View<'a> {
     blocks_resumed: u64,
     blocks_unverifiable: u64,
     coverage: f64,
+    /// Which blocks were read: `all`, `part`, `sample`, ..
+    extent: &'a str,
+    /// Whether this run, or the cycle that it completes, read every block: only then is the snapshot verified.
+    reads_everything: bool,
+    /// The largest share of the blocks that may be damaged; null where none was read, or damage was found.
+    damage_bound: Option<f64>,
     /// Null where the blocks were not chosen at random, or damage was found.
     upper_bound_95: Option<f64>,
     mismatch_count: u64,
@@ -187,6 +193,9 @@ impl<'a> View<'a> {
             blocks_resumed: report.coverage.resumed,
             blocks_unverifiable: report.coverage.unverifiable,
             coverage: report.coverage.ratio(),
+            extent: report.extent().as_str(),
+            reads_everything: report.reads_everything(),
+            damage_bound: report.damage_bound(),
             upper_bound_95: report.upper_bound_95,
             mismatch_count: report.mismatches.len(),
             mismatch_ranges: Pairs(report.wrong()),

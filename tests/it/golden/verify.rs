@@ -48,6 +48,7 @@ pub(super) fn verified() -> verify::Report {
         baseline: None,
         level: Level::Restored,
         mode: Mode::default(),
+        cycle: None,
         coverage: Coverage {
             total: 3_072,
             planned: 3_072,
@@ -55,6 +56,7 @@ pub(super) fn verified() -> verify::Report {
             resumed: 0,
             unverifiable: 13_312,
             audited: 0,
+            unchanged: 0,
         },
         upper_bound_95: Some(0.0),
         mismatches: Default::default(),

@@ -2,7 +2,7 @@
 
 use super::*;
 use icecore::cost::Usd;
-use icecore::ops::verify::{Budget, State};
+use icecore::ops::verify::{Budget, Extent, State};
 use icecore::sample::Partition;
 use std::time::Duration;
 
@@ -182,4 +182,37 @@ async fn two_runs_of_the_same_at_once_are_refused() {
         refused.len() <= 1 && refused.iter().all(|fault| fault.to_string().contains("another run")),
         "{refused:?}"
     );
+}
+
+/// Only a run that read every block reads everything; of any other the bound says how much may still be damaged.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_extent_of_a_run_says_which_blocks_it_read_and_its_bound_what_may_be_damaged() {
+    let world = World::new();
+    let first = world.snapshot(None, &blocks());
+    let second = world.snapshot(Some(&first), &[(0, 2), (2, 2)]);
+    let (base, _) = world.manifest_of(&first, None, "first").await;
+    let all = snapshot(&second);
+    let of = async |options: Options| {
+        let report = world.verify(&options).await;
+        assert_eq!(report.state(), State::Pass);
+        (report.extent(), report.reads_everything(), report.damage_bound())
+    };
+    assert_eq!(of(all.clone()).await, (Extent::All, true, Some(0.0)));
+    let part = |part, of| Options { part: Partition::new(part, of), ..all.clone() };
+    assert_eq!(of(part(1, 1)).await, (Extent::All, true, Some(0.0)), "one part of one is everything");
+    let (extent, reads_everything, bound) = of(part(1, 4)).await;
+    assert_eq!((extent, reads_everything), (Extent::Part, false));
+    let in_part = Partition::new(1, 4).unwrap().within(&set(blocks().into_iter().map(|(index, _)| index)));
+    assert_eq!(bound, Some((1000 - in_part.len()) as f64 / 1000.0), "nothing is known of the other parts");
+    let sampled = Options { sample: Some("99%/1%".parse().unwrap()), ..all.clone() };
+    let (extent, reads_everything, bound) = of(sampled).await;
+    assert_eq!((extent, reads_everything), (Extent::Sample, false));
+    assert!(bound.is_some_and(|bound| bound > 0.0 && bound < 0.01), "{bound:?}");
+    let delta = |audit| Options { delta_from: Some(base.clone()), audit, ..all.clone() };
+    assert_eq!(of(delta(0)).await, (Extent::Delta, false, Some(998.0 / 1000.0)), "2 of 1,000 were read");
+    let (extent, _, bound) = of(delta(300)).await;
+    assert!(extent == Extent::Delta && bound.is_some_and(|bound| bound < 0.01), "{extent:?} {bound:?}");
+    assert_eq!(of(delta(998)).await, (Extent::All, true, Some(0.0)), "an audit of all is everything");
+    let late = world.verify(&Options { deadline: Some(Duration::ZERO), ..all.clone() }).await;
+    assert!(!late.reads_everything() && late.state() == State::Incomplete);
 }
