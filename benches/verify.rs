@@ -118,9 +118,13 @@ fn against_nothing(dir: &Path, tib: u32) {
     let mut present = BlockSet::new();
     present.insert_range(BlockRange::new(BlockIndex::ZERO, geometry.n_blocks()));
     let disk = Machine::real(dir.to_owned()).disk;
-    manifest::write(&*disk, &path, &About { snapshot_id: None, geometry, size }, &present, |index| {
-        Ok(Digest::of(&index.get().to_le_bytes()))
-    })
+    manifest::write(
+        &*disk,
+        &path,
+        &About { snapshot_id: None, geometry, size, is_encrypted: None },
+        &present,
+        |index| Ok(Digest::of(&index.get().to_le_bytes())),
+    )
     .unwrap();
     std::fs::write(&target, vec![1; 512 << 10]).unwrap();
     let [path, target, evidence] = [&path, &target, &evidence].map(|path| path.to_str().unwrap());

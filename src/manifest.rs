@@ -30,6 +30,9 @@ pub struct About {
     pub geometry: Geometry,
     /// Its size in bytes: of a snapshot the volume's, of an image its own.
     pub size: ByteSize,
+    /// Whether the snapshot was encrypted; `None` where that was not known, as in every manifest of format 1, and of an
+    /// image. Decides what a block that is not listed reads as.
+    pub is_encrypted: Option<bool>,
 }
 
 #[cfg(test)]

@@ -6,13 +6,18 @@ use crate::snapshot::SnapshotId;
 
 pub(super) const LEN: usize = 256;
 const MAGIC: &[u8; 8] = b"icemanif";
-const FORMAT: u32 = 1;
+/// The format that is written.
+const FORMAT: u32 = 2;
+/// The format before: without the encryption of the snapshot.
+const FIRST_FORMAT: u32 = 1;
 /// Where the header's own digest stands.
 const OWN: usize = 224;
 
 /// What the header says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
+    /// The version of the file's format.
+    pub(super) format: u32,
     pub(super) about: About,
     /// Blocks listed.
     pub(super) blocks: u64,
@@ -27,13 +32,21 @@ pub(super) fn is_ours(start: &[u8]) -> bool {
 }
 
 impl Header {
+    /// A header of the format that is written.
+    pub(super) fn new(about: About, blocks: u64, roots: Roots, body: Digest) -> Self {
+        Self { format: FORMAT, about, blocks, roots, body }
+    }
+
     pub(super) fn encode(&self) -> [u8; LEN] {
         let mut bytes = [0; LEN];
         let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
         put(0, MAGIC);
-        put(8, &FORMAT.to_le_bytes());
+        put(8, &self.format.to_le_bytes());
         put(12, &self.about.geometry.block_size.bytes().to_le_bytes());
         put(16, &self.about.geometry.volume_size.get().to_le_bytes());
+        if self.format >= FORMAT {
+            put(20, &encryption(self.about.is_encrypted).to_le_bytes());
+        }
         put(24, &self.about.size.bytes().to_le_bytes());
         put(32, &self.blocks.to_le_bytes());
         // An id has at most 64 characters.
@@ -52,8 +65,10 @@ impl Header {
             return Err("it is no manifest".to_owned());
         }
         let format = u32::from_le_bytes(field(bytes, 8));
-        if format != FORMAT {
-            return Err(format!("the manifest has format {format}; this build reads format {FORMAT}"));
+        if !(FIRST_FORMAT..=FORMAT).contains(&format) {
+            return Err(format!(
+                "the manifest has format {format}; this build reads formats {FIRST_FORMAT} to {FORMAT}"
+            ));
         }
         let damaged = || "its header is damaged".to_owned();
         let header = Self::fields(bytes).ok_or_else(damaged)?;
@@ -70,11 +85,20 @@ impl Header {
         let geometry = Geometry::ebs(gib);
         let blocks = u64::from_le_bytes(field(bytes, 32));
         (blocks <= u64::from(geometry.n_blocks())).then_some(())?;
+        let format = u32::from_le_bytes(field(bytes, 8));
+        let is_encrypted = match u32::from_le_bytes(field(bytes, 20)) {
+            0 => None,
+            1 => Some(false),
+            2 => Some(true),
+            _ => return None,
+        };
         Some(Self {
+            format,
             about: About {
                 snapshot_id: if id.is_empty() { None } else { Some(id.parse().ok()?) },
                 geometry,
                 size: ByteSize::from_bytes(u64::from_le_bytes(field(bytes, 24))),
+                is_encrypted,
             },
             blocks,
             roots: Roots { map: digest(104), content: digest(136) },
@@ -95,6 +119,15 @@ impl Header {
     /// Bytes of the whole file.
     pub(super) fn file_len(&self) -> u64 {
         self.digests_at() + self.blocks * Digest::LEN as u64
+    }
+}
+
+/// The encryption of a snapshot as it stands in the header.
+const fn encryption(is_encrypted: Option<bool>) -> u32 {
+    match is_encrypted {
+        None => 0,
+        Some(false) => 1,
+        Some(true) => 2,
     }
 }
 

@@ -73,6 +73,11 @@ impl Manifest {
         &self.path
     }
 
+    /// The version of the file's format: 1, which does not say whether the snapshot was encrypted, or 2.
+    pub fn format(&self) -> u32 {
+        self.header.format
+    }
+
     /// What it is of.
     pub fn about(&self) -> &About {
         &self.header.about

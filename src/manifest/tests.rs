@@ -16,7 +16,12 @@ fn real() -> Arc<dyn Disk> {
 
 fn about(gib: i64, id: Option<&str>) -> About {
     let geometry = Geometry::ebs(GiB::try_from(gib).unwrap());
-    About { snapshot_id: id.map(|id| id.parse().unwrap()), geometry, size: geometry.size() }
+    About {
+        snapshot_id: id.map(|id| id.parse().unwrap()),
+        geometry,
+        size: geometry.size(),
+        is_encrypted: id.map(|id| id.ends_with('f')),
+    }
 }
 
 fn digest(index: BlockIndex) -> Digest {
@@ -97,11 +102,43 @@ fn every_flipped_byte_and_every_other_length_is_noticed() {
         assert_eq!(refused(&bytes).kind, Kind::Unsuitable, "{len} bytes");
     }
     let mut other = whole.clone();
-    other[8] = 2;
-    assert!(refused(&other).to_string().ends_with("has format 2; this build reads format 1"));
+    other[8] = 3;
+    assert!(refused(&other).to_string().ends_with("has format 3; this build reads formats 1 to 2"));
     assert!(refused(b"no manifest at all").to_string().ends_with("it is no manifest"));
     std::fs::write(&path, &whole).unwrap();
     assert!(Manifest::open(&path).is_ok());
+}
+
+/// The header's own checksum, made anew after a change.
+fn resealed(bytes: &mut [u8]) {
+    let own = Digest::of(&bytes[..224]);
+    bytes[224..256].copy_from_slice(own.as_bytes());
+}
+
+#[test]
+fn a_manifest_says_whether_its_snapshot_was_encrypted_and_one_of_format_1_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    for is_encrypted in [None, Some(false), Some(true)] {
+        let about = About { is_encrypted, ..about(1, Some("snap-0a")) };
+        let (path, _) = written(dir.path(), &about, &[3].into_iter().map(BlockIndex::new).collect());
+        let manifest = Manifest::open(&path).unwrap();
+        assert_eq!((manifest.about().is_encrypted, manifest.format()), (is_encrypted, 2));
+    }
+    let path = dir.path().join("a.manifest");
+    let whole = std::fs::read(&path).unwrap();
+    let altered = |format: u8, encryption: u8| {
+        let mut bytes = whole.clone();
+        (bytes[8], bytes[20]) = (format, encryption);
+        resealed(&mut bytes);
+        std::fs::write(&path, bytes).unwrap();
+        Manifest::open(&path)
+    };
+    let first = altered(1, 0).unwrap();
+    assert_eq!((first.about().is_encrypted, first.format()), (None, 1));
+    for (format, encryption) in [(1, 1), (1, 2), (2, 3), (0, 0), (3, 0)] {
+        let fault = altered(format, encryption).unwrap_err();
+        assert_eq!(fault.kind, Kind::Unsuitable, "format {format}, {encryption}: {fault}");
+    }
 }
 
 #[test]

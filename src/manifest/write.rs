@@ -35,7 +35,7 @@ pub fn write(
     };
     let file = claimed(disk, &part).map_err(failed)?.ok_or_else(|| Fault::taken(path))?;
     let written = body(file.as_ref(), about, present, &mut digest, &failed).and_then(|(roots, body)| {
-        let header = Header { about: about.clone(), blocks: present.len(), roots, body };
+        let header = Header::new(about.clone(), present.len(), roots, body);
         file.write_at(&header.encode(), 0).and_then(|()| file.sync()).map_err(failed)?;
         disk.rename(&part, path).and_then(|()| disk.sync(directory(path))).map_err(failed)?;
         Ok(roots)

@@ -36,6 +36,8 @@ pub struct Report {
     pub name: String,
     /// The snapshot; `None` for an image.
     pub snapshot_id: Option<SnapshotId>,
+    /// Whether the snapshot is encrypted; `None` where that is not known, and of an image.
+    pub is_encrypted: Option<bool>,
     /// Its volume.
     pub geometry: Geometry,
     /// Bytes of the snapshot's volume, or of the image.

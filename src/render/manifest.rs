@@ -18,6 +18,8 @@ struct View<'a> {
     /// Null for an image or device.
     snapshot_id: Option<&'a str>,
     name: &'a str,
+    /// Null for an image, and where it is not known.
+    encrypted: Option<bool>,
     volume_size_gib: u32,
     bytes: u64,
     output: String,
@@ -34,6 +36,7 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let view = View {
         snapshot_id: report.snapshot_id.as_ref().map(|id| id.as_str()),
         name: &report.name,
+        encrypted: report.is_encrypted,
         volume_size_gib: report.geometry.volume_size.get(),
         bytes: report.size.bytes(),
         output: report.output.display().to_string(),

@@ -31,7 +31,7 @@ fn set(ranges: &[(u32, u32)]) -> BlockSet {
     set
 }
 
-fn info(n: u32) -> SnapshotInfo {
+pub(crate) fn info(n: u32) -> SnapshotInfo {
     SnapshotInfo {
         id: id(n),
         volume_id: Some("vol-0123456789abcdef0".parse().unwrap()),

@@ -85,6 +85,26 @@ impl World {
         (output, report)
     }
 
+    /// The manifest of a snapshot with these blocks, where this is known about encryption.
+    fn manifest_saying(
+        &self,
+        id: &SnapshotId,
+        blocks: &[(u32, u64)],
+        is_encrypted: Option<bool>,
+        name: &str,
+    ) -> PathBuf {
+        use icecore::manifest::{About, write};
+        let listed: std::collections::BTreeMap<_, _> =
+            blocks.iter().map(|(index, version)| (at(*index), digest(*index, *version))).collect();
+        let geometry = icecore::block::Geometry::ebs(GiB::try_from(1).unwrap());
+        let about = About { snapshot_id: Some(id.clone()), geometry, size: geometry.size(), is_encrypted };
+        let output = self.path(name);
+        let present = listed.keys().copied().collect();
+        let disk = icecore::disk::RealDisk::default();
+        let _ = write(&disk, &output, &about, &present, |index| Ok(listed[&index])).unwrap();
+        output
+    }
+
     async fn verify(&self, options: &Options) -> Report {
         verify::run(options, Some(&self.services), &self.engine()).await.unwrap()
     }

@@ -38,7 +38,12 @@ pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result
     let scanned = scan(engine, &image, held, &found).await;
     let roots = match scanned.and_then(|()| unchanged(&image, &before)) {
         Ok(()) => {
-            let about = About { snapshot_id: None, geometry, size: ByteSize::from_bytes(image.len()) };
+            let about = About {
+                snapshot_id: None,
+                geometry,
+                size: ByteSize::from_bytes(image.len()),
+                is_encrypted: None,
+            };
             found.write(engine.machine().disk.as_ref(), &options.output, &about)
         }
         Err(fault) => Err(fault),
@@ -51,6 +56,7 @@ pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result
     Ok(Report {
         name: path.display().to_string(),
         snapshot_id: None,
+        is_encrypted: None,
         geometry,
         size: ByteSize::from_bytes(image.len()),
         output: options.output.clone(),

@@ -8,7 +8,7 @@ use crate::manifest::{self, About, Draft, Manifest, Roots};
 use crate::monitor::Event;
 use crate::ops::diff::delta;
 use crate::ops::manifest::{Options, Report, check_output};
-use crate::ops::preflight::{announce, is_billed, open, suspended};
+use crate::ops::preflight::{announce, facts, is_billed, open, suspended};
 use crate::ops::{Engine, Services};
 use crate::pipeline::{Checkpoint, Earlier, Journaled, Slot, Which, block_map, read};
 use crate::snapshot::SnapshotId;
@@ -39,12 +39,20 @@ pub async fn of_snapshot(
         None => None,
     };
     estimate(id, source.as_ref(), base.as_ref(), services, engine).await?;
-    let work = Work { id, options, services, engine, geometry };
+    let is_encrypted = facts(services, engine, id).await.map(|info| info.encrypted);
+    if is_encrypted.is_none() {
+        engine.note(format!(
+            "whether {id} is encrypted is not known: a verification by this manifest alone cannot judge blocks that it \
+             does not list"
+        ));
+    }
+    let work = Work { id, options, services, engine, geometry, is_encrypted };
     let done = work.read(source, base.as_ref()).await?;
     let base_used = base.is_some().then(|| options.base.clone()).flatten();
     Ok(Report {
         name: id.to_string(),
         snapshot_id: Some(id.clone()),
+        is_encrypted,
         geometry,
         size: geometry.size(),
         output: options.output.clone(),
@@ -135,6 +143,8 @@ struct Work<'a> {
     services: &'a Services,
     engine: &'a Engine,
     geometry: Geometry,
+    /// What the control plane says; `None` where it was not asked or did not answer.
+    is_encrypted: Option<bool>,
 }
 
 /// What came of reading and writing.
@@ -213,8 +223,12 @@ impl Work<'_> {
         draft: &Draft,
         base: Option<&Base>,
     ) -> Result<Roots, Fault> {
-        let about =
-            About { snapshot_id: Some(self.id.clone()), geometry: self.geometry, size: self.geometry.size() };
+        let about = About {
+            snapshot_id: Some(self.id.clone()),
+            geometry: self.geometry,
+            size: self.geometry.size(),
+            is_encrypted: self.is_encrypted,
+        };
         let disk = self.engine.machine().disk.as_ref();
         let mut drafted = draft.digests();
         let Some(base) = base else {

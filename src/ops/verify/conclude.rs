@@ -129,6 +129,16 @@ impl Work<'_> {
             remarks
                 .push(format!("{resumed} of the blocks were read by an earlier run that was interrupted."));
         }
+        if let Truth::Manifest(manifest) = &self.sides.truth
+            && manifest.format() == 1
+            && manifest.about().snapshot_id.is_some()
+            && self.sides.subject.info.is_none()
+        {
+            remarks.push(
+                "The manifest is of format 1, which does not say whether the snapshot was encrypted; one made anew does."
+                    .to_owned(),
+            );
+        }
         if self.sides.is_of_listed {
             remarks.push(
                 "Only allocated blocks were read; the others of the target were not checked.".to_owned(),

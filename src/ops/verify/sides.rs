@@ -102,7 +102,12 @@ pub(super) async fn sides(
         }
         None => None,
     };
-    let absent_is_zero = options.is_unencrypted || is_unencrypted(subject.info.as_ref());
+    // The manifest answers where the control plane does not.
+    let is_listed_so = match &truth {
+        Truth::Manifest(manifest) if subject.info.is_none() => manifest.about().is_encrypted == Some(false),
+        Truth::Manifest(_) | Truth::Snapshot(_) => false,
+    };
+    let absent_is_zero = options.is_unencrypted || is_unencrypted(subject.info.as_ref()) || is_listed_so;
     let mut sides = Sides {
         truth,
         other: Other::None,

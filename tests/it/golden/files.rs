@@ -122,6 +122,7 @@ fn made() -> manifest::Report {
     manifest::Report {
         name: id(1).to_string(),
         snapshot_id: Some(id(1)),
+        is_encrypted: Some(false),
         geometry: Geometry::ebs(gib(8)),
         size: ByteSize::from_mib(8_192),
         output: "/srv/manifests/monday".into(),
@@ -152,5 +153,8 @@ fn manifest_upon_a_base() {
 #[test]
 fn manifest_of_an_image() {
     let name = "/srv/images/root.img".to_owned();
-    check("manifest-image", &manifest::Report { name, snapshot_id: None, requests: None, ..made() });
+    check(
+        "manifest-image",
+        &manifest::Report { name, snapshot_id: None, is_encrypted: None, requests: None, ..made() },
+    );
 }

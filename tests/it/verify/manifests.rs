@@ -1,10 +1,12 @@
 //! Manifests: the same bytes however they came about.
 
 use super::*;
+use icecore::control::memory::MemorySnapshots;
 use icecore::fault::Kind;
 use icecore::manifest::Manifest;
 use icecore::monitor::{Event, Monitor};
 use icecore::ops::verify::State;
+use icecore::snapshot::SnapshotInfo;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -158,25 +160,116 @@ async fn a_base_that_does_not_lead_to_the_snapshot_is_of_no_use() {
     assert!(fault.to_string().ends_with("the file exists already"), "{fault}");
 }
 
-/// What format 1 says of one volume, for ever.
-#[tokio::test(flavor = "multi_thread")]
-async fn format_1_reads_and_writes_as_it_was_frozen() {
-    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/manifests/v1.manifest");
-    let world = World::new();
-    let id = world.snapshot(None, &[(0, 1), (1, 2), (7, 0), (2047, 3)]);
-    let (written, _) = world.manifest_of(&id, None, "now").await;
-    #[expect(clippy::disallowed_methods, reason = "how golden files are refreshed")]
-    if std::env::var_os("ICECORE_BLESS").is_some() && !frozen.exists() {
-        std::fs::create_dir_all(frozen.parent().unwrap()).unwrap();
-        std::fs::copy(&written, &frozen).unwrap();
-    }
-    assert!(bytes(&frozen) == bytes(&written));
-    let manifest = Manifest::open(&frozen).unwrap();
-    assert_eq!(manifest.about().snapshot_id.as_ref(), Some(&id));
-    for (index, version) in [(0, 1), (1, 2), (7, 0), (2047, 3)] {
+/// A frozen manifest of one volume, as the repository keeps it.
+fn frozen(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/manifests").join(name)
+}
+
+/// The volume of the frozen manifests: block and version of its content.
+const FROZEN: [(u32, u64); 4] = [(0, 1), (1, 2), (7, 0), (2047, 3)];
+
+fn is_as_frozen(manifest: &Manifest, id: &SnapshotId) {
+    assert_eq!(manifest.about().snapshot_id.as_ref(), Some(id));
+    for (index, version) in FROZEN {
         assert_eq!(manifest.digest(at(index)).unwrap(), Some(digest(index, version)));
     }
     assert_eq!(manifest.digest(at(2)).unwrap(), None);
+}
+
+/// What format 1 says of one volume, for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn format_1_reads_as_it_was_frozen_and_leaves_absent_blocks_unverifiable() {
+    let world = World::new();
+    let id = world.snapshot(None, &FROZEN);
+    let manifest = Manifest::open(&frozen("v1.manifest")).unwrap();
+    is_as_frozen(&manifest, &id);
+    assert_eq!((manifest.format(), manifest.about().is_encrypted), (1, None));
+    let image = world.image("image", &FROZEN);
+    let report = offline(&world, &frozen("v1.manifest"), &image).await;
+    assert_eq!((report.state(), report.coverage.unverifiable), (State::Pass, 2044));
+    let disclaimers = report.disclaimers().join(" ");
+    assert!(disclaimers.contains("format 1, which does not say whether"), "{disclaimers}");
+}
+
+/// What format 2 says of the same volume, for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn format_2_reads_and_writes_as_it_was_frozen() {
+    let world = World::new();
+    let id = world.snapshot(None, &FROZEN);
+    for (name, is_encrypted) in [
+        ("v2-unknown.manifest", None),
+        ("v2-plain.manifest", Some(false)),
+        ("v2-encrypted.manifest", Some(true)),
+    ] {
+        let written = world.manifest_saying(&id, &FROZEN, is_encrypted, name);
+        #[expect(clippy::disallowed_methods, reason = "how golden files are refreshed")]
+        if std::env::var_os("ICECORE_BLESS").is_some() && !frozen(name).exists() {
+            std::fs::copy(&written, frozen(name)).unwrap();
+        }
+        assert!(bytes(&frozen(name)) == bytes(&written), "{name}");
+        let manifest = Manifest::open(&frozen(name)).unwrap();
+        is_as_frozen(&manifest, &id);
+        assert_eq!((manifest.format(), manifest.about().is_encrypted), (2, is_encrypted));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_keeps_what_the_account_says_about_encryption() {
+    let world = World::new();
+    let id = world.snapshot(None, &FROZEN);
+    for is_encrypted in [Some(false), Some(true), None] {
+        let info = |encrypted| SnapshotInfo { id: id.clone(), encrypted, ..crate::golden::info(1) };
+        let services = Services {
+            snapshots: is_encrypted.map(|encrypted| {
+                let account = MemorySnapshots::new(vec![info(encrypted)]);
+                Arc::new(account) as Arc<dyn icecore::control::Snapshots>
+            }),
+            ..world.services.clone()
+        };
+        let output = world.path("m");
+        let options = manifest::Options { base: None, output: output.clone(), force: true };
+        let report = manifest::of_snapshot(&id, &options, &services, &world.engine()).await.unwrap();
+        assert_eq!(report.is_encrypted, is_encrypted);
+        assert_eq!(Manifest::open(&output).unwrap().about().is_encrypted, is_encrypted);
+    }
+}
+
+/// Holds an image against a manifest with no account to ask.
+async fn offline(world: &World, manifest: &Path, image: &Path) -> verify::Report {
+    let options = Options {
+        against: Against::Image(image.to_owned()),
+        ..Options::of(What::Manifest(manifest.to_owned()))
+    };
+    verify::run(&options, None, &world.engine()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn absent_blocks_are_judged_offline_where_the_manifest_says_that_nothing_was_encrypted() {
+    let world = World::new();
+    let _ = world.snapshot(None, &FROZEN);
+    let right = world.image("right", &FROZEN);
+    let dirty = world.image("dirty", &[&FROZEN[..], &[(5, 9)]].concat());
+    for (name, of_right, of_dirty, unverifiable) in [
+        ("v2-plain.manifest", State::Pass, State::Fail, 0),
+        ("v2-encrypted.manifest", State::Pass, State::Pass, 2044),
+        ("v2-unknown.manifest", State::Pass, State::Pass, 2044),
+        ("v1.manifest", State::Pass, State::Pass, 2044),
+    ] {
+        let report = offline(&world, &frozen(name), &right).await;
+        assert_eq!((report.state(), report.coverage.unverifiable), (of_right, unverifiable), "{name}");
+        let report = offline(&world, &frozen(name), &dirty).await;
+        assert_eq!((report.state(), report.coverage.unverifiable), (of_dirty, unverifiable), "{name}");
+        let wrong: Vec<_> = report.mismatches.iter().map(|found| found.unwrap().class).collect();
+        let expected = if of_dirty == State::Fail { vec![verify::Class::Unexpected] } else { vec![] };
+        assert_eq!(wrong, expected, "{name}");
+    }
+    let said = Options {
+        against: Against::Image(dirty),
+        is_unencrypted: true,
+        ..Options::of(What::Manifest(frozen("v2-unknown.manifest")))
+    };
+    let report = verify::run(&said, None, &world.engine()).await.unwrap();
+    assert_eq!(report.state(), State::Fail, "--unencrypted says what the manifest does not");
 }
 
 #[tokio::test(flavor = "multi_thread")]
