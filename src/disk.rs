@@ -16,11 +16,15 @@ pub mod faulty;
 pub mod memory;
 mod mounts;
 mod near;
+mod own;
+mod ownership;
 mod real;
 mod stream;
 
 pub use mounts::{InUse, Mounting, Mounts, RealMounts, Use};
 pub use near::Near;
+pub use own::{Foreign, Sweep, Swept};
+pub use ownership::preserve;
 pub use real::RealDisk;
 pub use stream::{Hashing, Reading};
 
@@ -51,13 +55,16 @@ impl Machine {
     }
 }
 
-/// Who may read a file that is made.
+/// The users who may use a file or a directory that is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Whom the umask lets.
+    /// Those that the umask lets.
     Usual,
-    /// Its owner alone.
+    /// Its owner alone, whatever the umask: 0600, and 0700 of a directory.
     Owner,
+    /// Its owner, and the group of the directory that it is in, as far as that group may use that directory. Never
+    /// others, whatever the umask.
+    Group,
 }
 
 /// What asking for a lock gave.
@@ -82,27 +89,33 @@ pub enum Node {
     Other,
 }
 
-/// What a file is opened for.
+/// How a file is opened. A path that the user named is followed through links; a name of this program's own never is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// Reading. A device is read past the cache, where it can be; a file through it.
+    /// A path that the user named, for reading. A device is read past the cache, where it can be; a file through it.
     Read,
-    /// Reading past the cache, a file as well, where it can be.
+    /// The same past the cache, a file as well, where it can be.
     Uncached,
-    /// Reading and writing what is there.
+    /// A path that the user named, for reading and writing what is there.
     Change,
-    /// The same; a file is made where there is none.
-    Make,
-    /// Reading and writing a device that nobody else uses: the kernel refuses one that is mounted.
+    /// A device that the user named and nothing else uses, for reading and writing: the kernel refuses one that is
+    /// mounted.
     Alone,
+    /// A name of this program's own, for reading and writing the file that an earlier run left there. Anything but a
+    /// regular file with one name, of this user or of its directory's owner, is [`Foreign`].
+    Found,
+    /// The same for reading.
+    FoundToRead,
+    /// A name of this program's own, for a file that is made now; `AlreadyExists` where anything has the name.
+    New(Access),
 }
 
 impl Opening {
     /// Whether nothing can be changed through it.
     pub const fn is_read_only(self) -> bool {
         match self {
-            Self::Read | Self::Uncached => true,
-            Self::Change | Self::Make | Self::Alone => false,
+            Self::Read | Self::Uncached | Self::FoundToRead => true,
+            Self::Change | Self::Alone | Self::Found | Self::New(_) => false,
         }
     }
 }
@@ -152,13 +165,17 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// What stands under a name, links followed; `None` where nothing does.
     fn node(&self, path: &Path) -> io::Result<Option<Node>>;
 
-    /// Makes a directory; it is well if it is there.
-    fn make_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Returns the facts of what stands under a name, of a link its own (it is [`Node::Other`]); `None` where nothing
+    /// does.
+    fn entry(&self, path: &Path) -> io::Result<Option<Facts>>;
 
-    /// Makes a file with these bytes, or replaces the bytes of one.
+    /// Makes a directory; it is well if it is there.
+    fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()>;
+
+    /// Makes a file of this program's own with these bytes, or replaces the bytes of one. The name is not followed.
     fn write(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()>;
 
-    /// Writes at an offset; makes the file where there is none.
+    /// Writes at an offset of a file of this program's own; makes it, for [`Access::Group`], where there is none.
     fn write_at(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Moves a file, atomically replacing what has the name; or a directory with all that is in it, to a new name.
@@ -173,14 +190,22 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Removes an empty directory.
     fn remove_dir(&self, dir: &Path) -> io::Result<()>;
 
+    /// Removes the regular files in a directory of this program's own that belong there, and the directory where that
+    /// is asked for. Neither the directory nor anything in it is followed where it is a link.
+    fn sweep(&self, dir: &Path, sweep: &Sweep<'_>) -> io::Result<Swept>;
+
     /// Makes a file's bytes, or a directory's names, durable.
     fn sync(&self, path: &Path) -> io::Result<()>;
 
     /// Makes everything done so far durable.
     fn sync_all(&self) -> io::Result<()>;
 
-    /// Takes the lock that one writer at a time holds, and leaves `who` in it for the next one to read.
-    fn lock(&self, path: &Path, who: &str) -> io::Result<Lock>;
+    /// Takes the lock that one writer at a time holds, and leaves `who` in it for the next one to read. The file is made
+    /// where there is none, and never cut: its first line counts.
+    ///
+    /// # Errors
+    /// [`Foreign`] where the name is that of something else.
+    fn lock(&self, path: &Path, who: &str, access: Access) -> io::Result<Lock>;
 
     /// Names the time since the machine was started: what was written and not made durable is there until its end.
     /// `None` where nobody tells.
@@ -222,6 +247,13 @@ pub trait Handle: fmt::Debug + Send + Sync {
     /// Cuts a file off, or makes it longer with a hole.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
+    /// Gives it these permission bits. A file system that keeps none is left as it is.
+    fn set_mode(&self, mode: u32) -> io::Result<()>;
+
+    /// Gives it the owner, group and mode, without set-id bits, of the regular file that stands under a path; where none
+    /// does, the mode of a new image: as the umask says, at most 0640. Links are not followed.
+    fn succeed(&self, path: &Path) -> io::Result<()>;
+
     /// Makes what was written durable, and the file's length.
     fn sync(&self) -> io::Result<()>;
 
@@ -231,52 +263,14 @@ pub trait Handle: fmt::Debug + Send + Sync {
 
 impl dyn Disk + '_ {
     /// Makes a directory and those above it, durably.
-    pub fn make_dirs(&self, dir: &Path) -> io::Result<()> {
+    pub fn make_dirs(&self, dir: &Path, access: Access) -> io::Result<()> {
         let missing = |dir: &&Path| !dir.as_os_str().is_empty() && !matches!(self.node(dir), Ok(Some(_)));
         let made: Vec<_> = dir.ancestors().take_while(missing).collect();
         for dir in made.into_iter().rev() {
-            self.make_dir(dir)?;
+            self.make_dir(dir, access)?;
             self.sync(directory(dir))?;
         }
         Ok(())
-    }
-
-    /// Opens a file for this run alone, made where there is none; `None` where another run has it. What an earlier run
-    /// left in it is still there.
-    pub fn claim(&self, path: &Path, access: Access) -> io::Result<Option<Box<dyn Handle>>> {
-        loop {
-            // Nothing is ever in a private file while others may read it.
-            if access == Access::Owner && self.node(path)?.is_none() {
-                match self.place_new(path, &[], access) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                    _ => {}
-                }
-            }
-            let file = self.open(path, Opening::Make)?;
-            if !file.try_lock()? {
-                return Ok(None);
-            }
-            // Another run may have renamed or removed it between opening and locking: that was its file then.
-            match self.open(path, Opening::Read).and_then(|named| named.facts()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(named) if named.id == file.facts()?.id => return Ok(Some(file)),
-                _ => {}
-            }
-        }
-    }
-
-    /// Gives a small file its name and bytes at once and for good: after a power cut the old or the new stands.
-    pub fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut draft = path.file_name().unwrap_or_default().to_owned();
-        draft.push(".new");
-        let draft = path.with_file_name(draft);
-        let written = self.write(&draft, bytes, Access::Usual).and_then(|()| self.sync(&draft));
-        let placed = written.and_then(|()| self.rename(&draft, path));
-        if placed.is_err() {
-            // Best effort: the next one to write it replaces the draft anyway.
-            let _ = self.remove(&draft);
-        }
-        placed.and_then(|()| self.sync(directory(path)))
     }
 
     /// Length and SHA-256 of a file, read in pieces.
@@ -292,21 +286,6 @@ impl dyn Disk + '_ {
             hash.update(&piece[..n]);
         }
         Ok((len, Digest::from_bytes(hash.finalize().into())))
-    }
-
-    /// Makes a new file, whole and for good or not at all; `AlreadyExists` where its name is taken. Several may try the
-    /// same name at once.
-    pub fn place_new(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
-        let mut draft = path.file_name().unwrap_or_default().to_owned();
-        draft.push(format!(".{}.new", unique()));
-        let draft = path.with_file_name(draft);
-        let written = self.write(&draft, bytes, access).and_then(|()| self.sync(&draft));
-        let placed = written.and_then(|()| self.rename_new(&draft, path));
-        if placed.is_err() {
-            // Best effort: nobody takes a draft for the file.
-            let _ = self.remove(&draft);
-        }
-        placed.and_then(|()| self.sync(directory(path)))
     }
 
     /// Removes a file for good; it is well if it has gone.

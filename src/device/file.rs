@@ -21,6 +21,8 @@ pub struct ImageFile {
     target: PathBuf,
     size: ByteSize,
     is_new: bool,
+    /// Whether a later run looks for it: not where something foreign has the usual name.
+    is_found_again: bool,
     /// Whether `sync` reaches the disk.
     is_durable: bool,
 }
@@ -36,13 +38,15 @@ impl ImageFile {
         size: ByteSize,
         is_durable: bool,
     ) -> Result<Self, Fault> {
-        let part = part_of(target)?;
         let unwritable = |error| unwritable(target, error);
+        let usual = part_of(target)?;
+        let part = disk.own_name(&usual).map_err(unwritable)?;
+        let is_found_again = part == usual;
         let is_new = disk.node(&part).map_err(unwritable)?.is_none();
-        let claimed = disk.claim(&part, Access::Usual).map_err(unwritable)?;
+        let claimed = disk.claim(&part, Access::Owner).map_err(unwritable)?;
         let file = claimed.ok_or_else(|| Fault::taken(target))?;
         let (disk, target) = (Arc::clone(disk), target.to_owned());
-        let opened = Self { disk, file, part, target, size, is_new, is_durable };
+        let opened = Self { disk, file, part, target, size, is_new, is_found_again, is_durable };
         if let Err(error) = opened.file.set_len(size.bytes()) {
             opened.give_up();
             return Err(unwritable(error));
@@ -75,6 +79,8 @@ impl ImageFile {
     pub fn finish(self, replaces: bool) -> Result<String, Fault> {
         self.sync()?;
         let (part, target) = (&self.part, &self.target);
+        // It is whole: from here on whoever could use what it replaces can use it.
+        self.file.succeed(target).map_err(|error| unwritable(target, error))?;
         let facts = self.file.facts().map_err(|error| unwritable(target, error))?;
         let renamed = match replaces {
             true => self.disk.rename(part, target),
@@ -91,6 +97,11 @@ impl ImageFile {
     /// Takes it away: nothing of it is worth keeping.
     pub fn discard(self) {
         self.give_up();
+    }
+
+    /// Whether a later run can go on with it.
+    pub fn is_found_again(&self) -> bool {
+        self.is_found_again
     }
 
     /// Best effort: what cannot be removed stands under no final name.

@@ -25,7 +25,7 @@
 //! with the last: until then [`Sidecar::refuse_unfinished`] keeps everybody from the target but those who finish it.
 
 use crate::block::Digest;
-use crate::disk::{Disk, Facts, Machine, Node, Opening, directory};
+use crate::disk::{Access, Disk, Facts, Machine, Node, Opening, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::SnapshotId;
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,9 @@ impl Sidecar {
     pub fn write(&self, target: &Path, machine: &Machine) -> Result<(), Fault> {
         let path = path(target, machine)?;
         let disk = &machine.disk;
-        let written = disk.make_dirs(directory(&path)).and_then(|()| disk.replace(&path, &self.encode()));
+        let written = disk
+            .make_dirs(directory(&path), Access::Owner)
+            .and_then(|()| disk.replace(&path, &self.encode(), Access::Owner));
         written.map_err(|error| Fault::local(&path, "write what is known of the target", error))
     }
 

@@ -6,7 +6,7 @@
 //! place of a file of another disk.
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize};
-use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening};
+use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening, Sweep, Swept};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::io;
@@ -177,8 +177,12 @@ impl Disk for Cold {
         self.inner.node(path)
     }
 
-    fn make_dir(&self, dir: &Path) -> io::Result<()> {
-        self.inner.make_dir(dir)
+    fn entry(&self, path: &Path) -> io::Result<Option<Facts>> {
+        self.inner.entry(path)
+    }
+
+    fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {
+        self.inner.make_dir(dir, access)
     }
 
     fn write(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
@@ -205,6 +209,10 @@ impl Disk for Cold {
         self.inner.remove_dir(dir)
     }
 
+    fn sweep(&self, dir: &Path, sweep: &Sweep<'_>) -> io::Result<Swept> {
+        self.inner.sweep(dir, sweep)
+    }
+
     fn sync(&self, path: &Path) -> io::Result<()> {
         self.inner.sync(path)
     }
@@ -213,8 +221,8 @@ impl Disk for Cold {
         self.inner.sync_all()
     }
 
-    fn lock(&self, path: &Path, who: &str) -> io::Result<Lock> {
-        self.inner.lock(path, who)
+    fn lock(&self, path: &Path, who: &str, access: Access) -> io::Result<Lock> {
+        self.inner.lock(path, who, access)
     }
 
     fn boot(&self) -> Option<String> {
@@ -274,6 +282,14 @@ impl Handle for ColdFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.inner.set_len(len)
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.inner.set_mode(mode)
+    }
+
+    fn succeed(&self, path: &Path) -> io::Result<()> {
+        self.inner.succeed(path)
     }
 
     fn sync(&self) -> io::Result<()> {

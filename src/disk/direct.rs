@@ -29,8 +29,10 @@ impl Direct {
     /// What goes past the cache when a file is opened for this; `None` where nothing does, or can.
     pub(super) fn beside(cached: &File, opening: Opening) -> Option<Self> {
         let is_read = opening.is_read_only();
-        if opening == Opening::Read && !cached.metadata().ok()?.file_type().is_block_device() {
-            return None;
+        match opening {
+            Opening::FoundToRead => return None,
+            Opening::Read if !cached.metadata().ok()?.file_type().is_block_device() => return None,
+            _ => {}
         }
         let flags = OFlags::DIRECT | OFlags::NONBLOCK;
         let mut options = OpenOptions::new();

@@ -1,6 +1,6 @@
 //! A disk that fails when told to.
 
-use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening};
+use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening, Sweep, Swept};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,9 +61,14 @@ impl Disk for Faulty {
         self.inner.node(path)
     }
 
-    fn make_dir(&self, dir: &Path) -> io::Result<()> {
+    fn entry(&self, path: &Path) -> io::Result<Option<Facts>> {
+        (self.rule)(Act::Name, path)?;
+        self.inner.entry(path)
+    }
+
+    fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {
         (self.rule)(Act::Name, dir)?;
-        self.inner.make_dir(dir)
+        self.inner.make_dir(dir, access)
     }
 
     fn write(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
@@ -96,6 +101,11 @@ impl Disk for Faulty {
         self.inner.remove_dir(dir)
     }
 
+    fn sweep(&self, dir: &Path, sweep: &Sweep<'_>) -> io::Result<Swept> {
+        (self.rule)(Act::Name, dir)?;
+        self.inner.sweep(dir, sweep)
+    }
+
     fn sync(&self, path: &Path) -> io::Result<()> {
         (self.rule)(Act::Sync, path)?;
         self.inner.sync(path)
@@ -106,9 +116,9 @@ impl Disk for Faulty {
         self.inner.sync_all()
     }
 
-    fn lock(&self, path: &Path, who: &str) -> io::Result<Lock> {
+    fn lock(&self, path: &Path, who: &str, access: Access) -> io::Result<Lock> {
         (self.rule)(Act::Name, path)?;
-        self.inner.lock(path, who)
+        self.inner.lock(path, who, access)
     }
 
     fn boot(&self) -> Option<String> {
@@ -177,6 +187,16 @@ impl Handle for FaultyFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         (self.rule)(Act::Write, &self.path)?;
         self.inner.set_len(len)
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        (self.rule)(Act::Name, &self.path)?;
+        self.inner.set_mode(mode)
+    }
+
+    fn succeed(&self, path: &Path) -> io::Result<()> {
+        (self.rule)(Act::Name, &self.path)?;
+        self.inner.succeed(path)
     }
 
     fn sync(&self) -> io::Result<()> {

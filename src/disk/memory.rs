@@ -8,9 +8,9 @@
 mod file;
 mod sparse;
 
-use crate::disk::{Access, Disk, Handle, Lock, Node as Kind, Opening, directory};
+use crate::disk::{Access, Disk, Facts, Handle, Lock, Node as Kind, Opening, Sweep, Swept, directory};
 use fastrand::Rng;
-use file::{MemoryFile, Unlock};
+use file::{MemoryFile, Unlock, facts};
 use sparse::Sparse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -326,7 +326,15 @@ impl Disk for MemoryDisk {
         }))
     }
 
-    fn make_dir(&self, dir: &Path) -> io::Result<()> {
+    fn entry(&self, path: &Path) -> io::Result<Option<Facts>> {
+        let state = self.powered()?;
+        Ok(state.now.get(path).map(|node| match *node {
+            Node::Dir => facts(Kind::Dir, u64::MAX, &Contents::default()),
+            Node::File(number) => facts(Kind::File, number as u64, &state.contents[number]),
+        }))
+    }
+
+    fn make_dir(&self, dir: &Path, _: Access) -> io::Result<()> {
         let mut state = self.changing()?;
         if !state.now.contains_key(dir) {
             state.in_a_dir(dir)?;
@@ -383,6 +391,34 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn sweep(&self, dir: &Path, sweep: &Sweep<'_>) -> io::Result<Swept> {
+        let node = self.powered()?.now.get(dir).copied();
+        match node {
+            None => return Ok(Swept::Gone),
+            Some(Node::File(_)) => return Ok(Swept::NoDirectory),
+            Some(Node::Dir) => {}
+        }
+        let is_file = |name: &String| self.powered().is_ok_and(|state| state.number(&dir.join(name)).is_ok());
+        let (mut known, others): (Vec<_>, Vec<_>) =
+            self.names(dir)?.into_iter().partition(|name| is_file(name) && (sweep.is_known)(name));
+        if sweep.is_whole && !others.is_empty() {
+            return Ok(Swept::Holds(others));
+        }
+        if let Some(last) = sweep.last.filter(|_| sweep.respects_lock) {
+            let state = self.powered()?;
+            let number = state.number(&dir.join(last));
+            if number.is_ok_and(|number| state.locks.contains_key(&Locked::File(number))) {
+                return Ok(Swept::InUse);
+            }
+        }
+        known.sort_by_key(|name| sweep.last == Some(name.as_str()));
+        known.iter().try_for_each(|name| self.remove(&dir.join(name)))?;
+        if sweep.is_whole {
+            self.remove_dir(dir)?;
+        }
+        Ok(if others.is_empty() { Swept::Gone } else { Swept::Holds(others) })
+    }
+
     fn sync(&self, path: &Path) -> io::Result<()> {
         let mut state = self.changing()?;
         match state.now.get(path).copied().ok_or(io::ErrorKind::NotFound)? {
@@ -405,7 +441,7 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn lock(&self, path: &Path, who: &str) -> io::Result<Lock> {
+    fn lock(&self, path: &Path, who: &str, _: Access) -> io::Result<Lock> {
         let mut state = self.powered()?;
         let name = Locked::Name(path.to_owned());
         if let Some(holder) = state.locks.get(&name) {
@@ -421,7 +457,8 @@ impl Disk for MemoryDisk {
 
     fn open(&self, path: &Path, opening: Opening) -> io::Result<Box<dyn Handle>> {
         let number = match opening {
-            Opening::Make if self.node(path)?.is_none() => self.changing()?.made(path)?,
+            Opening::New(_) if self.node(path)?.is_some() => return Err(io::ErrorKind::AlreadyExists.into()),
+            Opening::New(_) => self.changing()?.made(path)?,
             _ => self.powered()?.number(path)?,
         };
         Ok(Box::new(MemoryFile::open(self.clone(), number)))

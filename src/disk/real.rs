@@ -1,13 +1,18 @@
 //! The machine's own files.
 
+mod own;
+mod sweep;
+
 use crate::disk::direct::Direct;
 use crate::disk::drain::Drain;
-use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening};
+use crate::disk::own::holder;
+use crate::disk::ownership::{image_mode, preserve};
+use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening, Sweep, Swept};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, OFlags, RenameFlags, SeekFrom};
 use rustix::io::Errno;
 use std::fs::{self, File, FileType, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::num::NonZero;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -63,25 +68,26 @@ impl Disk for RealDisk {
         }
     }
 
-    fn make_dir(&self, dir: &Path) -> io::Result<()> {
-        match fs::create_dir(dir) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            made => made,
+    fn entry(&self, path: &Path) -> io::Result<Option<Facts>> {
+        match fs::symlink_metadata(path) {
+            Ok(meta) => Ok(Some(facts(&meta))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
+    fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {
+        own::make_dir(dir, access)
+    }
+
     fn write(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
-        let mode = match access {
-            Access::Usual => 0o666,
-            Access::Owner => 0o600,
-        };
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
-        file.write_all(bytes)
+        let file = ours(path, access)?;
+        file.set_len(0)?;
+        file.write_all_at(bytes, 0)
     }
 
     fn write_at(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-        file.write_all_at(bytes, offset)
+        ours(path, Access::Group)?.write_all_at(bytes, offset)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -107,6 +113,10 @@ impl Disk for RealDisk {
         fs::remove_dir(dir)
     }
 
+    fn sweep(&self, dir: &Path, sweep: &Sweep<'_>) -> io::Result<Swept> {
+        sweep::swept(dir, sweep)
+    }
+
     fn sync(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
@@ -121,20 +131,27 @@ impl Disk for RealDisk {
         }
     }
 
-    fn lock(&self, path: &Path, who: &str) -> io::Result<Lock> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => {
-                // The lock is the file's, not its text's: a full disk must not keep anyone from deleting.
-                let _ = file.set_len(0).and_then(|()| file.write_all(who.as_bytes()));
-                Ok(Lock::Held(Box::new(RealFile::cached(file))))
+    fn lock(&self, path: &Path, who: &str, access: Access) -> io::Result<Lock> {
+        loop {
+            let file = ours(path, access)?;
+            match file.try_lock() {
+                Ok(()) => {
+                    // Its holder may have removed it between opening and locking.
+                    let id = facts(&file.metadata()?).id;
+                    if !self.entry(path)?.is_some_and(|named| named.id == id) {
+                        continue;
+                    }
+                    // The lock is the file's, not its text's: a full disk must not keep anyone from deleting.
+                    let _ = file.write_all_at(format!("{who}\n").as_bytes(), 0);
+                    return Ok(Lock::Held(Box::new(RealFile::cached(file))));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let mut bytes = [0; 4096];
+                    let len = file.read_at(&mut bytes, 0)?;
+                    return Ok(holder(&bytes[..len]));
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
             }
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                file.read_to_string(&mut holder)?;
-                Ok(Lock::By(holder.trim().to_owned()))
-            }
-            Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
@@ -147,13 +164,31 @@ impl Disk for RealDisk {
         let flags = match opening {
             Opening::Read | Opening::Uncached => OFlags::NONBLOCK,
             Opening::Alone => OFlags::EXCL,
-            Opening::Change | Opening::Make => OFlags::empty(),
+            Opening::Change => OFlags::empty(),
+            Opening::Found | Opening::FoundToRead => {
+                let file = own::found(path, opening.is_read_only(), Access::Owner)?;
+                return Ok(Box::new(RealFile::of(file, opening)));
+            }
+            Opening::New(access) => return Ok(Box::new(RealFile::of(own::made(path, access)?, opening))),
         };
         let mut options = OpenOptions::new();
-        options.read(true).write(!opening.is_read_only()).create(opening == Opening::Make);
+        options.read(true).write(!opening.is_read_only());
         let file = options.truncate(false).custom_flags(flags.bits().cast_signed()).open(path)?;
-        let direct = Direct::beside(&file, opening);
-        Ok(Box::new(RealFile { file, direct, drain: OnceLock::new() }))
+        Ok(Box::new(RealFile::of(file, opening)))
+    }
+}
+
+/// Opens a file of this program's own, or makes it.
+fn ours(path: &Path, access: Access) -> io::Result<File> {
+    loop {
+        let opened = match own::found(path, false, access) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => own::made(path, access),
+            opened => opened,
+        };
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => return opened,
+        }
     }
 }
 
@@ -183,20 +218,7 @@ impl Handle for RealFile {
             Node::Device => rustix::fs::seek(&self.file, SeekFrom::End(0))?,
             _ => meta.len(),
         };
-        let since = |time: io::Result<std::time::SystemTime>| time.ok()?.duration_since(UNIX_EPOCH).ok();
-        Ok(Facts {
-            node,
-            len,
-            id: (meta.dev(), meta.ino()),
-            device: meta.rdev(),
-            mode: meta.mode() & 0o7777,
-            owner: meta.uid(),
-            group: meta.gid(),
-            links: meta.nlink(),
-            born: since(meta.created()),
-            modified: since(meta.modified()).unwrap_or(Duration::ZERO),
-            changed: changed(&meta),
-        })
+        Ok(Facts { len, ..facts(&meta) })
     }
 
     fn expect(&self, offset: u64, len: u64) {
@@ -245,6 +267,17 @@ impl Handle for RealFile {
         self.file.set_len(len)
     }
 
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        own::set_mode(&self.file, mode)
+    }
+
+    fn succeed(&self, path: &Path) -> io::Result<()> {
+        match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_file() => preserve(&meta, &self.file),
+            _ => own::set_mode(&self.file, image_mode()),
+        }
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
@@ -259,6 +292,11 @@ impl Handle for RealFile {
 }
 
 impl RealFile {
+    fn of(file: File, opening: Opening) -> Self {
+        let direct = Direct::beside(&file, opening);
+        Self { file, direct, drain: OnceLock::new() }
+    }
+
     fn cached(file: File) -> Self {
         Self { file, direct: None, drain: OnceLock::new() }
     }
@@ -273,6 +311,24 @@ impl RealFile {
             at += piece as u64;
         }
         Ok(())
+    }
+}
+
+/// The facts of a file. Of a device its length is not among them.
+fn facts(meta: &fs::Metadata) -> Facts {
+    let since = |time: io::Result<std::time::SystemTime>| time.ok()?.duration_since(UNIX_EPOCH).ok();
+    Facts {
+        node: node(meta.file_type()),
+        len: meta.len(),
+        id: (meta.dev(), meta.ino()),
+        device: meta.rdev(),
+        mode: meta.mode() & 0o7777,
+        owner: meta.uid(),
+        group: meta.gid(),
+        links: meta.nlink(),
+        born: since(meta.created()),
+        modified: since(meta.modified()).unwrap_or(Duration::ZERO),
+        changed: changed(meta),
     }
 }
 
@@ -305,9 +361,9 @@ mod tests {
         let copy = file.try_clone().unwrap();
         let held = RealFile::cached(file);
         assert!(held.try_lock().unwrap());
-        assert!(matches!(disk.lock(&path, "").unwrap(), Lock::By(_)));
+        assert!(matches!(disk.lock(&path, "", Access::Owner).unwrap(), Lock::By(_)));
         drop(held);
-        assert!(matches!(disk.lock(&path, "").unwrap(), Lock::Held(_)));
+        assert!(matches!(disk.lock(&path, "", Access::Owner).unwrap(), Lock::Held(_)));
         drop(copy);
     }
 
@@ -331,7 +387,7 @@ mod tests {
     fn what_is_written_past_the_cache_and_through_it_is_all_there() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
-        let file = RealDisk::default().open(&path, Opening::Make).unwrap();
+        let file = RealDisk::default().open(&path, Opening::New(Access::Owner)).unwrap();
         let bytes = vec![7_u8; 64 * 1024 + ALIGNMENT];
         let aligned = &bytes[bytes.as_ptr().align_offset(ALIGNMENT)..][..64 * 1024];
         file.write_at(aligned, 0).unwrap();

@@ -68,13 +68,13 @@ impl Write for Hashing<'_> {
 mod tests {
     use super::*;
     use crate::disk::memory::MemoryDisk;
-    use crate::disk::{Disk, Opening};
+    use crate::disk::{Access, Disk, Opening};
     use std::path::Path;
 
     #[test]
     fn what_is_written_in_pieces_is_read_and_hashed_as_one() {
         let disk = MemoryDisk::with_dir(Path::new("/"));
-        let file = disk.open(Path::new("/file"), Opening::Make).unwrap();
+        let file = disk.open(Path::new("/file"), Opening::New(Access::Owner)).unwrap();
         file.write_at(b"head", 0).unwrap();
         let mut out = Hashing::onward(&*file, 4);
         for piece in [&b"one, "[..], b"", b"two"] {

@@ -1,7 +1,7 @@
 //! Keeping bundles: one behind the other, each whole before it has its number.
 
 use crate::block::Digest;
-use crate::disk::Disk;
+use crate::disk::{Access, Disk};
 use crate::evidence::draft::Draft;
 use crate::evidence::statement::{About, Statement};
 use crate::evidence::{Key, REPORT, SIGNATURE, STATEMENT, bundle, number};
@@ -71,7 +71,10 @@ impl Chain {
     /// directory cannot be written to.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, key: Option<Key>) -> Result<Self, Fault> {
         let chain = Self { disk, dir: dir.to_owned(), key };
-        chain.disk.make_dirs(dir).map_err(|error| Fault::local(dir, "keep evidence", error))?;
+        chain
+            .disk
+            .make_dirs(dir, Access::Group)
+            .map_err(|error| Fault::local(dir, "keep evidence", error))?;
         let head = chain.head()?;
         if chain.key.is_none() && head.is_some_and(|head| head.is_signed) {
             let what = "the evidence here is signed, and there is no key for more of it";

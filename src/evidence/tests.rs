@@ -145,7 +145,7 @@ fn what_is_missing_or_too_much_is_named() {
         let chain = Chain::open(Arc::new(disk.clone()), dir(), Some(key.clone())).unwrap();
         chain.keep(&about(), &text(report(7)), &[], NOW).unwrap();
         for name in whole.names(&bundle(dir(), 3)).unwrap() {
-            disk.make_dir(&bundle(dir(), 3)).unwrap();
+            disk.make_dir(&bundle(dir(), 3), Access::Group).unwrap();
             let bytes = whole.read(&at(3, &name), 1 << 20).unwrap();
             disk.write(&at(3, &name), &bytes, Access::Usual).unwrap();
         }

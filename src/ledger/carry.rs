@@ -1,7 +1,7 @@
 //! Carrying what a state directory keeps to another one.
 
 use crate::block::Digest;
-use crate::disk::{Disk, Opening};
+use crate::disk::{Access, Disk, Opening};
 use crate::fault::Fault;
 use crate::ledger::{Contents, Damaged, Kind};
 use std::io::{self, ErrorKind};
@@ -46,7 +46,7 @@ pub fn carry(disk: &Arc<dyn Disk>, from: &Path, to: &Path) -> Result<Carried, Fa
                 Side::Whole if there == Side::Whole => {}
                 Side::Whole => {
                     let failed = |error| Fault::local(&target, "copy", error);
-                    disk.make_dirs(&to.dir).map_err(failed)?;
+                    disk.make_dirs(&to.dir, Access::Group).map_err(failed)?;
                     carried.bytes += copy(&**disk, &source, &target, there).map_err(failed)?;
                     match there {
                         Side::Damaged => carried.mended += 1,
@@ -91,17 +91,16 @@ fn damaged(path: &Path) -> Damaged {
 fn copy(disk: &dyn Disk, from: &Path, to: &Path, there: Side) -> io::Result<u64> {
     let draft = to.with_file_name(format!(".draft-{}", crate::disk::unique()));
     let written = || {
-        // Only its owner reads what is kept; the rest comes in pieces.
-        disk.write(&draft, &[], crate::disk::Access::Owner)?;
+        let made = disk.open(&draft, Opening::New(Access::Group))?;
         let source = disk.open(from, Opening::Read)?;
         let len = source.facts()?.len;
         let mut piece = vec![0; PIECE];
         for at in (0..len).step_by(PIECE) {
             let n = usize::try_from(len - at).unwrap_or(PIECE).min(PIECE);
             source.read_at(&mut piece[..n], at)?;
-            disk.write_at(&draft, at, &piece[..n])?;
+            made.write_at(&piece[..n], at)?;
         }
-        disk.sync(&draft)?;
+        made.sync()?;
         Ok(len)
     };
     let placed = written().and_then(|len| {

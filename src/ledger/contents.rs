@@ -87,7 +87,7 @@ impl Contents {
         // Strings, numbers and lists of them always have a JSON form.
         let bytes = serde_json::to_vec(entry).unwrap_or_default();
         let path = self.dir.join(format!("{}.{}", Digest::of(&bytes), self.kind.suffix()));
-        let made = self.disk.make_dirs(&self.dir);
+        let made = self.disk.make_dirs(&self.dir, Access::Owner);
         match made.and_then(|()| self.disk.place_new(&path, &bytes, Access::Owner)) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                 Err(Fault::local(path, "keep what was verified", error))
@@ -112,7 +112,7 @@ impl Contents {
 
     /// The directory, made where there is none: drafts of files to be adopted are made there.
     pub fn dir(&self) -> Result<&Path, Fault> {
-        let made = self.disk.make_dirs(&self.dir);
+        let made = self.disk.make_dirs(&self.dir, Access::Owner);
         made.map_err(|error| Fault::local(&self.dir, "make", error))?;
         Ok(&self.dir)
     }

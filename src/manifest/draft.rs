@@ -27,8 +27,10 @@ impl Draft {
     /// # Errors
     /// `Unsuitable` when another run has it; `Local` when it cannot be made.
     pub fn open(disk: &Arc<dyn Disk>, path: &Path, geometry: Geometry) -> Result<Self, Fault> {
+        let name = || disk.own_name(path);
+        let path = &name().map_err(|error| Fault::local(path, "look for", error))?;
         let open = || {
-            disk.make_dirs(directory(path))?;
+            disk.make_dirs(directory(path), Access::Owner)?;
             let Some(file) = disk.claim(path, Access::Owner)? else { return Ok(None) };
             file.set_len(at(BlockIndex::new(geometry.n_blocks())))?;
             disk.sync(directory(path))?;

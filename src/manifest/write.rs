@@ -26,6 +26,7 @@ pub fn write(
     let mut part = name.to_owned();
     part.push(".icecore-part");
     let part = path.with_file_name(part);
+    let part = disk.own_name(&part).map_err(|error| Fault::local(&part, "look for", error))?;
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => {
             let what = "the directory it should be in does not exist";

@@ -16,7 +16,7 @@
 //!
 //! Whoever works on a run holds the lock beside its journal: one that nobody holds is of a run that has died.
 
-use crate::disk::{Disk, Handle, Lock, Machine, Opening, directory};
+use crate::disk::{Access, Disk, Handle, Lock, Machine, Opening, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, SystemClock};
 use crate::orchestrate::{Facts, RunId};
@@ -143,14 +143,14 @@ impl Journal {
     pub(super) fn begin(machine: &Machine, run: &RunId, order: &impl Serialize) -> Result<Self, Fault> {
         let path = path_of(machine, run);
         let failed = |error| Fault::local(&path, "write the journal", error);
-        machine.disk.make_dirs(directory(&path)).map_err(failed)?;
+        machine.disk.make_dirs(directory(&path), Access::Owner).map_err(failed)?;
         let lock = locked(machine.disk.as_ref(), &path)?;
         let head = Head { at: SystemClock.now().0, run: run.to_string(), order };
         let payload = serde_json::to_vec(&head).map_err(|error| failed(error.into()))?;
         let (record, seed) = chained(&payload, 0).map_err(failed)?;
         let bytes = [MAGIC.as_slice(), &record].concat();
-        machine.disk.replace(&path, &bytes).map_err(failed)?;
-        let file = machine.disk.open(&path, Opening::Change).map_err(failed)?;
+        machine.disk.replace(&path, &bytes, Access::Owner).map_err(failed)?;
+        let file = machine.disk.open(&path, Opening::Found).map_err(failed)?;
         let open = Mutex::new(Open { file, end: bytes.len() as u64, seed });
         Ok(Self { disk: machine.disk.clone(), path, open, _lock: lock })
     }
@@ -171,7 +171,7 @@ impl Journal {
         }
         let lock = locked(machine.disk.as_ref(), &path)?;
         let failed = |error| Fault::local(&path, "read the journal", error);
-        let bytes = machine.disk.read(&path, LONGEST).map_err(failed)?;
+        let bytes = machine.disk.read_found(&path, LONGEST).map_err(failed)?;
         let Some((head, entries, end, seed)) = read(&bytes) else {
             let what = "it is no journal, or damaged from its first byte on";
             return Err(Fault::new(Kind::Unsuitable, Place::File(path), what)
@@ -186,7 +186,7 @@ impl Journal {
             .hint("it is of another version; icecore cleanup ends it by its tags")
         })?;
         let past = Past { begun: Some(UnixMillis(head.at)), entries };
-        let file = machine.disk.open(&path, Opening::Change).map_err(failed)?;
+        let file = machine.disk.open(&path, Opening::Found).map_err(failed)?;
         file.set_len(end).map_err(failed)?;
         let open = Mutex::new(Open { file, end, seed });
         Ok((Self { disk: machine.disk.clone(), path, open, _lock: lock }, head.order, past))
@@ -235,7 +235,7 @@ fn path_of(machine: &Machine, run: &RunId) -> PathBuf {
 
 fn locked(disk: &dyn Disk, path: &Path) -> Result<Lock, Fault> {
     let who = format!("pid {}", std::process::id());
-    match disk.lock(&path.with_extension("lock"), &who) {
+    match disk.lock(&path.with_extension("lock"), &who, Access::Owner) {
         Ok(lock @ Lock::Held(_)) => Ok(lock),
         Ok(Lock::By(who)) => {
             let what = format!("{} ({who})", Journal::AT_WORK);

@@ -16,7 +16,7 @@
 //! source's path, size and modification time); a checkpoint of another identity is not used, and says so.
 
 use crate::block::{BlockIndex, BlockSet};
-use crate::disk::{Disk, Handle, Lock, Opening, Reading, directory};
+use crate::disk::{Access, Disk, Handle, Lock, Opening, Reading, directory, unique};
 use crate::fault::{Fault, Kind, Place};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -87,9 +87,10 @@ impl Slot {
     /// Takes the right, or says that another run has it.
     pub fn take(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self, Fault> {
         let fault = |error| Fault::local(path, "lock the checkpoint", error);
-        disk.make_dirs(directory(path)).map_err(fault)?;
-        match disk.lock(&path.with_extension("lock"), "").map_err(fault)? {
-            lock @ Lock::Held(_) => Ok(Self { disk: Arc::clone(disk), path: path.to_owned(), _lock: lock }),
+        disk.make_dirs(directory(path), Access::Owner).map_err(fault)?;
+        let path = &usable(&**disk, path).map_err(fault)?;
+        match disk.lock(&path.with_extension("lock"), "", Access::Owner).map_err(fault)? {
+            lock @ Lock::Held(_) => Ok(Self { disk: Arc::clone(disk), path: path.clone(), _lock: lock }),
             Lock::By(_) => {
                 let what = "another run of the same command is at work";
                 Err(Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what)
@@ -98,9 +99,14 @@ impl Slot {
         }
     }
 
+    /// Returns where its checkpoint is: where it was asked for, or beside that where something foreign is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Reads what an earlier run left here.
     pub fn earlier(&self, identity: &str) -> Result<Earlier, Fault> {
-        let opened = self.disk.open(&self.path, Opening::Read);
+        let opened = self.disk.open(&self.path, Opening::FoundToRead);
         let found = match opened {
             Ok(file) => Reading::of(file.as_ref()).and_then(|file| read(BufReader::new(file), identity)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Earlier::None),
@@ -111,7 +117,7 @@ impl Slot {
 
     /// Goes on with what was found. A torn tail is cut.
     pub fn resume(self, found: Found) -> Result<Checkpoint, Fault> {
-        let opened = self.disk.open(&self.path, Opening::Change);
+        let opened = self.disk.open(&self.path, Opening::Found);
         let cut = opened.and_then(|file| file.set_len(found.whole).map(|()| file));
         let file = cut.map_err(|error| Fault::local(&self.path, "open the checkpoint", error))?;
         Ok(Checkpoint {
@@ -139,8 +145,8 @@ impl Slot {
 
     fn create(&self, header: &Header) -> std::io::Result<(Box<dyn Handle>, u32, u64)> {
         let (bytes, seed) = encode(header)?;
-        self.disk.replace(&self.path, &bytes)?;
-        Ok((self.disk.open(&self.path, Opening::Change)?, seed, bytes.len() as u64))
+        self.disk.replace(&self.path, &bytes, Access::Owner)?;
+        Ok((self.disk.open(&self.path, Opening::Found)?, seed, bytes.len() as u64))
     }
 }
 
@@ -216,6 +222,18 @@ impl Checkpoint {
         let digest = crate::block::Digest::of(target.as_bytes()).to_string();
         state_dir.join("checkpoints").join(format!("{command}-{}.ckpt", &digest[..20]))
     }
+}
+
+/// Returns the path, or another where anything of a run under this one is foreign: its checkpoint, its digests, its lock.
+fn usable(disk: &dyn Disk, path: &Path) -> std::io::Result<PathBuf> {
+    for extension in ["ckpt", "digests", "lock"] {
+        let part = path.with_extension(extension);
+        let usable = disk.own_name(&part)?;
+        if usable != part {
+            return Ok(path.with_extension(format!("{}.ckpt", unique())));
+        }
+    }
+    Ok(path.to_owned())
 }
 
 /// The header as bytes, up to and including its CRC; and that CRC.

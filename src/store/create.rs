@@ -71,7 +71,7 @@ pub(crate) fn created(files: &Files) -> Result<(), Fault> {
     random(files, &mut secret)?;
     files.replace(&files.secret(), &secret, Access::Owner)?;
     // Last: with this file it is a store.
-    files.replace(&files.format(), format!("icecore store, format {FORMAT}\n").as_bytes(), Access::Usual)
+    files.replace(&files.format(), format!("icecore store, format {FORMAT}\n").as_bytes(), Access::Group)
 }
 
 /// Fills a buffer with random bytes.

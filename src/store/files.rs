@@ -1,9 +1,10 @@
 //! Where everything lies in a store's directory, and file operations whose failures name the file.
 
 use crate::block::{BlockSize, Digest};
-use crate::disk::{Access, Disk};
+use crate::disk::{Access, Disk, Sweep};
 use crate::fault::{Fault, Kind};
 use crate::snapshot::{InstanceId, SnapshotId, VolumeId};
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -152,7 +153,7 @@ impl Files {
     }
 
     pub(crate) fn make_dir(&self, dir: &Path) -> Result<(), Fault> {
-        self.disk.make_dir(dir).map_err(|error| Fault::local(dir, "make", error))
+        self.disk.make_dir(dir, Access::Group).map_err(|error| Fault::local(dir, "make", error))
     }
 
     /// Makes a file whose name is not final.
@@ -204,17 +205,47 @@ impl Files {
         }
     }
 
-    /// Removes the files in a directory, which has no directories in it.
-    pub(crate) fn empty(&self, dir: &Path) -> Result<(), Fault> {
-        self.names(dir)?.iter().try_for_each(|name| self.remove(&dir.join(name)))
+    /// Removes the drafts in `tmp`. Anything else there is left alone, and a warning names it.
+    pub(crate) fn empty_tmp(&self) -> Result<(), Fault> {
+        let tmp = self.tmp();
+        let swept = self.disk.remove_tree(&tmp, &Sweep::files(&is_draft));
+        swept.map(|_| ()).map_err(|error| Fault::local(&tmp, "empty", error))
     }
 
-    /// Removes a directory and the files in it.
-    pub(crate) fn remove_dir(&self, dir: &Path) -> Result<(), Fault> {
-        self.empty(dir)?;
-        match self.disk.remove_dir(dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::local(dir, "remove", error)),
-            _ => Ok(()),
-        }
+    /// Removes the place of a snapshot that is pending no more. One that holds anything else, or is no directory, is
+    /// left alone, and a warning names it.
+    pub(crate) fn remove_place(&self, place: &Path) -> Result<(), Fault> {
+        let is_known = |name: &str| name == JOURNAL || is_block(name);
+        let swept = self.disk.remove_tree(place, &Sweep::whole(&is_known));
+        swept.map(|_| ()).map_err(|error| Fault::local(place, "remove", error))
     }
+
+    /// Removes the block files and drafts in the place of a pending snapshot that are not among these.
+    pub(crate) fn retain_blocks(&self, id: &SnapshotId, kept: &HashSet<String>) -> Result<(), Fault> {
+        let place = self.place(id);
+        let is_left = |name: &str| is_block(name) && !kept.contains(name);
+        let swept = self.disk.sweep(&place, &Sweep::files(&is_left));
+        swept.map(|_| ()).map_err(|error| Fault::local(&place, "clear", error))
+    }
+}
+
+/// The journal of a pending snapshot, in its place.
+pub(crate) const JOURNAL: &str = "journal";
+
+/// Returns whether this can be the name of a block in the place of a pending snapshot, or of its draft.
+fn is_block(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.parse::<Digest>().is_ok() || name.strip_prefix("draft-").is_some_and(is_number)
+}
+
+/// Returns whether this can be the name of a file in `tmp`: that of any file that gets its final name at once, or of
+/// one that was discarded.
+fn is_draft(name: &str) -> bool {
+    let is_version = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_one_of_a_kind = ["format", "secret", "clock", "account"].contains(&name);
+    is_version
+        || is_one_of_a_kind
+        || name.parse::<Digest>().is_ok()
+        || name.parse::<SnapshotId>().is_ok()
+        || name.parse::<VolumeId>().is_ok()
 }

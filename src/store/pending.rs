@@ -10,13 +10,11 @@ use crate::fault::{Fault, Kind, Place};
 use crate::shelf::Content;
 use crate::snapshot::{SnapshotId, Written};
 use crate::store::blocks::{Bad, Blocks, compressed};
-use crate::store::files::Files;
+use crate::store::files::{Files, JOURNAL};
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-const JOURNAL: &str = "journal";
 
 /// Index, digest, CRC32.
 const LINE: usize = 4 + Digest::LEN + 4;
@@ -136,7 +134,7 @@ impl Pending {
         let draft = self.path(&format!("draft-{}", self.drafts.fetch_add(1, Ordering::Relaxed)));
         let packed = compressed(&content.bytes);
         let bytes = packed.as_deref().unwrap_or(&content.bytes);
-        let written = self.files.write(&draft, bytes, Access::Usual);
+        let written = self.files.write(&draft, bytes, Access::Group);
         let stored = written.and_then(|()| self.files.rename(&draft, &self.block(&content.digest)));
         if stored.is_err() {
             // Gives a full disk its space back; the failure that counts is the first.
@@ -178,11 +176,7 @@ impl Pending {
         }
         journal.written.retain(|_, digest| !lost.contains(digest));
         let whole: HashSet<_> = journal.own.iter().map(ToString::to_string).collect();
-        for name in self.files.names(&self.files.place(&self.id))? {
-            if name != JOURNAL && !whole.contains(&name) {
-                self.files.remove(&self.path(&name))?;
-            }
-        }
+        self.files.retain_blocks(&self.id, &whole)?;
         journal.is_proved = true;
         Ok(journal)
     }

@@ -37,7 +37,7 @@ impl Vault for StoreWriter {
 impl VaultWriter for StoreWriter {
     fn save(&self, regions: &Regions) -> Result<(), Fault> {
         let files = &self.store().files;
-        files.replace(&files.account(), &holdings::encode(regions), Access::Usual)
+        files.replace(&files.account(), &holdings::encode(regions), Access::Group)
     }
 
     fn make_device(
@@ -116,8 +116,8 @@ impl StoreWriter {
         blocks: &mut dyn Iterator<Item = Result<(BlockIndex, Bytes), Fault>>,
     ) -> Result<(), Fault> {
         let local = |error| Fault::local(path, "write", error);
-        let handle = self.store().files.disk.open(path, Opening::Make).map_err(local)?;
-        handle.set_len(0).and_then(|()| handle.set_len(size.bytes())).map_err(local)?;
+        let handle = self.store().files.disk.open(path, Opening::New(Access::Group)).map_err(local)?;
+        handle.set_len(size.bytes()).map_err(local)?;
         for block in blocks {
             let (index, bytes) = block?;
             // A hole reads the same.

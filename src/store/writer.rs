@@ -15,7 +15,6 @@ use crate::store::{Store, create, missing};
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
-use std::fs::{self, File};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -55,10 +54,8 @@ impl StoreWriter {
         let dir = dir.as_ref();
         let local = |doing| move |error| Fault::local(dir, doing, error);
         if !dir.try_exists().map_err(local("look for"))? {
-            fs::create_dir_all(dir).map_err(local("make"))?;
-            let above = dir.canonicalize().map_err(local("make"))?;
-            let above = above.parent().unwrap_or(&above);
-            File::open(above).and_then(|above| above.sync_all()).map_err(local("make"))?;
+            let disk: &dyn Disk = &RealDisk::default();
+            disk.make_dirs(dir, Access::Owner).map_err(local("make"))?;
         }
         let disk = RealDisk::at(dir).map_err(|error| create::unopened(dir, error))?;
         Self::on(Files::new(Arc::new(disk), dir), who)
@@ -74,7 +71,11 @@ impl StoreWriter {
         // Refused before anything is written there.
         create::is_store(&files)?;
         let path = files.lock();
-        let lock = match files.disk.lock(&path, who).map_err(|error| Fault::local(path, "lock", error))? {
+        let lock = match files
+            .disk
+            .lock(&path, who, Access::Group)
+            .map_err(|error| Fault::local(path, "lock", error))?
+        {
             Lock::Held(lock) => lock,
             Lock::By(holder) => {
                 let holder = if holder.is_empty() { "another process" } else { &holder };
@@ -100,7 +101,7 @@ impl StoreWriter {
     fn recover(&self) -> Result<(), Fault> {
         let files = &self.store.files;
         files.make_dir(&files.tmp())?;
-        files.empty(&files.tmp())?;
+        files.empty_tmp()?;
         let mut unknown = false;
         let mut pending = BTreeMap::new();
         for id in self.store.ids()? {
@@ -120,9 +121,14 @@ impl StoreWriter {
             return Ok(());
         }
         for name in files.names(&files.places())? {
-            let is_pending = name.parse().is_ok_and(|id| self.find_pending(&id).is_some());
-            if !is_pending {
-                files.remove_dir(&files.places().join(name))?;
+            let place = files.places().join(&name);
+            match name.parse() {
+                Ok(id) if self.find_pending(&id).is_some() => {}
+                Ok(_) => files.remove_place(&place)?,
+                Err(_) => tracing::warn!(
+                    "{}: no place of a snapshot has this name; it is left alone",
+                    place.display()
+                ),
             }
         }
         if files.is_there(&files.sweep())? {
@@ -189,7 +195,7 @@ impl StoreWriter {
 
     fn save(&self, record: &Record) -> Result<(), Fault> {
         let files = &self.store.files;
-        files.replace(&files.record(&record.shelved.info.id), &record.encode(), Access::Usual)
+        files.replace(&files.record(&record.shelved.info.id), &record.encode(), Access::Group)
     }
 
     /// Says, before anything can become garbage, that some may lie about. Gives whether that was so already: an
@@ -197,7 +203,7 @@ impl StoreWriter {
     fn expect_garbage(&self) -> Result<bool, Fault> {
         let files = &self.store.files;
         let stood = files.is_there(&files.sweep())?;
-        files.write(&files.sweep(), b"", Access::Usual)?;
+        files.write(&files.sweep(), b"", Access::Group)?;
         files.sync(files.root())?;
         Ok(stood)
     }
@@ -212,7 +218,7 @@ impl StoreWriter {
         let files = &self.store.files;
         match collected {
             Ok(()) => {
-                files.empty(&files.tmp())?;
+                files.empty_tmp()?;
                 // Else the sign could stay away and the garbage come back.
                 files.sync_all()?;
                 files.remove(&files.sweep())
@@ -228,7 +234,7 @@ impl StoreWriter {
         let (written, own) = pending.contents()?;
         let layer = Layer::encode(version, &written);
         let draft = files.tmp().join(format!("{version:016x}"));
-        files.write(&draft, &layer, Access::Usual)?;
+        files.write(&draft, &layer, Access::Group)?;
         for dir in [files.blocks(), files.layers()] {
             files.make_dir(&dir)?;
         }
@@ -332,7 +338,7 @@ impl ShelfWriter for StoreWriter {
             self.save(&record)?;
             // It is completed, and durable: what fails from here on only leaves garbage behind.
             let files = &self.store.files;
-            let removed = files.remove_dir(&files.place(id));
+            let removed = files.remove_place(&files.place(id));
             let swept = removed.and_then(|()| if stood { Ok(()) } else { files.remove(&files.sweep()) });
             if let Err(fault) = swept {
                 tracing::warn!(%fault, "garbage stays in the store until it is opened for writing again");
@@ -352,7 +358,7 @@ impl ShelfWriter for StoreWriter {
             Ok((pending.named(), stood))
         })?;
         let files = &self.store.files;
-        files.remove_dir(&files.place(id))?;
+        files.remove_place(&files.place(id))?;
         let suspects = Suspects { blocks, ..Suspects::default() };
         self.swept(if stood { Suspects::all(&self.store)? } else { suspects })
     }
@@ -380,7 +386,7 @@ impl ShelfWriter for StoreWriter {
             None => remove().map(|()| HashSet::new())?,
         };
         self.store.forget(id);
-        files.remove_dir(&files.place(id))?;
+        files.remove_place(&files.place(id))?;
         self.swept(match layers {
             Some(layers) if !stood => Suspects { layers: layers.into_iter().collect(), blocks },
             _ => Suspects::all(&self.store)?,
@@ -433,7 +439,7 @@ impl Times {
         if self.saved < self.last {
             let time = format!("{}\n", self.last.0);
             let text = format!("{time}crc32 {:08x}\n", crc32fast::hash(time.as_bytes()));
-            files.replace(&files.clock(), text.as_bytes(), Access::Usual)?;
+            files.replace(&files.clock(), text.as_bytes(), Access::Group)?;
             self.saved = self.last;
         }
         Ok(())

@@ -140,7 +140,22 @@ const KEYS: &[(&str, &[&str])] = &[
             "cli",
         ],
     ),
-    ("tracing", &["aws", "ebs", "ec2", "endpoint", "pipeline", "store", "ops", "orchestrate", "cli"]),
+    (
+        "tracing",
+        &[
+            "aws",
+            "disk",
+            "ebs",
+            "ec2",
+            "endpoint",
+            "evidence",
+            "pipeline",
+            "store",
+            "ops",
+            "orchestrate",
+            "cli",
+        ],
+    ),
     ("tracing_subscriber", &["cli"]),
     ("zstd", &["device", "store"]),
 ];

@@ -4,7 +4,7 @@ use super::*;
 
 fn disk() -> MemoryDisk {
     let disk = MemoryDisk::with_dir(Path::new("/"));
-    disk.make_dir(Path::new("/a")).unwrap();
+    disk.make_dir(Path::new("/a"), Access::Usual).unwrap();
     disk.write(Path::new("/a/file"), b"x", Access::Usual).unwrap();
     disk.sync(Path::new("/a/file")).unwrap();
     disk
@@ -16,7 +16,7 @@ fn a_directory_takes_along_what_is_in_it() {
     disk.rename_new(Path::new("/a"), Path::new("/b")).unwrap();
     assert_eq!(disk.files(), [Path::new("/b/file")]);
     assert!(disk.names(Path::new("/a")).is_err());
-    disk.make_dir(Path::new("/a")).unwrap();
+    disk.make_dir(Path::new("/a"), Access::Usual).unwrap();
     assert!(disk.rename_new(Path::new("/b"), Path::new("/a")).is_err());
 }
 

@@ -69,10 +69,8 @@ fn what_a_killed_run_left_is_removed_by_the_next_and_what_one_at_work_has_is_not
         assert_eq!(names(), before, "the draft of the run at work stays");
     });
     assert_eq!(chain.keep(&about(), &meanwhile, &[], NOW).unwrap().number, 1);
-    for (left, files) in
-        [("empty", &[][..]), ("begun", &[REPORT]), ("nearly", &[REPORT, STATEMENT, "steps.json"])]
-    {
-        let draft = dir.join(format!(".draft-{left}"));
+    for (left, files) in [(0, &[][..]), (1, &[REPORT]), (2, &[REPORT, STATEMENT, "steps.json"])] {
+        let draft = dir.join(format!(".draft-{left:016x}"));
         std::fs::create_dir(&draft).unwrap();
         for name in files {
             std::fs::write(draft.join(name), "{").unwrap();

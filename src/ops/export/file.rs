@@ -161,7 +161,7 @@ impl Finishing {
                 noted.map_err(|fault| fault.hint("the file itself is whole"))?;
                 Ok((n_data, self.resumed))
             }
-            Some(fault) if progress == 0 || fault.kind == Kind::Vanished => {
+            Some(fault) if progress == 0 || fault.kind == Kind::Vanished || !file.is_found_again() => {
                 file.discard();
                 checkpoint.remove()?;
                 Err(fault)

@@ -13,7 +13,7 @@
 //! ```
 
 use crate::block::{BlockIndex, BlockSet, Digest};
-use crate::disk::{Access, Disk, Handle, Machine, unique};
+use crate::disk::{Access, Disk, Handle, Machine, Opening, unique};
 use crate::fault::Fault;
 use crate::ops::verify::{Class, Mismatch};
 use std::collections::BTreeMap;
@@ -144,9 +144,8 @@ impl FromIterator<Mismatch> for Mismatches {
 
 /// A file that nobody else can open, and that is gone when it is closed, even by a kill.
 fn nameless(disk: &dyn Disk, path: &std::path::Path) -> io::Result<Box<dyn Handle>> {
-    disk.make_dirs(crate::disk::directory(path))?;
-    let taken = || io::Error::from(io::ErrorKind::ResourceBusy);
-    let file = disk.claim(path, Access::Owner)?.ok_or_else(taken)?;
+    disk.make_dirs(crate::disk::directory(path), Access::Owner)?;
+    let file = disk.open(path, Opening::New(Access::Owner))?;
     disk.remove(path)?;
     Ok(file)
 }

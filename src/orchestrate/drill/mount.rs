@@ -8,7 +8,7 @@
 //! journal and of the state directory.
 
 use crate::device::{FileSystem, FileSystemKind, Image, Signature, Signed, hyphened, signatures};
-use crate::disk::{InUse, Machine, Mounting, Use};
+use crate::disk::{Access, InUse, Machine, Mounting, Use};
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::verify::State;
 use crate::orchestrate::drill::report::{Mounted, Seen};
@@ -102,8 +102,8 @@ async fn blocking<T: Send + 'static>(
 /// system bears (ext4(5), xfs(5)). And nobody gets rights by what is on it.
 const fn options(kind: FileSystemKind) -> &'static str {
     match kind {
-        FileSystemKind::Ext => "ro,noload,nodev,nosuid",
-        FileSystemKind::Xfs => "ro,norecovery,nouuid,nodev,nosuid",
+        FileSystemKind::Ext => "ro,noload,nodev,nosuid,noexec",
+        FileSystemKind::Xfs => "ro,norecovery,nouuid,nodev,nosuid,noexec",
     }
 }
 
@@ -132,7 +132,7 @@ fn mounted(machine: &Machine, device: &Path, point: &Path) -> Result<Vec<Mounted
         let at = partition.map_or_else(|| point.to_owned(), |number| point.join(format!("p{number}")));
         // An earlier process of this run may have done it.
         if !in_use.iter().filter_map(|one| one.by.point()).any(|there| tail(there) == tail(&at)) {
-            machine.disk.make_dirs(&at).map_err(|error| Fault::local(&at, "make", error))?;
+            machine.disk.make_dirs(&at, Access::Owner).map_err(|error| Fault::local(&at, "make", error))?;
             let what = Mounting {
                 device,
                 offset: system.offset,

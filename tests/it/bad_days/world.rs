@@ -6,7 +6,7 @@ use icecore::account::Settings as Account;
 use icecore::block::{BlockIndex, Geometry, GiB};
 use icecore::device::{Image, Part};
 use icecore::disk::memory::MemoryDisk;
-use icecore::disk::{Disk, Machine, Opening};
+use icecore::disk::{Access, Disk, Machine, Opening};
 use icecore::endpoint::{self, Config, Running, Shelves};
 use icecore::fault::Fault;
 use icecore::monitor::Silent;
@@ -159,13 +159,13 @@ pub(super) fn imported() -> Model {
 /// A disk with an image on it, and room for a store.
 pub(super) fn disk_with_image() -> MemoryDisk {
     let disk = disk();
-    let image = disk.open(&Path::new(HOME).join("disk.img"), Opening::Make).unwrap();
+    let image = disk.open(&Path::new(HOME).join("disk.img"), Opening::New(Access::Owner)).unwrap();
     image.set_len(1 << 30).unwrap();
     for (index, byte) in imported() {
         image.write_at(&[byte; 524_288], u64::from(index) * 524_288).unwrap();
     }
     image.sync().unwrap();
-    disk.make_dir(&Path::new(HOME).join("store")).unwrap();
+    disk.make_dir(&Path::new(HOME).join("store"), Access::Owner).unwrap();
     disk.sync(Path::new(HOME)).unwrap();
     disk
 }

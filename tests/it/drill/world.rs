@@ -8,7 +8,7 @@ use icecore::control::{
     InstanceQuery, Instances, SnapshotQuery, Snapshots, Tagging, VolumeQuery, Volumes, conformance,
 };
 use icecore::disk::memory::MemoryDisk;
-use icecore::disk::{Disk, Opening};
+use icecore::disk::{Access, Disk, Opening};
 use icecore::estate::{
     Attachment, AttachmentState, Held, Initialization, Instance, InstanceState, NewVolume, Resource, Volume,
     VolumeKind, VolumeState,
@@ -109,7 +109,7 @@ impl World {
             ..conformance::sample(number)
         });
         let disk = MemoryDisk::with_dir(Path::new(HOME));
-        (&disk as &dyn Disk).make_dirs(Path::new(DEVICES)).unwrap();
+        (&disk as &dyn Disk).make_dirs(Path::new(DEVICES), Access::Owner).unwrap();
         Arc::new(Self {
             account: Arc::new(MemoryAccount::new(MemorySnapshots::new(infos), others())),
             blocks,
@@ -293,7 +293,7 @@ impl World {
     /// The device of a volume appears.
     fn plug(&self, id: &VolumeId) {
         let disk = self.disk.lock().unwrap();
-        let file = disk.open(&Self::device(id), Opening::Make).unwrap();
+        let file = disk.open(&Self::device(id), Opening::New(Access::Owner)).unwrap();
         file.set_len(1 << 30).unwrap();
         let wrong = *self.damage.lock().unwrap();
         for (index, byte) in BLOCKS {
