@@ -29,7 +29,7 @@ pub use file::ImageFile;
 pub use filesystem::{FileSystem, FileSystemKind, ReadAt, file_systems};
 pub use image::{Held, Image, Part};
 pub use in_place::InPlace;
-pub use map::BlockMap;
+pub use map::{BlockMap, first_line, last_line};
 pub use protect::{Protection, protect};
 #[cfg(any(test, fuzzing))]
 pub(crate) use sidecar::fuzz_sidecar;

@@ -13,7 +13,7 @@ pub enum Exit {
     Findings = 1,
     /// Refused before anything was sent: wrong usage, not found, not readable, above `--max-usd`
     Usage = 2,
-    /// Stopped by a budget or a deadline; the same command goes on from there
+    /// Stopped by a budget or a deadline: the same command goes on from there; or nothing was read, so nothing was shown
     Stopped = 3,
     /// Access denied, or no credentials, or expired ones
     Denied = 4,

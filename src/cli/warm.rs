@@ -96,6 +96,9 @@ async fn kept<R: Render>(keeper: Option<&Keeper>, report: &R, cx: &Context) -> E
 /// How a report ends the program; the first signal that came, where one did, is what interrupted it.
 fn exit_of(report: &Report, cx: &Context) -> Exit {
     let state = match report.state() {
+        // Nothing was there to be read.
+        State::Incomplete if report.exceptions.is_empty() => Exit::Stopped,
+        // The exceptions say so by themselves.
         State::Warm | State::Incomplete => Exit::Clean,
         State::Partial if report.stopped_by.is_some() => Exit::Stopped,
         // What could not be read says so by itself.

@@ -27,5 +27,8 @@ pub async fn run(id: &SnapshotId, services: &Services, engine: &Engine) -> Resul
     engine.monitor.on(Event::Stage { verb: "listing", total: None });
     let source = open(services, engine, id).await?;
     let blocks = block_map(engine, source.as_ref()).await?;
+    if blocks.is_empty() {
+        engine.note(format!("{id} has no blocks: the snapshot is empty"));
+    }
     Ok(Report { snapshot_id: id.clone(), geometry: source.geometry(), blocks, requests: engine.requests() })
 }

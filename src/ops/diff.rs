@@ -62,6 +62,16 @@ pub struct Report {
 /// Compares each snapshot with the one before it. Lists only, unless contents are to be compared: then every
 /// block that both have is read from both.
 pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Result<Report, Fault> {
+    for pair in options.snapshots.windows(2) {
+        if pair[0] == pair[1] {
+            return Err(Fault::new(
+                Kind::Unsuitable,
+                Place::Snapshot(pair[0].clone()),
+                "it would be compared with itself, which shows nothing",
+            )
+            .hint("give two different snapshots, the older one first"));
+        }
+    }
     engine.monitor.on(Event::Stage { verb: "comparing", total: None });
     let mut steps = Vec::new();
     for pair in options.snapshots.windows(2) {

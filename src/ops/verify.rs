@@ -26,6 +26,7 @@ mod report;
 mod shallow;
 mod sides;
 mod spending;
+mod void;
 mod work;
 
 pub use extent::{CycleProgress, Extent};
@@ -136,6 +137,8 @@ pub struct Options {
     pub is_unencrypted: bool,
     /// Whether what an image lacks at its end counts as zeros.
     pub pads: bool,
+    /// Accept a snapshot without blocks, of which nothing can be read.
+    pub allow_empty: bool,
     /// The EBS volume that the target has to be.
     pub volume_id: Option<VolumeId>,
     /// When the target was made of the snapshot; by default when the snapshot was taken.
@@ -165,6 +168,7 @@ impl Options {
             deadline: None,
             is_unencrypted: false,
             pads: false,
+            allow_empty: false,
             volume_id: None,
             restored_at: None,
             system: System::default(),
@@ -254,6 +258,7 @@ impl Options {
 pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine) -> Result<Report, Fault> {
     let (start, started) = (Instant::now(), SystemClock.now());
     options.check()?;
+    void::refuse(options, services).await?;
     let deadline = options.deadline.map(|span| start + span);
     if let (What::Snapshot(id), true) = (&options.what, options.level() <= Level::BlockMap) {
         let nobody = || Fault::new(Kind::Refused, Place::Snapshot(id.clone()), "there is no account to ask");
@@ -296,6 +301,7 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
         map_root: done.roots.map(|roots| roots.map),
         content_root: done.roots.map(|roots| roots.content),
         remarks: done.remarks,
+        allows_empty: options.allow_empty,
         drift: done.drift,
         requests: done.requests,
         usd: done.usd,

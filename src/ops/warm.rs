@@ -117,6 +117,8 @@ pub struct Options {
     pub verify: bool,
     /// Read a volume that needs none of it, as AWS says.
     pub force: bool,
+    /// Accept a snapshot without blocks: then there is nothing to warm, and the volume counts as warm.
+    pub allow_empty: bool,
     /// The EBS volume that the device has to be.
     pub volume_id: Option<VolumeId>,
     /// Draw what an earlier proof drew.
@@ -137,6 +139,7 @@ impl Options {
             threshold: None,
             verify: false,
             force: false,
+            allow_empty: false,
             volume_id: None,
             seed: None,
             system: System::default(),

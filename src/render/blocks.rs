@@ -1,6 +1,7 @@
 //! `icecore blocks`: one line a block, in whatever format.
 
 use crate::block::{BlockIndex, BlockSize};
+use crate::device::{first_line, last_line};
 use crate::ops::blocks::Report;
 use crate::render::json::{self, Frame};
 use crate::render::ranges::Cbt;
@@ -55,7 +56,11 @@ fn walk(report: &Report) -> impl Iterator<Item = BlockView> {
 }
 
 fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    walk(report).try_for_each(|block| writeln!(out, "{} {}", block.block_index, block.byte_offset))
+    let size = report.geometry.size();
+    writeln!(out, "{}", first_line(&report.snapshot_id, size))?;
+    walk(report).try_for_each(|block| writeln!(out, "{} {}", block.block_index, block.byte_offset))?;
+    // Comes last: a text that ends before it is known to be cut.
+    writeln!(out, "{}", last_line(report.blocks.len(), size))
 }
 
 fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {

@@ -93,7 +93,11 @@ fn show_and_blocks_agree() {
     assert_eq!((&shown["allocated_blocks"], &shown["block_size"]), (&4.into(), &BLOCK.into()));
     assert_eq!(shown["ranges"], serde_json::json!([[0, 2], [700, 1], [2047, 1]]));
     let blocks = two.run(&["blocks", &two.second]);
-    assert_eq!(blocks.stdout, "0 0\n1 524288\n700 367001600\n2047 1073217536\n");
+    let lines: Vec<_> = blocks.stdout.lines().collect();
+    assert_eq!(lines[1..5], ["0 0", "1 524288", "700 367001600", "2047 1073217536"]);
+    let (id, size) = (&two.second, "volume_bytes=1073741824");
+    assert_eq!(lines[0], format!("# icecore-map format=2 snapshot={id} {size}"));
+    assert_eq!(lines[5..], [format!("# icecore-map-end blocks=4 {size}")], "it is whole up to its last line");
     assert_eq!((blocks.code, blocks.stderr.as_str()), (0, ""));
     let picture = two.run(&["show", &two.second]).stdout;
     assert!(picture.contains("4 blocks") && picture.contains("960 MiB"), "{picture}");

@@ -10,6 +10,7 @@ mod ledger;
 mod levels;
 mod manifests;
 mod modes;
+mod nothing;
 mod service;
 
 use bytes::Bytes;

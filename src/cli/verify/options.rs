@@ -78,6 +78,10 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "CONFIDENCE/DAMAGED")]
     sample: Option<Aim>,
 
+    /// Accept a snapshot that has no blocks; without it nothing read is no pass
+    #[arg(long)]
+    allow_empty: bool,
+
     /// Draw the blocks that an earlier run with this seed drew
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -104,8 +108,11 @@ impl Typed {
         let is_bare =
             own.delta_from.is_none() && own.part.is_none() && own.cycle.is_none() && own.sample.is_none();
         if is_bare {
-            *own = Selection { deadline: own.deadline, seed: own.seed.or(job.seed), ..job.clone() };
+            let allow_empty = own.allow_empty;
+            *own =
+                Selection { deadline: own.deadline, seed: own.seed.or(job.seed), allow_empty, ..job.clone() };
         }
+        own.allow_empty |= job.allow_empty;
         self
     }
 
@@ -197,6 +204,7 @@ impl Selection {
             cycle_days: self.cycle.map(|days| days.0),
             sample: self.sample,
             seed: self.seed,
+            allow_empty: self.allow_empty,
             deadline: self.deadline.map(|span| span.0),
             ..options
         }

@@ -59,6 +59,10 @@ pub(crate) struct Typed {
     #[arg(long)]
     force: bool,
 
+    /// Accept a snapshot that has no blocks; without it the run is incomplete, for nothing was read
+    #[arg(long)]
+    allow_empty: bool,
+
     #[command(flatten)]
     selection: Selection,
 
@@ -250,6 +254,7 @@ impl Typed {
             seed: selection.seed,
             verify: self.verify,
             force: self.force,
+            allow_empty: self.allow_empty,
             volume_id: self.volume_id.clone(),
             system: self.sysroot.as_ref().map_or_else(System::default, System::at),
             ..Options::of(device, what)

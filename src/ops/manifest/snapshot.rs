@@ -48,6 +48,9 @@ pub async fn of_snapshot(
     }
     let work = Work { id, options, services, engine, geometry, is_encrypted };
     let done = work.read(source, base.as_ref()).await?;
+    if done.present == 0 {
+        engine.note(format!("{id} has no blocks: the snapshot is empty, and so is its manifest"));
+    }
     let base_used = base.is_some().then(|| options.base.clone()).flatten();
     Ok(Report {
         name: id.to_string(),

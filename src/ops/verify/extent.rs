@@ -81,11 +81,14 @@ impl Report {
     /// Which blocks the run has read.
     pub fn extent(&self) -> Extent {
         let coverage = &self.coverage;
-        if self.level <= Level::BlockMap || coverage.read == 0 {
+        if self.level <= Level::BlockMap {
             return Extent::Nothing;
         }
-        if coverage.read == coverage.total && self.is_whole() {
+        if coverage.read == coverage.total && self.is_whole() && self.void().is_none() {
             return Extent::All;
+        }
+        if coverage.read == 0 {
+            return Extent::Nothing;
         }
         match self.stopped_by {
             Some(Budget::Deadline) => return Extent::Deadline,

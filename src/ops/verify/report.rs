@@ -14,11 +14,11 @@ use std::time::Duration;
 /// How a verification ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Everything that was to be checked was checked and is right.
+    /// Everything that was to be checked was checked and is right, and that was something.
     Pass,
     /// Something is wrong.
     Fail,
-    /// Nothing wrong was seen, but not everything was checked.
+    /// Nothing wrong was seen, but not everything was checked, or nothing was.
     Incomplete,
     /// The target differs, as a volume does that was mounted after its restore. Never counted as verified.
     ChangedSinceRestore,
@@ -144,6 +144,15 @@ pub struct Subject {
     pub geometry: Geometry,
     /// What the control plane says of the snapshot; `None` where it does not tell.
     pub info: Option<SnapshotInfo>,
+    /// Number of blocks that it lists; `None` where they were not listed.
+    pub blocks: Option<u64>,
+}
+
+impl Subject {
+    /// Whether it is known to have no block: an empty backup.
+    pub fn is_empty(&self) -> bool {
+        self.blocks == Some(0)
+    }
 }
 
 /// The kinds of subject there are.
@@ -380,6 +389,8 @@ pub struct Report {
     pub content_root: Option<Digest>,
     /// Particulars of this run that the level's sentences do not say.
     pub remarks: Vec<String>,
+    /// Whether a snapshot without blocks was accepted beforehand.
+    pub allows_empty: bool,
     /// Whether the control plane and the block list disagree. At L1 that is what fails; deeper it is only said.
     pub drift: Option<Drift>,
     /// What was asked.
@@ -399,7 +410,7 @@ impl Report {
             State::Fail
         } else if !self.mismatches.is_empty() {
             State::ChangedSinceRestore
-        } else if self.is_whole() && !self.is_untold() {
+        } else if self.is_whole() && !self.is_untold() && self.void().is_none() {
             State::Pass
         } else {
             State::Incomplete
@@ -445,6 +456,13 @@ impl Report {
     /// What this report does not claim, in whole sentences; the level's own come first.
     pub fn disclaimers(&self) -> Vec<String> {
         let mut sentences = vec![self.level.does_not_show().to_owned()];
+        match self.void() {
+            Some(why) if self.is_whole() => sentences.push(why),
+            _ if self.subject.is_empty() => {
+                sentences.push(format!("{} has no blocks.", self.subject.words()))
+            }
+            _ => {}
+        }
         if self.coverage.unverifiable > 0 {
             sentences.push(format!(
                 "{} blocks that the snapshot does not have were not checked: only an unencrypted volume reads as zeros \

@@ -9,7 +9,7 @@ use crate::fault::{Fault, Kind, Place};
 use crate::manifest::Manifest;
 use crate::ops::preflight::{facts, open};
 use crate::ops::verify::{
-    Against, Baseline, Options, Origin, Subject, SubjectKind, Target, TargetKind, What,
+    Against, Baseline, Options, Origin, Subject, SubjectKind, Target, TargetKind, What, void,
 };
 use crate::ops::{Engine, Services};
 use crate::pipeline::{Action, Ask, Tries, block_map};
@@ -137,6 +137,8 @@ pub(super) async fn sides(
         Against::Snapshot { snapshot_id, services: there, engine } => {
             let source = open(there, engine, snapshot_id).await?;
             sides.in_other = block_map(engine, source.as_ref()).await?;
+            // Another address of the same store is known only after it has answered.
+            void::refuse_itself(options, services)?;
             let info = facts(there, engine, snapshot_id).await;
             sides.absent_is_zero &= options.is_unencrypted || is_unencrypted(info.as_ref());
             let (size, volume) = (source.geometry().size().bytes(), sides.geometry().size().bytes());
@@ -201,6 +203,7 @@ async fn subject(
                 snapshot_id: Some(id.clone()),
                 geometry: source.geometry(),
                 info: facts(services, engine, id).await,
+                blocks: Some(present.len()),
             };
             Ok((Truth::Snapshot(source), subject, present))
         }
@@ -214,14 +217,15 @@ async fn subject(
                 (Some(services), Some(id)) => facts(services, engine, id).await,
                 _ => None,
             };
+            let present = manifest.present().clone();
             let subject = Subject {
                 name: path.display().to_string(),
                 kind: SubjectKind::Manifest,
                 snapshot_id: about.snapshot_id,
                 geometry: about.geometry,
                 info,
+                blocks: Some(present.len()),
             };
-            let present = manifest.present().clone();
             Ok((Truth::Manifest(manifest), subject, present))
         }
     }

@@ -62,10 +62,9 @@ impl Proof {
     /// The verdict.
     pub fn is_warm(&self) -> bool {
         let p99 = self.latencies.quantile(0.99);
-        self.population == 0
-            || (self.sample > 0
-                && (self.was_never_slow || p99.is_some_and(|p99| p99 < self.threshold))
-                && self.latencies.len() == self.sample)
+        self.sample > 0
+            && (self.was_never_slow || p99.is_some_and(|p99| p99 < self.threshold))
+            && self.latencies.len() == self.sample
     }
 }
 
@@ -196,6 +195,8 @@ mod tests {
     #[test]
     fn a_sample_that_was_not_read_proves_nothing() {
         assert!(!proof(&[], &[20; 100], None).is_warm());
+        let of_nothing = Proof { population: 0, ..proof(&[], &[2; 100], None) };
+        assert!(!of_nothing.is_warm(), "a probe of nothing, first touch never slow or not");
         let mut unreadable = proof(&with_slow(0, 0), &[20; 100], None);
         unreadable.sample += 1;
         assert!(!unreadable.is_warm());

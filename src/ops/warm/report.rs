@@ -17,7 +17,7 @@ pub enum State {
     Warm,
     /// Some blocks are not, or the sample was slow.
     Partial,
-    /// It ended before its time, for a reason that was not meant.
+    /// It ended before its time, for a reason that was not meant, or there was no block to read.
     Incomplete,
 }
 
@@ -137,6 +137,10 @@ pub struct Report {
     pub order: Ordered,
     /// Allocated blocks.
     pub allocated: u64,
+    /// Whether the map states how many blocks it lists, and lists as many; `None` where no map told the blocks.
+    pub is_counted: Option<bool>,
+    /// Whether a snapshot without blocks was accepted beforehand.
+    pub allows_empty: bool,
     /// Of these, blocks that were to be read, those of an interrupted earlier run included.
     pub planned: u64,
     /// Of the planned, blocks that were read, likewise.
@@ -181,8 +185,11 @@ impl Report {
     /// How it ended.
     pub fn state(&self) -> State {
         let is_proved = self.proof.as_ref().is_some_and(Proof::is_warm);
-        if !self.exceptions.is_empty() && self.unreadable.is_empty() {
+        let is_empty = self.allocated == 0;
+        if (!self.exceptions.is_empty() && self.unreadable.is_empty()) || (is_empty && !self.allows_empty) {
             State::Incomplete
+        } else if is_empty {
+            State::Warm
         } else if self.skipped.is_some() || (is_proved && (self.cold.is_empty() || self.is_probe)) {
             State::Warm
         } else {

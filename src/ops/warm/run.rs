@@ -282,6 +282,7 @@ async fn verified(
         taken: Some(Taken { blocks: &got.done | &target.resumed, digests: digests.clone() }),
         deadline: end.map(|end| end.saturating_duration_since(Instant::now())),
         system: target.options.system.clone(),
+        allow_empty: target.options.allow_empty,
         ..verify::Options::of(what)
     };
     verify::run(&options, services, engine).await.map(Some)
@@ -346,6 +347,8 @@ impl Ending {
             geometry: target.geometry,
             order: target.order,
             allocated: target.allocated.len(),
+            is_counted: target.is_counted,
+            allows_empty: target.options.allow_empty,
             planned: planned.len(),
             read: (planned.as_ref() & &warm).len(),
             resumed: resumed.len(),

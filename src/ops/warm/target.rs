@@ -39,6 +39,8 @@ pub(super) struct Target {
     pub(super) snapshot_id: Option<SnapshotId>,
     pub(super) geometry: Option<Geometry>,
     pub(super) allocated: Arc<BlockSet>,
+    /// Whether the map states how many blocks it lists; `None` where the blocks are not those of a map.
+    pub(super) is_counted: Option<bool>,
     /// What is to be read, an earlier run's blocks included.
     pub(super) ranked: Ranked,
     pub(super) order: Ordered,
@@ -60,6 +62,8 @@ struct Mapped {
     size: Option<ByteSize>,
     geometry: Option<Geometry>,
     blocks: Arc<BlockSet>,
+    /// Whether a map states how many blocks it lists; `None` where the blocks are not those of a map.
+    is_counted: Option<bool>,
 }
 
 /// Opens it. What does not fit together is refused here.
@@ -75,6 +79,7 @@ pub(super) async fn open(
     }
     let path = path(options, engine.machine())?;
     let mapped = mapped(options, services, engine).await?;
+    refuse_empty(options, &mapped)?;
     let image = Arc::new(Image::open_uncached(&path, engine.machine())?);
     let device = checked(options, &path, &image, &mapped)?;
     let mut warnings = warnings(options, &device);
@@ -83,7 +88,16 @@ pub(super) async fn open(
         Known::default()
     });
     fits(&device, &mapped, known.volume.as_ref())?;
-    let skip = known.skip().filter(|_| !options.force && options.amount != Amount::Probe);
+    if mapped.is_counted == Some(false) {
+        engine.note(format!(
+            "{}: the map does not say how many blocks it lists (it is of an earlier version, written by hand, CSV or \
+             JSON lines), so nothing shows whether it was cut",
+            mapped.source
+        ));
+    }
+    // A verification that was asked for takes blocks that are read.
+    let is_wanted = options.force || options.verify || options.amount == Amount::Probe;
+    let skip = known.skip().filter(|_| !is_wanted);
     let (ranked, order) = match skip {
         // Nothing is read, so nobody needs an order.
         Some(_) => (Ranked::by_index(mapped.blocks.clone()), Ordered::Index),
@@ -106,6 +120,7 @@ pub(super) async fn open(
         snapshot_id: mapped.snapshot_id,
         geometry: mapped.geometry,
         allocated: mapped.blocks,
+        is_counted: mapped.is_counted,
         ranked,
         order,
         skip,
@@ -120,6 +135,28 @@ pub(super) async fn open(
         target.begin(engine)?;
     }
     Ok(target)
+}
+
+/// Refuses a file that lists no block: nothing would be read, and a volume of which nothing was read is not warm. A map
+/// that does not say that it is whole may have lost all of its lines.
+fn refuse_empty(options: &Options, mapped: &Mapped) -> Result<(), Fault> {
+    let path = match &options.what {
+        // It is listed in the run, which then is incomplete.
+        What::Snapshot(_) => return Ok(()),
+        What::Manifest(path) | What::Map(path) => path,
+    };
+    let is_accepted = options.allow_empty && mapped.is_counted != Some(false);
+    if !mapped.blocks.is_empty() || is_accepted {
+        return Ok(());
+    }
+    let what = "it lists no block, so nothing would be read and nothing shown";
+    let hint = match (&options.what, mapped.is_counted) {
+        (What::Map(_), Some(false)) => {
+            "make it anew with icecore blocks SNAPSHOT, and see that this ends with 0"
+        }
+        _ => "give --allow-empty if the snapshot is known to have no blocks",
+    };
+    Err(Fault::new(Kind::Unsuitable, Place::File(path.clone()), what).hint(hint))
 }
 
 /// Where the volume is on this machine.
@@ -154,6 +191,7 @@ async fn mapped(options: &Options, services: Option<&Services>, engine: &Engine)
                 size: Some(geometry.size()),
                 geometry: Some(geometry),
                 blocks: Arc::new(block_map(engine, source.as_ref()).await?),
+                is_counted: None,
             })
         }
         What::Manifest(path) => {
@@ -165,6 +203,7 @@ async fn mapped(options: &Options, services: Option<&Services>, engine: &Engine)
                 size: Some(about.size),
                 geometry: Some(about.geometry),
                 blocks: Arc::new(manifest.present().clone()),
+                is_counted: None,
             })
         }
         What::Map(path) => {
@@ -175,6 +214,7 @@ async fn mapped(options: &Options, services: Option<&Services>, engine: &Engine)
                 snapshot_id: map.snapshot_id,
                 size: map.volume_size,
                 geometry: None,
+                is_counted: Some(map.is_counted),
             })
         }
     }

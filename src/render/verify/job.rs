@@ -91,8 +91,8 @@ fn text(job: &Job, out: &mut dyn Write) -> io::Result<()> {
             Outcome::Done(report) => {
                 let wrong = report.mismatches.len();
                 let first = report.exceptions.first().map(|exception| exception.what.clone());
-                let note =
-                    if wrong > 0 { format!("{} wrong", count(wrong)) } else { first.unwrap_or_default() };
+                let first = first.or_else(|| report.void()).unwrap_or_default();
+                let note = if wrong > 0 { format!("{} wrong", count(wrong)) } else { first };
                 let coverage = &report.coverage;
                 (
                     report.level.to_string(),

@@ -47,7 +47,7 @@ impl<'a> Run<'a> {
         let trouble = match report.exceptions.first() {
             Some(exception) => exception.what.clone(),
             None if unreadable > 0 => format!("{unreadable} blocks could not be read"),
-            None => String::new(),
+            None => report.void().unwrap_or_default(),
         };
         Self { name, state: report.state(), report: Some(report), stopped_by: report.stopped_by, trouble }
     }

@@ -16,7 +16,7 @@ pub(in crate::render) fn text(report: &Report, out: &mut dyn Write) -> io::Resul
     let mut facts: Vec<(&str, String)> = Vec::new();
     let level = report.level;
     let claim = match report.state() {
-        State::Pass => level.shows().to_owned(),
+        State::Pass => report.claim().to_owned(),
         _ => format!("Not shown here; a pass says: {}", level.shows()),
     };
     wrapped(&mut facts, "level", &format!("{level} {}. {claim}", level.as_str()));
@@ -75,6 +75,7 @@ fn verdict(report: &Report) -> String {
             crate::ops::verify::Budget::Usd => ": the budget is used up; the same command goes on from here",
             crate::ops::verify::Budget::Deadline => ": the time is up; the same command goes on from here",
         },
+        (State::Incomplete, None) if report.is_whole() && report.void().is_some() => ": nothing was read",
         _ => "",
     };
     format!("{state}  {}{target}{why}", report.subject.name)

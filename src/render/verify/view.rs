@@ -45,6 +45,8 @@ pub(in crate::render) struct View<'a> {
     target: Option<TargetView<'a>>,
     baseline: Option<BaselineView<'a>>,
     cost: Cost,
+    /// Why a run that read all that was chosen proves nothing: it read no block. Null otherwise.
+    reason: Option<String>,
     /// What was shown; null unless it was a pass.
     claims: Option<&'a str>,
     disclaimers: Vec<String>,
@@ -84,6 +86,8 @@ struct SubjectView<'a> {
     name: &'a str,
     snapshot_id: Option<&'a str>,
     volume_size_gib: u32,
+    /// Null where they were not listed.
+    blocks_listed: Option<u64>,
     /// What the control plane says; null where it was not asked or does not tell.
     account: Option<&'a str>,
     volume_id: Option<&'a str>,
@@ -224,10 +228,15 @@ impl<'a> View<'a> {
             target: target(report),
             baseline: baseline(report),
             cost: Cost { usd: money(report.usd), usd_estimated: money(report.usd_estimated) },
-            claims: (report.state() == State::Pass).then(|| report.level.shows()),
+            reason: reason(report),
+            claims: (report.state() == State::Pass).then(|| report.claim()),
             disclaimers: report.disclaimers(),
         }
     }
+}
+
+fn reason(report: &Report) -> Option<String> {
+    report.void().filter(|_| report.is_whole())
 }
 
 fn exception(exception: &Exception) -> ExceptionView<'_> {
@@ -255,6 +264,7 @@ fn subject(report: &Report) -> SubjectView<'_> {
         name: &subject.name,
         snapshot_id: subject.snapshot_id.as_ref().map(|id| id.as_str()),
         volume_size_gib: subject.geometry.volume_size.get(),
+        blocks_listed: subject.blocks,
         account: info.map(|info| info.owner_id.as_str()),
         volume_id: info.and_then(|info| info.volume_id.as_ref()).map(|id| id.as_str()),
         taken_at: info.and_then(|info| rfc3339(info.start_time)),

@@ -24,7 +24,14 @@ pub(super) fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         if let Some(latencies) = latencies(&report.latencies) {
             facts.push(("first touch", latencies));
         }
-        if let Some(proof) = &report.proof {
+        if report.is_counted == Some(false) {
+            table::wrapped(
+                &mut facts,
+                "map",
+                "it does not say how many blocks it lists: nothing shows whether it was cut",
+            );
+        }
+        if let Some(proof) = report.proof.as_ref().filter(|_| report.allocated > 0) {
             table::wrapped(&mut facts, "proof", &proof_of(proof, report.is_probe));
         }
     }
@@ -66,6 +73,10 @@ fn verdict(report: &Report) -> String {
         State::Incomplete => "INCOMPLETE",
     };
     let why = match (report.state(), report.stopped_by) {
+        (State::Warm, _) if report.allocated == 0 => ": the snapshot has no blocks, and nothing was read",
+        (State::Incomplete, _) if report.allocated == 0 && report.exceptions.is_empty() => {
+            ": the snapshot has no blocks, so nothing was read; --allow-empty accepts that"
+        }
         (State::Partial, Some(Bound::Deadline)) => ": the time is up; the same command goes on from here",
         (State::Partial, Some(Bound::Limit)) => ": no more was asked for; without --hottest the rest is read",
         (State::Partial, None) if report.cold.is_empty() => ": all was read, but a sample was slow",

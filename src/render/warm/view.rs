@@ -18,6 +18,8 @@ pub(super) struct View<'a> {
     snapshot_id: Option<&'a str>,
     volume_size_gib: Option<u32>,
     blocks_allocated: u64,
+    /// Whether the map states how many blocks it lists, and lists as many; null where no map was given.
+    map_counted: Option<bool>,
     blocks_planned: u64,
     blocks_read: u64,
     blocks_resumed: u64,
@@ -160,6 +162,7 @@ impl<'a> View<'a> {
             snapshot_id: report.snapshot_id.as_ref().map(|id| id.as_str()),
             volume_size_gib: report.geometry.map(|geometry| geometry.volume_size.get()),
             blocks_allocated: report.allocated,
+            map_counted: report.is_counted,
             blocks_planned: report.planned,
             blocks_read: report.read,
             blocks_resumed: report.resumed,

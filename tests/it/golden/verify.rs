@@ -25,6 +25,7 @@ pub(super) fn verified() -> verify::Report {
             snapshot_id: Some(id(1)),
             geometry: Geometry::ebs(gib(8)),
             info: Some(info(1)),
+            blocks: Some(3_072),
         },
         target: Some(Target {
             name: "/dev/nvme1n1".into(),
@@ -70,6 +71,7 @@ pub(super) fn verified() -> verify::Report {
         usd: Some(Usd::from_nanos(9_217_800)),
         usd_estimated: Some(Usd::from_nanos(9_218_400)),
         drift: None,
+        allows_empty: false,
     }
 }
 

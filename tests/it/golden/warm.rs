@@ -33,6 +33,8 @@ fn warmed() -> warm::Report {
         geometry: Some(Geometry::ebs(gib(8))),
         order: Ordered::Recency(vec![id(2), id(1)]),
         allocated: 3_072,
+        is_counted: None,
+        allows_empty: false,
         planned: 3_072,
         read: 3_072,
         resumed: 0,

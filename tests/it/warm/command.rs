@@ -97,3 +97,76 @@ fn a_host_without_credentials_is_told_the_blocks_by_whatever_format_they_were_pr
         assert_eq!((&report["initialization"], &report["skipped"]), (&serde_json::json!([]), &Value::Null));
     }
 }
+
+#[test]
+fn a_map_without_blocks_or_cut_anywhere_is_refused_before_anything_is_read() {
+    let one = One::new();
+    let warm = ["warm", "a.img", "--map", "map", "--threshold", "20s", "--format", "json"];
+    let with = |map: &str, more: &[&str]| {
+        std::fs::write(one.here.path("map"), map).unwrap();
+        one.here.run(&[&warm[..], more].concat())
+    };
+    let whole = one.run(&["blocks", &one.id]).stdout;
+    let lines: Vec<_> = whole.lines().collect();
+    assert_eq!(lines.len(), 5, "{whole}");
+    let report = with(&whole, &[]).json();
+    assert_eq!((&report["state"], &report["map_counted"]), (&"warm".into(), &true.into()));
+    for kept in 1..lines.len() {
+        with(&(lines[..kept].join("\n") + "\n"), &[]).refused(2, &["map", "it was cut", "icecore blocks"]);
+    }
+    with(&whole.replace("blocks=3", "blocks=4"), &[]).refused(2, &["lists 3 blocks", "says 4"]);
+    with(&whole.replace("700 367001600\n", ""), &[]).refused(2, &["lists 2 blocks", "says 3"]);
+    for nothing in ["", "\n", "# nothing\n", "block_index,byte_offset\n"] {
+        for more in [&[][..], &["--allow-empty"], &["--probe"]] {
+            with(nothing, more).refused(2, &["map", "lists no block"]);
+        }
+    }
+    // The two steps of the README, of which the first failed.
+    let failed = one.run(&["blocks", "snap-00"]);
+    assert!(failed.code == 2 && failed.stdout.is_empty(), "{failed:?}");
+    with(&failed.stdout, &[]).refused(2, &["lists no block"]);
+    assert!(!one.here.path("state/checkpoints").join("warm").exists());
+}
+
+#[test]
+fn a_map_that_cannot_show_that_it_is_whole_is_said_to_be_one() {
+    let one = One::new();
+    let csv = one.run(&["blocks", &one.id, "--format", "csv"]).stdout;
+    for map in ["0 0\n1 524288\n700 367001600\n", "0-1\n700\n", &csv] {
+        std::fs::write(one.here.path("map"), map).unwrap();
+        let words = ["warm", "a.img", "--map", "map", "--threshold", "20s"];
+        let outcome = one.here.run(&[&words[..], &["--format", "json"]].concat());
+        assert!(outcome.stderr.contains("nothing shows whether it was cut"), "{outcome:?}");
+        let report = outcome.json();
+        assert_eq!((&report["state"], &report["map_counted"]), (&"warm".into(), &false.into()));
+        assert!(one.here.run(&words).stdout.contains("it does not say how many blocks it lists"));
+    }
+}
+
+#[test]
+fn a_snapshot_without_blocks_leaves_nothing_warm_unless_that_is_accepted() {
+    let one = One::new();
+    std::fs::File::create(one.here.path("zeros")).unwrap().set_len(1 << 30).unwrap();
+    let import = ["import", "zeros", "--omit-zero-blocks", "--format", "json"];
+    let id = one.run(&import).json()["snapshot_id"].as_str().unwrap().to_owned();
+    let map = one.run(&["blocks", &id]);
+    assert!(map.code == 0 && map.stderr.contains("has no blocks"), "{map:?}");
+    std::fs::write(one.here.path("map"), map.stdout).unwrap();
+    assert_eq!(one.run(&["manifest", &id, "-o", "m"]).code, 0);
+    for (what, code) in [(["--snapshot", id.as_str()], 3), (["--map", "map"], 2), (["--manifest", "m"], 2)] {
+        for probe in [&[][..], &["--probe"]] {
+            let words =
+                [&["warm", "zeros", "--threshold", "20s", "--format", "json"], &what[..], probe].concat();
+            let nothing = one.run(&words);
+            assert_eq!(nothing.code, code, "{words:?} {nothing:?}");
+            assert!(code == 2 || one_object(&nothing.stdout)["state"] == "incomplete", "{nothing:?}");
+            let accepted = one.run(&[&words[..], &["--allow-empty"]].concat()).json();
+            assert_eq!((&accepted["state"], &accepted["blocks_read"]), (&"warm".into(), &0.into()));
+        }
+    }
+    let text = one.run(&["warm", "zeros", "--snapshot", &id]);
+    assert!(text.code == 3 && text.stdout.starts_with("INCOMPLETE"), "{text:?}");
+    assert!(text.stdout.contains("the snapshot has no blocks"), "{text:?}");
+    let several = one.run(&["warm", "--pair", &format!("zeros={id}")]);
+    assert!(several.code == 3, "{several:?}");
+}
