@@ -10,6 +10,7 @@
 
 mod attached;
 mod block;
+mod extents;
 mod file;
 mod filesystem;
 mod image;

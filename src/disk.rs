@@ -238,6 +238,10 @@ pub trait Handle: fmt::Debug + Send + Sync {
     /// known, everything is data.
     fn next_data(&self, from: u64) -> io::Result<Option<u64>>;
 
+    /// The first byte at or after `from` that is in a hole, the end of the file at the latest; `u64::MAX` where no
+    /// holes are known.
+    fn next_hole(&self, from: u64) -> io::Result<u64>;
+
     /// Writes all of it at an offset.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 

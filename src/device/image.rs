@@ -1,13 +1,13 @@
 //! Reading an image.
 
-use crate::block::{BlockIndex, BlockSize, Buffer};
+use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize, Buffer};
+use crate::device::extents;
 use crate::device::opened::Opened;
 use crate::device::sidecar::Sidecar;
 use crate::disk::{Machine, Near, Node, Opening};
 use crate::fault::{Fault, Kind, Place};
 use bytes::Bytes;
 use std::io;
-use std::iter;
 use std::ops::Range;
 use std::path::Path;
 
@@ -82,33 +82,49 @@ impl Image {
         Ok(self.file.facts()?.len)
     }
 
-    /// Tells the system that these bytes are wanted soon. Only a hint, and none for holes: of those it would make pages
-    /// of zeros.
-    pub fn expect(&self, bytes: Range<u64>) {
-        let file = self.file.file();
-        let tell = |part: Range<u64>| file.expect(part.start, part.end - part.start);
+    /// Returns those of these blocks that have to be read to know them. The others are zeros: they lie beyond the
+    /// image's end, or in a hole of a file.
+    pub fn data_in(&self, blocks: &BlockSet) -> BlockSet {
         match self.is_file {
-            true => data_in(bytes, |from| file.next_data(from).ok().flatten()).for_each(tell),
-            false => tell(bytes),
+            true => extents::data_in(self.file.file(), self.len, blocks),
+            false => {
+                let held = self.len.div_ceil(u64::from(BlockSize::EBS.bytes()));
+                let held = u32::try_from(held).unwrap_or(u32::MAX).min(1 << 31);
+                blocks & &BlockSet::from(BlockRange::new(BlockIndex::ZERO, held))
+            }
         }
     }
 
-    /// Makes it possible to bring these bytes near the processor before they are read; `None` where it is not.
+    /// Hints to the system that these bytes are read soon. They must not be in a hole: of a hole the system makes pages
+    /// of zeros.
+    pub fn expect(&self, bytes: Range<u64>) {
+        self.file.file().expect(bytes.start, bytes.end - bytes.start);
+    }
+
+    /// Makes it possible to bring these bytes near the processor before they are read; `None` where it is not. They must
+    /// not be in a hole, as for [`Image::expect`].
     pub fn near(&self, offset: u64, len: usize) -> Option<Near> {
         self.file.file().near(offset, len)
     }
 
-    /// Whether a block lies within the image and not, as far as one can ask, in a hole: then its bytes have to be read, with
-    /// [`Image::read_at`].
+    /// Whether all of a block lies within the image.
+    pub fn is_whole(&self, index: BlockIndex) -> bool {
+        index.byte_offset(BlockSize::EBS) + u64::from(BlockSize::EBS.bytes()) <= self.len
+    }
+
+    /// Reads a block, whether or not it is in a hole, into a buffer of a block's length, aligned as a [`Buffer`] is.
+    /// Beyond the image's end the buffer is filled up with zeros.
     ///
     /// # Errors
     /// As those of [`Image::fill`].
-    pub fn is_whole(&self, index: BlockIndex) -> Result<bool, Fault> {
-        let (start, len) = (index.byte_offset(BlockSize::EBS), u64::from(BlockSize::EBS.bytes()));
-        Ok(start + len <= self.len && !(self.is_file && self.file.is_hole(start, len)?))
+    pub fn read_block(&self, index: BlockIndex, buffer: &mut [u8]) -> Result<(), Fault> {
+        self.file.fill(self.len, false, index, buffer).map(|held| match held {
+            Held::Zeros => buffer.fill(0),
+            Held::Bytes => {}
+        })
     }
 
-    /// Reads a block into a buffer of a block's length, aligned as a [`Buffer`] is.
+    /// Reads a block that is no hole into a buffer of a block's length, aligned as a [`Buffer`] is; of a hole it says so.
     ///
     /// # Errors
     /// `Vanished` where the device, or the end of the file, has gone since it was opened; `Local` where that block
@@ -198,20 +214,6 @@ impl Image {
     }
 }
 
-/// The parts of a range that are no holes, in blocks: what is asked is where data goes on.
-fn data_in(range: Range<u64>, next_data: impl Fn(u64) -> Option<u64>) -> impl Iterator<Item = Range<u64>> {
-    let after = |at: u64| at - at % u64::from(BlockSize::EBS.bytes()) + u64::from(BlockSize::EBS.bytes());
-    let mut at = range.start;
-    iter::from_fn(move || {
-        let start = next_data(at).filter(|data| *data < range.end)?;
-        at = after(start);
-        while at < range.end && next_data(at) == Some(at) {
-            at = after(at);
-        }
-        Some(start..at.min(range.end))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,29 +241,6 @@ mod tests {
         }
         let Part::Data(tail) = image.part(BlockIndex::new(8)).unwrap() else { panic!("data") };
         assert_eq!((tail.len(), &tail[..10], is_zero(&tail[10..])), (524_288, &[9; 10][..], true));
-    }
-
-    #[test]
-    fn what_is_expected_is_what_is_no_hole() {
-        const BLOCK: u64 = 524_288;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("image");
-        let file = File::create(&path).unwrap();
-        file.set_len(1 << 40).unwrap();
-        for index in [3, 4, 9] {
-            file.write_all_at(&vec![7; 524_288], index * BLOCK).unwrap();
-        }
-        let image = Image::open(&path, &here()).unwrap();
-        let parts = |blocks: Range<u64>| {
-            let asked = |from| image.file.file().next_data(from).unwrap();
-            let parts = data_in(blocks.start * BLOCK..blocks.end * BLOCK, asked);
-            parts.map(|part| part.start / BLOCK..part.end / BLOCK).collect::<Vec<_>>()
-        };
-        assert_eq!(parts(0..1 << 21), [3..5, 9..10]);
-        assert_eq!(parts(4..10), [4..5, 9..10]);
-        assert_eq!(parts(10..1 << 21), []);
-        // With holes it would be a tebibyte of zeros.
-        image.expect(0..1 << 40);
     }
 
     #[test]

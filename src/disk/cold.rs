@@ -272,6 +272,10 @@ impl Handle for ColdFile {
         self.inner.next_data(from)
     }
 
+    fn next_hole(&self, from: u64) -> io::Result<u64> {
+        self.inner.next_hole(from)
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.inner.write_at(bytes, offset)
     }

@@ -174,6 +174,11 @@ impl Handle for FaultyFile {
         self.inner.next_data(from)
     }
 
+    fn next_hole(&self, from: u64) -> io::Result<u64> {
+        (self.rule)(Act::Read, &self.path)?;
+        self.inner.next_hole(from)
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         (self.rule)(Act::Write, &self.path)?;
         self.inner.write_at(bytes, offset)

@@ -250,6 +250,16 @@ impl Handle for RealFile {
         }
     }
 
+    fn next_hole(&self, from: u64) -> io::Result<u64> {
+        match rustix::fs::seek(&self.file, SeekFrom::Hole(from)) {
+            Ok(hole) => Ok(hole),
+            // It ends before that: beyond the end is nothing but a hole.
+            Err(Errno::NXIO) => Ok(from),
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(u64::MAX),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let direct = self.direct.as_ref().and_then(|direct| direct.write_at(bytes, offset));
         direct.unwrap_or_else(|| self.file.write_all_at(bytes, offset))

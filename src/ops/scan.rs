@@ -1,7 +1,8 @@
 //! Reading and hashing blocks of an image, as fast as the machine can.
 //!
-//! Blocks are taken in line, sixteen make a batch, and a batch is hashed side by side. How its bytes come follows from
-//! where they are:
+//! Where there is data is asked once, by extent; what is a hole, or beyond the end, is reported in whole ranges and never
+//! read. The blocks with data are taken in line, sixteen make a batch, and a batch is hashed side by side. How its bytes
+//! come follows from where they are:
 //!
 //! - A **file** is read through the cache, and copying is most of what that costs. So each thread has a batch of its own
 //!   and goes through it in pieces, a piece of every block and then the next: they are hashed while they are near the
@@ -15,8 +16,8 @@
 mod pieces;
 mod turns;
 
-use crate::block::{BlockIndex, BlockSize, Digest, LANES};
-use crate::device::{Held, Image};
+use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize, Digest, LANES};
+use crate::device::Image;
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
 use crate::ops::Engine;
@@ -26,6 +27,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Blocks hashed at once: as many as the widest kernel has lanes.
 const BATCH: usize = LANES;
+
+/// Blocks of a hole that are reported at once, 16 GiB: between two of them a run can be stopped.
+const ZEROS_AT_ONCE: u32 = 1 << 15;
 
 /// A block that was read and hashed.
 pub(super) struct Scanned {
@@ -38,6 +42,9 @@ pub(super) trait Listener: Send + Sync {
     /// A block was read.
     fn read(&self, block: &Scanned) -> Result<(), Fault>;
 
+    /// These blocks are zeros, which was known without reading them: a hole, or beyond the image's end.
+    fn zeros(&self, blocks: BlockRange) -> Result<(), Fault>;
+
     /// Whether to hash with the reference alone, as what was found wrong has to be before anybody says so.
     fn is_careful(&self) -> bool {
         false
@@ -47,22 +54,20 @@ pub(super) trait Listener: Send + Sync {
     fn unreadable(&self, index: BlockIndex, fault: Fault) -> Result<(), Fault>;
 }
 
-/// Reads and hashes these blocks, ascending, each once.
-pub(super) async fn scan<I, L>(
+/// Reads and hashes these blocks, each once: first those that are zeros without being read, then the others, ascending.
+pub(super) async fn scan<L: Listener + 'static>(
     engine: &Engine,
     image: &Arc<Image>,
-    wanted: I,
+    wanted: BlockSet,
     listener: &Arc<L>,
-) -> Result<(), Fault>
-where
-    I: Iterator<Item = BlockIndex> + Send + 'static,
-    L: Listener + 'static,
-{
+) -> Result<(), Fault> {
     let (engine, image, listener) = (engine.clone(), image.clone(), listener.clone());
     let scanning = tokio::task::spawn_blocking(move || {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let scan =
-            Scan { engine, image, listener, wanted: Mutex::new(wanted), has_failed: AtomicBool::new(false) };
+        let data = image.data_in(&wanted);
+        let from = Mutex::new(Some(BlockIndex::ZERO));
+        let scan = Scan { engine, image, listener, data, from, has_failed: AtomicBool::new(false) };
+        scan.zeros(&(&wanted - &scan.data), cores)?;
         match scan.image.is_device() {
             true => turns::read(&scan, cores),
             false => {
@@ -75,15 +80,18 @@ where
 }
 
 /// What all threads share.
-struct Scan<I, L> {
+struct Scan<L> {
     engine: Engine,
     image: Arc<Image>,
     listener: Arc<L>,
-    wanted: Mutex<I>,
+    /// The blocks that have to be read.
+    data: BlockSet,
+    /// Where those begin that no thread has taken; `None` when they are through.
+    from: Mutex<Option<BlockIndex>>,
     has_failed: AtomicBool,
 }
 
-impl<I: Iterator<Item = BlockIndex> + Send, L: Listener> Scan<I, L> {
+impl<L: Listener> Scan<L> {
     /// Does this on so many threads until all have ended; the first fault is the one that is told.
     fn on_threads(&self, threads: usize, work: impl Fn() -> Result<(), Fault> + Sync) -> Result<(), Fault> {
         let work = || {
@@ -100,33 +108,61 @@ impl<I: Iterator<Item = BlockIndex> + Send, L: Listener> Scan<I, L> {
         })
     }
 
+    /// Reports what is known to be zeros.
+    fn zeros(&self, zeros: &BlockSet, threads: usize) -> Result<(), Fault> {
+        let ranges = Mutex::new(zeros.ranges().flat_map(|range| {
+            (range.start().get()..range.end()).step_by(ZEROS_AT_ONCE as usize).map(move |start| {
+                BlockRange::new(BlockIndex::new(start), ZEROS_AT_ONCE.min(range.end() - start))
+            })
+        }));
+        self.on_threads(threads, || {
+            while self.goes_on()?
+                && let Some(range) = ranges.lock().unwrap_or_else(PoisonError::into_inner).next()
+            {
+                self.listener.zeros(range)?;
+                self.has_done(range.len() as usize);
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether there is a reason to do more: none once another thread has failed.
+    fn goes_on(&self) -> Result<bool, Fault> {
+        match self.engine.stop.is_requested() {
+            true => Err(interrupted()),
+            false => Ok(!self.has_failed.load(Ordering::Relaxed)),
+        }
+    }
+
     /// The next blocks in line, none when they are through or another thread has failed.
     fn next(&self, n: usize) -> Result<Vec<BlockIndex>, Fault> {
-        if self.engine.stop.is_requested() {
-            return Err(interrupted());
-        }
-        if self.has_failed.load(Ordering::Relaxed) {
+        if !self.goes_on()? {
             return Ok(Vec::new());
         }
-        Ok(self.wanted.lock().unwrap_or_else(PoisonError::into_inner).by_ref().take(n).collect())
+        let mut from = self.from.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut blocks = Vec::with_capacity(n);
+        while blocks.len() < n
+            && let Some(index) = from.and_then(|from| self.data.next_from(from))
+        {
+            blocks.push(index);
+            *from = index.next();
+        }
+        Ok(blocks)
     }
 
     /// Hashes what was read of a batch, and tells of it: of each block what it holds, or nothing where that was told.
-    fn tell(&self, batch: &[BlockIndex], read: &[Option<(Held, &[u8])>]) -> Result<(), Fault> {
-        let bytes = read.iter().flatten().filter(|(held, _)| *held == Held::Bytes).map(|(_, bytes)| *bytes);
+    fn tell(&self, batch: &[BlockIndex], read: &[Option<&[u8]>]) -> Result<(), Fault> {
+        let bytes = read.iter().flatten().copied();
         let digests = match self.listener.is_careful() {
             true => bytes.map(Digest::of).collect(),
             false => Digest::of_each(&bytes.collect::<Vec<_>>()),
         };
         let mut digests = digests.into_iter();
         for (index, read) in batch.iter().zip(read) {
-            let digest = match read {
-                None => continue,
-                Some((Held::Zeros, _)) => Digest::ZERO_BLOCK,
-                Some((Held::Bytes, _)) => {
-                    digests.next().unwrap_or_else(|| unreachable!("one digest for each block read"))
-                }
-            };
+            if read.is_none() {
+                continue;
+            }
+            let digest = digests.next().unwrap_or_else(|| unreachable!("one digest for each block read"));
             self.listener.read(&Scanned { index: *index, digest })?;
         }
         self.has_done(batch.len());
@@ -142,3 +178,6 @@ impl<I: Iterator<Item = BlockIndex> + Send, L: Listener> Scan<I, L> {
 fn lost() -> Fault {
     Fault::new(Kind::Local, Place::Program, "a worker of this program failed")
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ mod damage;
 mod drift;
 mod evidence;
 mod formats;
+mod holes;
 mod ledger;
 mod levels;
 mod manifests;

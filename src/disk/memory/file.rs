@@ -88,6 +88,10 @@ impl Handle for MemoryFile {
         Ok(self.bytes()?.next_data(from))
     }
 
+    fn next_hole(&self, from: u64) -> io::Result<u64> {
+        Ok(self.bytes()?.next_hole(from))
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.put(bytes.len(), |file, len| file.write_at(&bytes[..len], offset))
     }

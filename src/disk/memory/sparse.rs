@@ -89,6 +89,15 @@ impl Sparse {
         Some(from.max(number * PIECE as u64)).filter(|data| *data < self.len)
     }
 
+    /// The first byte at or after `from` in a piece that is not there; the end at the latest.
+    pub(super) fn next_hole(&self, from: u64) -> u64 {
+        let first = from / PIECE as u64;
+        let there =
+            self.pieces.range(first..).zip(first..).take_while(|((number, _), wanted)| *number == wanted);
+        let hole = (first + there.count() as u64) * PIECE as u64;
+        hole.max(from).min(self.len.max(from))
+    }
+
     pub(super) fn flip(&mut self, bit: usize) {
         let at = (bit / 8) as u64 % self.len;
         let mut byte = [0];

@@ -1,6 +1,6 @@
 //! Reading and hashing the image, ahead of the puts.
 
-use crate::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry};
+use crate::block::{BlockIndex, BlockSet, Buffer, ByteSize, Digest, Geometry, is_zero};
 use crate::device::{Image, Part};
 use crate::fault::Fault;
 use crate::monitor::{Event, Monitor};
@@ -44,9 +44,11 @@ pub(super) struct Feed {
 impl Feed {
     pub(super) fn run(self) -> Counts {
         let mut counts = Counts::default();
-        let mut indexes = self.geometry.range().iter();
+        let (data, zeros) = self.split(&mut counts);
+        let wanted = &data | &zeros;
+        let mut indexes = wanted.iter();
         loop {
-            let batch = self.next_batch(&mut indexes, &mut counts);
+            let batch = self.next_batch(&mut indexes, &data, &mut counts);
             match batch {
                 Ok(blocks) if blocks.is_empty() => return counts,
                 Ok(blocks) => {
@@ -63,23 +65,43 @@ impl Feed {
         }
     }
 
+    /// The blocks that have to be read, and those sent as zeros without being read. The others are inherited, or holes
+    /// that are left out: those are counted here, in whole ranges.
+    fn split(&self, counts: &mut Counts) -> (BlockSet, BlockSet) {
+        let all = BlockSet::from(self.geometry.range());
+        let differing = &all - &self.same;
+        counts.inherited = all.len() - differing.len();
+        let data = self.image.data_in(&differing);
+        let zeros = &differing - &data;
+        if !self.omit_zeros {
+            return (data, zeros);
+        }
+        // A block that is zero in the image but allocated in the parent must be overwritten there.
+        let sent = &zeros & &self.in_parent;
+        self.omitted(zeros.len() - sent.len(), counts);
+        (data, sent)
+    }
+
+    fn omitted(&self, blocks: u64, counts: &mut Counts) {
+        counts.omitted += blocks;
+        self.monitor.on(Event::Done { blocks, size: ByteSize::ZERO });
+    }
+
     /// The next blocks that are to be in the snapshot, read and hashed side by side.
     fn next_batch(
         &self,
         indexes: &mut impl Iterator<Item = BlockIndex>,
+        data: &BlockSet,
         counts: &mut Counts,
     ) -> Result<Vec<Block>, Fault> {
         let mut parts = Vec::with_capacity(BATCH);
         for index in indexes.by_ref() {
-            if self.same.contains(index) {
-                counts.inherited += 1;
-                continue;
-            }
-            let part = self.image.part(index)?;
-            // A block that is zero in the image but allocated in the parent must be overwritten there.
+            let part = match data.contains(index) {
+                true => self.read(index)?,
+                false => Part::Zero,
+            };
             if part == Part::Zero && self.omit_zeros && !self.in_parent.contains(index) {
-                counts.omitted += 1;
-                self.monitor.on(Event::Done { blocks: 1, size: ByteSize::ZERO });
+                self.omitted(1, counts);
                 continue;
             }
             parts.push((index, part));
@@ -88,6 +110,12 @@ impl Feed {
             }
         }
         Ok(hashed(parts))
+    }
+
+    fn read(&self, index: BlockIndex) -> Result<Part, Fault> {
+        let mut buffer = Buffer::for_blocks(1);
+        self.image.read_block(index, buffer.as_mut_slice())?;
+        Ok(if is_zero(buffer.as_slice()) { Part::Zero } else { Part::Data(buffer.share()) })
     }
 
     /// Whether anybody still wants more.

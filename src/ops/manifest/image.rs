@@ -1,6 +1,6 @@
 //! The manifest of an image or a device.
 
-use crate::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry, GiB};
+use crate::block::{BlockIndex, BlockRange, BlockSet, ByteSize, Digest, Geometry, GiB};
 use crate::device::Image;
 use crate::disk::{Disk, Opening};
 use crate::fault::{Fault, Kind, Place};
@@ -34,7 +34,8 @@ pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result
     engine.monitor.on(Event::Stage { verb: "hashing", total: Some(blocks) });
     let before = image.stamp()?;
     let found = Arc::new(Found::beside(&engine.machine().disk, &options.output, geometry)?);
-    let held = geometry.range().iter().take(usize::try_from(blocks).unwrap_or(usize::MAX));
+    let n_held = u32::try_from(blocks).unwrap_or(u32::MAX).min(geometry.n_blocks());
+    let held = BlockSet::from(BlockRange::new(BlockIndex::ZERO, n_held));
     let scanned = scan(engine, &image, held, &found).await;
     let roots = match scanned.and_then(|()| unchanged(&image, &before)) {
         Ok(()) => {
@@ -127,6 +128,11 @@ impl Listener for Found {
         }
         self.draft.put(block.index, &block.digest)?;
         self.present.lock().unwrap_or_else(PoisonError::into_inner).insert(block.index);
+        Ok(())
+    }
+
+    /// What a manifest does not list is zero.
+    fn zeros(&self, _: BlockRange) -> Result<(), Fault> {
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Batches of a file, gone through in pieces.
 
-use crate::block::{BlockIndex, BlockSize, Buffer, Digest, LANES, Lanes};
-use crate::device::{Held, Image};
+use crate::block::{BlockIndex, BlockRange, BlockSize, Buffer, Digest, LANES, Lanes};
+use crate::device::Image;
 use crate::disk::Near;
 use crate::fault::Fault;
 use crate::ops::scan::{BATCH, Listener, Scan, Scanned};
@@ -24,12 +24,8 @@ struct Batch {
 
 /// Takes batches until there are no more.
 ///
-/// `told` is the end of what the system was told that it will be read, in bytes.
-pub(super) fn read<I, L>(scan: &Scan<I, L>, told: &AtomicU64) -> Result<(), Fault>
-where
-    I: Iterator<Item = BlockIndex> + Send,
-    L: Listener,
-{
+/// `told` is the end of what the system was told that it will be read, in blocks.
+pub(super) fn read<L: Listener>(scan: &Scan<L>, told: &AtomicU64) -> Result<(), Fault> {
     // Memory that is never written to takes none.
     let mut buffer = Buffer::for_blocks(BATCH);
     let mut batch = Batch::take(scan, told)?;
@@ -53,19 +49,15 @@ where
 }
 
 /// `None` where they are not to be used.
-fn lanes<I, L: Listener>(scan: &Scan<I, L>) -> Option<Lanes> {
+fn lanes<L: Listener>(scan: &Scan<L>) -> Option<Lanes> {
     Lanes::new().filter(|_| !scan.listener.is_careful())
 }
 
 impl Batch {
     /// The next in line; an empty one when they are through.
-    fn take<I, L>(scan: &Scan<I, L>, told: &AtomicU64) -> Result<Self, Fault>
-    where
-        I: Iterator<Item = BlockIndex> + Send,
-        L: Listener,
-    {
+    fn take<L: Listener>(scan: &Scan<L>, told: &AtomicU64) -> Result<Self, Fault> {
         let blocks = scan.next(BATCH)?;
-        expect(&scan.image, &blocks, told);
+        expect(scan, &blocks, told);
         let near = lanes(scan).and_then(|_| near(&scan.image, &blocks));
         Ok(Self { blocks, near })
     }
@@ -85,20 +77,25 @@ fn near(image: &Image, blocks: &[BlockIndex]) -> Option<Near> {
     is_in_a_row.then(|| image.near(first.byte_offset(BlockSize::EBS), len)).flatten()
 }
 
-/// Tells the system what is read now, and where that is in a row, what follows: it is most likely read next.
-fn expect(image: &Image, batch: &[BlockIndex], told: &AtomicU64) {
-    let block = u64::from(BlockSize::EBS.bytes());
+/// Hints to the system what is read now, and where that is in a row, what follows: it is most likely read next. What is
+/// not read, holes above all, is left out.
+fn expect<L>(scan: &Scan<L>, batch: &[BlockIndex], told: &AtomicU64) {
+    let size = BlockSize::EBS;
     let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return };
-    let (start, end) = (first.byte_offset(BlockSize::EBS), last.byte_offset(BlockSize::EBS) + block);
-    if end - start > block * batch.len() as u64 {
-        let at = |index: &BlockIndex| index.byte_offset(BlockSize::EBS);
-        batch.iter().for_each(|index| image.expect(at(index)..at(index) + block));
+    let expect = |blocks: BlockRange| {
+        let start = blocks.byte_offset(size);
+        scan.image.expect(start..start + blocks.size(size).bytes());
+    };
+    if (last.get() - first.get()) as usize >= batch.len() {
+        batch.iter().for_each(|index| expect(BlockRange::new(*index, 1)));
         return;
     }
-    let end = end + 2 * BATCH as u64 * block;
-    let start = start.max(told.fetch_max(end, Ordering::Relaxed));
+    let end = u64::from(last.get()) + 1 + 2 * BATCH as u64;
+    let start = u64::from(first.get()).max(told.fetch_max(end, Ordering::Relaxed));
+    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX).min(1 << 31);
     if start < end {
-        image.expect(start..end);
+        let ahead = BlockRange::new(BlockIndex::new(number(start)), number(end) - number(start));
+        scan.data.ranges_in(ahead).for_each(expect);
     }
 }
 
@@ -111,7 +108,7 @@ fn in_pieces(
     buffer: &mut [u8],
 ) -> Option<[Digest; LANES]> {
     let blocks = <&[BlockIndex; LANES]>::try_from(batch.blocks.as_slice()).ok()?;
-    if !blocks.iter().all(|index| image.is_whole(*index).is_ok_and(|is_whole| is_whole)) {
+    if !blocks.iter().all(|index| image.is_whole(*index)) {
         return None;
     }
     let len = BlockSize::EBS.buffer_len();
@@ -130,25 +127,19 @@ fn in_pieces(
 }
 
 /// Block after block, so that one that cannot be read is known.
-fn one_by_one<I, L>(scan: &Scan<I, L>, batch: &[BlockIndex], buffer: &mut Buffer) -> Result<(), Fault>
-where
-    I: Iterator<Item = BlockIndex> + Send,
-    L: Listener,
-{
+fn one_by_one<L: Listener>(scan: &Scan<L>, batch: &[BlockIndex], buffer: &mut Buffer) -> Result<(), Fault> {
     let block = BlockSize::EBS.buffer_len();
-    let mut read: Vec<Option<Held>> = Vec::with_capacity(BATCH);
+    let mut is_read = Vec::with_capacity(BATCH);
     for (index, room) in batch.iter().zip(buffer.as_mut_slice().chunks_exact_mut(block)) {
-        match scan.image.fill(*index, room) {
-            Ok(held) => read.push(Some(held)),
-            Err(fault) => {
-                scan.listener.unreadable(*index, fault)?;
-                read.push(None);
-            }
+        let read = scan.image.read_block(*index, room);
+        is_read.push(read.is_ok());
+        if let Err(fault) = read {
+            scan.listener.unreadable(*index, fault)?;
         }
     }
     let rooms = buffer.as_slice().chunks_exact(block);
     let read: Vec<_> =
-        read.into_iter().zip(rooms).map(|(held, bytes)| held.map(|held| (held, bytes))).collect();
+        is_read.into_iter().zip(rooms).map(|(is_read, bytes)| is_read.then_some(bytes)).collect();
     scan.tell(batch, &read)
 }
 

@@ -1,7 +1,6 @@
 //! Batches of a device, whose blocks the threads take in turn.
 
 use crate::block::{BlockIndex, Buffer, Buffers};
-use crate::device::Held;
 use crate::fault::Fault;
 use crate::ops::scan::{BATCH, Listener, Scan};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +17,7 @@ struct Batch {
 
 /// What has come of it, in the order of its blocks; `None` for what cannot be read.
 struct Came {
-    read: Vec<Option<(Held, Buffer)>>,
+    read: Vec<Option<Buffer>>,
     /// Blocks that nobody has brought yet.
     missing: usize,
 }
@@ -28,11 +27,7 @@ struct Came {
 struct Line(Option<(Arc<Batch>, usize)>);
 
 /// Reads all of it on these processors.
-pub(super) fn read<I, L>(scan: &Scan<I, L>, cores: usize) -> Result<(), Fault>
-where
-    I: Iterator<Item = BlockIndex> + Send,
-    L: Listener,
-{
+pub(super) fn read<L: Listener>(scan: &Scan<L>, cores: usize) -> Result<(), Fault> {
     let (line, buffers) = (Mutex::new(Line::default()), Buffers::default());
     scan.on_threads(cores + WAITING, || {
         loop {
@@ -40,18 +35,15 @@ where
             let Some((batch, at)) = turn else { return Ok(()) };
             let index = batch.blocks[at];
             let mut buffer = buffers.take();
-            let read = match scan.image.fill(index, buffer.as_mut_slice()) {
-                Ok(held) => Some((held, buffer)),
+            let read = match scan.image.read_block(index, buffer.as_mut_slice()) {
+                Ok(()) => Some(buffer),
                 Err(fault) => {
                     scan.listener.unreadable(index, fault)?;
                     None
                 }
             };
             let Some(whole) = batch.brings(at, read) else { continue };
-            let read: Vec<_> = whole
-                .iter()
-                .map(|read| read.as_ref().map(|(held, buffer)| (*held, buffer.as_slice())))
-                .collect();
+            let read: Vec<_> = whole.iter().map(|read| read.as_ref().map(Buffer::as_slice)).collect();
             scan.tell(&batch.blocks, &read)?;
         }
     })
@@ -59,11 +51,7 @@ where
 
 impl Line {
     /// The block whose turn it is; `None` when they are through.
-    fn next<I, L>(&mut self, scan: &Scan<I, L>) -> Result<Option<(Arc<Batch>, usize)>, Fault>
-    where
-        I: Iterator<Item = BlockIndex> + Send,
-        L: Listener,
-    {
+    fn next<L: Listener>(&mut self, scan: &Scan<L>) -> Result<Option<(Arc<Batch>, usize)>, Fault> {
         let (batch, at) = match self.0.take() {
             Some(turn) => turn,
             None => {
@@ -85,7 +73,7 @@ impl Line {
 
 impl Batch {
     /// Puts a block to the others; gives all of them with the last.
-    fn brings(&self, at: usize, read: Option<(Held, Buffer)>) -> Option<Vec<Option<(Held, Buffer)>>> {
+    fn brings(&self, at: usize, read: Option<Buffer>) -> Option<Vec<Option<Buffer>>> {
         let mut came = lock(&self.came);
         came.read[at] = read;
         came.missing -= 1;

@@ -1,6 +1,6 @@
 //! Holding blocks against what they should be, as they come.
 
-use crate::block::{BlockIndex, BlockSet, BlockSize, Buffers, Digest};
+use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize, Buffers, Digest};
 use crate::device::{Held, Image};
 use crate::fault::{Fault, Kind};
 use crate::manifest::{Draft, Manifest};
@@ -35,6 +35,15 @@ impl Expected {
             Self::Drafted(draft, present) if present.contains(index) => Some(Some(draft.get(index)?)),
             Self::Drafted(..) => Some(None),
         })
+    }
+
+    /// Blocks outside of which nothing is expected to be; `None` where that is all of them.
+    fn listed(&self) -> Option<&BlockSet> {
+        match self {
+            Self::Claimed => None,
+            Self::Listed(manifest, _) => Some(manifest.present()),
+            Self::Drafted(_, present) => Some(present),
+        }
     }
 }
 
@@ -161,6 +170,26 @@ impl Judge {
         }
     }
 
+    /// Judges zeros that stand where no block is expected. Those that are right are not recorded for a later run: it
+    /// finds them as cheaply.
+    fn unlisted_zeros(&self, blocks: BlockRange) -> Result<(), Fault> {
+        let mut right = blocks;
+        if !self.absent_is_zero {
+            let image = self.image.as_ref();
+            let is_within = |index: &BlockIndex| image.is_none_or(|image| !self.is_beyond(image, *index));
+            let mut n_within = 0;
+            for index in blocks.iter().take_while(is_within) {
+                self.verdict(index, None, Some(Digest::ZERO_BLOCK))?;
+                n_within += 1;
+            }
+            // Beyond the image's end there is no block on either side.
+            right =
+                BlockRange::new(BlockIndex::new(blocks.start().get() + n_within), blocks.len() - n_within);
+        }
+        self.lock().right.insert_range(right);
+        Ok(())
+    }
+
     fn wrong(
         &self,
         index: BlockIndex,
@@ -257,6 +286,19 @@ impl Listener for Judge {
         let expected = self.expected.of(block.index)?.flatten();
         let is_beyond = self.image.as_ref().is_some_and(|image| self.is_beyond(image, block.index));
         self.verdict(block.index, expected, (!is_beyond).then_some(block.digest))
+    }
+
+    fn zeros(&self, blocks: BlockRange) -> Result<(), Fault> {
+        let between = |start: u32, end: u32| BlockRange::new(BlockIndex::new(start), end - start);
+        let mut from = blocks.start().get();
+        for listed in self.expected.listed().into_iter().flat_map(|listed| listed.ranges_in(blocks)) {
+            self.unlisted_zeros(between(from, listed.start().get()))?;
+            for index in listed.iter() {
+                self.read(&Scanned { index, digest: Digest::ZERO_BLOCK })?;
+            }
+            from = listed.end();
+        }
+        self.unlisted_zeros(between(from, blocks.end()))
     }
 
     fn is_careful(&self) -> bool {

@@ -65,13 +65,11 @@ impl Work<'_> {
             };
         }
         match (&sides.truth, &sides.other) {
-            (Truth::Manifest(_), Other::Image(image)) => {
-                scan(&engine, image, in_turn(todo.clone()), judge).await
-            }
+            (Truth::Manifest(_), Other::Image(image)) => scan(&engine, image, todo.clone(), judge).await,
             (Truth::Manifest(_), Other::None | Other::Snapshot(..)) => Ok(()),
             (Truth::Snapshot(source), Other::Image(image)) => {
                 self.fetch(&engine, source, todo, judge, leash).await?;
-                scan(&engine, image, in_turn(todo - &sides.present), judge).await
+                scan(&engine, image, todo - &sides.present, judge).await
             }
             (Truth::Snapshot(source), Other::None) => {
                 for index in (todo - &sides.present).iter() {
@@ -139,14 +137,4 @@ impl Work<'_> {
         let wrong = verdicts.wrong.blocks().iter().map(|index| (index, true));
         Ok(right.chain(wrong).collect())
     }
-}
-
-/// The blocks of a set, one after the other, owned.
-fn in_turn(set: BlockSet) -> impl Iterator<Item = BlockIndex> + Send + 'static {
-    let mut from = Some(BlockIndex::ZERO);
-    std::iter::from_fn(move || {
-        let index = set.next_from(from?)?;
-        from = index.next();
-        Some(index)
-    })
 }
