@@ -53,6 +53,12 @@ impl Machine {
     pub fn real(state_dir: PathBuf) -> Self {
         Self { disk: Arc::new(RealDisk::default()), mounts: Arc::new(RealMounts::default()), state_dir }
     }
+
+    /// The same machine, on which a state directory counts even where other users may write to it.
+    #[must_use]
+    pub fn trusting(self) -> Self {
+        Self { disk: Arc::new(RealDisk::trusting()), ..self }
+    }
 }
 
 /// The users who may use a file or a directory that is made.
@@ -168,6 +174,10 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Returns the facts of what stands under a name, of a link its own (it is [`Node::Other`]); `None` where nothing
     /// does.
     fn entry(&self, path: &Path) -> io::Result<Option<Facts>>;
+
+    /// Returns whether files found in this directory of the program's own count: not where other users may write to it,
+    /// or put another in its place, unless the disk was made to trust such directories. A warning says so once.
+    fn trusts(&self, dir: &Path) -> bool;
 
     /// Makes a directory; it is well if it is there.
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()>;

@@ -55,6 +55,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR", env = "ICECORE_STATE", hide_env_values = true, help_heading = WORK)]
     pub state_dir: Option<PathBuf>,
 
+    /// Use what is found in the state directory even if other users may write to it, as in a container's volume
+    #[arg(long, global = true, help_heading = WORK)]
+    pub trust_state_dir: bool,
+
     /// Blocks in flight at once: a number or auto
     #[arg(long, global = true, value_name = "N", default_value = "auto", help_heading = WORK)]
     pub concurrency: Concurrency,

@@ -91,7 +91,8 @@ pub(crate) fn resumable_engine(cx: &Context) -> Result<Engine, Complaint> {
 }
 
 fn in_state(cx: &Context, state_dir: PathBuf) -> Engine {
-    Engine::new(Settings::open(state_dir), Arc::clone(cx.progress()) as _, cx.stop().clone())
+    let settings = Settings { trusts_state_dir: cx.global().trust_state_dir, ..Settings::open(state_dir) };
+    Engine::new(settings, Arc::clone(cx.progress()) as _, cx.stop().clone())
 }
 
 /// A session, what the place is called in checkpoints, and the endpoint started for it.

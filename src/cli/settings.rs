@@ -15,6 +15,7 @@ pub(crate) fn settings(global: &Global, state_dir: PathBuf, is_aws: bool, region
         true => Settings::within_aws_quotas(state_dir, region),
         false => Settings::open(state_dir),
     };
+    settings.trusts_state_dir = global.trust_state_dir;
     if let Some(share) = global.quota_share {
         within(&mut settings, share, region);
     }

@@ -110,6 +110,14 @@ impl ImageFile {
     }
 }
 
+impl Drop for ImageFile {
+    fn drop(&mut self) {
+        if !self.is_found_again {
+            self.give_up();
+        }
+    }
+}
+
 fn part_of(target: &Path) -> Result<PathBuf, Fault> {
     let Some(name) = target.file_name() else {
         return Err(Fault::new(Kind::Unsuitable, Place::File(target.to_owned()), "not the name of a file"));

@@ -77,6 +77,17 @@ impl InPlace {
         }
     }
 
+    /// Takes the set-id bits from a file, which is about to hold something else.
+    pub fn drop_set_id(&self) -> Result<(), Fault> {
+        match &self.0 {
+            Target::File(file) if file.facts()?.mode & 0o6000 != 0 => {
+                let mode = file.facts()?.mode & 0o1777;
+                file.tried("take the set-id bits from", |file| file.set_mode(mode))
+            }
+            Target::File(_) | Target::Device(_) => Ok(()),
+        }
+    }
+
     /// Makes a file long enough for the volume.
     pub fn grow(&self, volume: ByteSize) -> Result<(), Fault> {
         if self.opened().facts()?.len < volume.bytes() { self.resize(volume) } else { Ok(()) }

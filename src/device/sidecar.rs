@@ -25,7 +25,7 @@
 //! with the last: until then [`Sidecar::refuse_unfinished`] keeps everybody from the target but those who finish it.
 
 use crate::block::Digest;
-use crate::disk::{Access, Disk, Facts, Machine, Node, Opening, directory};
+use crate::disk::{Access, Disk, Facts, Foreign, Machine, Node, Opening, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::SnapshotId;
 use serde::{Deserialize, Serialize};
@@ -84,12 +84,25 @@ impl Sidecar {
     /// `Unsuitable` where the note is damaged: what it said is unknown.
     pub fn of(target: &Path, machine: &Machine) -> Result<Option<Self>, Fault> {
         let path = path(target, machine)?;
-        let bytes = match machine.disk.read(&path, LONGEST) {
+        let bytes = match machine.disk.read_found(&path, LONGEST) {
             Ok(bytes) => bytes,
+            Err(error) if Foreign::of(&error).is_some() => {
+                tracing::warn!("{}: {error}; nothing is known of {}", path.display(), target.display());
+                return Ok(None);
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Fault::local(&path, "read what is known of the target", error)),
         };
-        decode(&bytes).map(Some).ok_or_else(|| {
+        let note = decode(&bytes);
+        // A note in the state directory that others may have written proves nothing. That a target is half-way from one
+        // snapshot to another is heeded: it only forbids.
+        if is_device(target, machine)
+            && matches!(&note, Some(Self { holding: Holding::Snapshot { .. }, .. }))
+            && !machine.disk.trusts(directory(&path))
+        {
+            return Ok(None);
+        }
+        note.map(Some).ok_or_else(|| {
             let what = "the note about what this target holds is damaged";
             Fault::new(Kind::Unsuitable, Place::File(path), what)
                 .hint("remove it if you know that the target is whole, or export anew with --force")
@@ -100,9 +113,17 @@ impl Sidecar {
     pub fn write(&self, target: &Path, machine: &Machine) -> Result<(), Fault> {
         let path = path(target, machine)?;
         let disk = &machine.disk;
-        let written = disk
-            .make_dirs(directory(&path), Access::Owner)
-            .and_then(|()| disk.replace(&path, &self.encode(), Access::Owner));
+        if let Err(error) = disk.open(&path, Opening::FoundToRead)
+            && Foreign::of(&error).is_some()
+        {
+            return Err(Fault::new(Kind::Unsuitable, Place::File(path), error.to_string()));
+        }
+        let written =
+            disk.make_dirs(directory(&path), Access::Owner).and_then(|()| match is_device(target, machine) {
+                true => disk.replace(&path, &self.encode(), Access::Owner),
+                // Who may read an image has to know what it is.
+                false => disk.replace_like(&path, &self.encode(), &path.with_extension("")),
+            });
         written.map_err(|error| Fault::local(&path, "write what is known of the target", error))
     }
 
@@ -162,10 +183,13 @@ fn decode(bytes: &[u8]) -> Option<Sidecar> {
     Some(Sidecar { place: text.place, holding })
 }
 
+fn is_device(target: &Path, machine: &Machine) -> bool {
+    matches!(machine.disk.node(target), Ok(Some(Node::Device)))
+}
+
 /// Where the note about a target is.
 fn path(target: &Path, machine: &Machine) -> Result<PathBuf, Fault> {
-    let is_device = matches!(machine.disk.node(target), Ok(Some(Node::Device)));
-    if is_device {
+    if is_device(target, machine) {
         // The same device under another name has the same note.
         let target = std::fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
         let number = number(&target, machine)?;

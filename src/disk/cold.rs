@@ -181,6 +181,10 @@ impl Disk for Cold {
         self.inner.entry(path)
     }
 
+    fn trusts(&self, dir: &Path) -> bool {
+        self.inner.trusts(dir)
+    }
+
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {
         self.inner.make_dir(dir, access)
     }

@@ -66,6 +66,10 @@ impl Disk for Faulty {
         self.inner.entry(path)
     }
 
+    fn trusts(&self, dir: &Path) -> bool {
+        self.inner.trusts(dir)
+    }
+
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {
         (self.rule)(Act::Name, dir)?;
         self.inner.make_dir(dir, access)

@@ -160,44 +160,51 @@ impl dyn Disk + '_ {
     /// Gives a small file its name and bytes at once and for good: after a power cut the old or the new stands. A link
     /// of that name is replaced itself.
     pub fn replace(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
-        self.place(path, bytes, access, |draft| self.rename(draft, path))
+        self.place(path, &Draft { bytes, access, like: None, is_durable: true }, |draft| {
+            self.rename(draft, path)
+        })
+    }
+
+    /// The same, for those who may use the regular file under another path.
+    pub fn replace_like(&self, path: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
+        let draft = Draft { bytes, access: Access::Owner, like: Some(like), is_durable: true };
+        self.place(path, &draft, |draft| self.rename(draft, path))
+    }
+
+    /// The same without waiting for the disk: after a power cut anything may stand there.
+    pub fn replace_lazily(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+        self.place(path, &Draft { bytes, access, like: None, is_durable: false }, |draft| {
+            self.rename(draft, path)
+        })
     }
 
     /// Makes a new file, whole and for good or not at all; `AlreadyExists` where its name is taken. Several may try the
     /// same name at once.
     pub fn place_new(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
-        self.place(path, bytes, access, |draft| self.rename_new(draft, path))
+        let draft = Draft { bytes, access, like: None, is_durable: true };
+        self.place(path, &draft, |draft| self.rename_new(draft, path))
     }
 
+    /// Writes a file under a random name, then renames it.
     fn place(
         &self,
         path: &Path,
-        bytes: &[u8],
-        access: Access,
+        draft: &Draft<'_>,
         rename: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<()> {
-        let draft = beside(path, ".new");
-        let placed = self.write_new(&draft, bytes, access).and_then(|()| {
-            let placed = rename(&draft);
-            if placed.is_err() {
-                // Best effort: a draft counts for nothing.
-                let _ = self.remove(&draft);
-            }
-            placed
-        });
-        placed.and_then(|()| self.sync(directory(path)))
-    }
-
-    /// Makes a file that is not there yet with these bytes, which are durable then; its name is not. What fails leaves
-    /// no file.
-    pub fn write_new(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
-        let file = self.open(path, Opening::New(access))?;
-        let written = file.write_at(bytes, 0).and_then(|()| file.sync());
-        if written.is_err() {
-            // Best effort, as above.
-            let _ = self.remove(path);
+        let name = beside(path, ".new");
+        let file = self.open(&name, Opening::New(draft.access))?;
+        let written = || {
+            file.write_at(draft.bytes, 0)?;
+            draft.like.map_or(Ok(()), |like| file.succeed(like))?;
+            if draft.is_durable { file.sync() } else { Ok(()) }
+        };
+        let placed = written().and_then(|()| rename(&name));
+        if placed.is_err() {
+            // Best effort: a draft counts for nothing.
+            let _ = self.remove(&name);
         }
-        written
+        placed.and_then(|()| if draft.is_durable { self.sync(directory(path)) } else { Ok(()) })
     }
 
     /// Removes a directory of this program's own with the files in it; it is well if it has gone. Where anything else
@@ -223,6 +230,15 @@ impl dyn Disk + '_ {
         }
         Ok(false)
     }
+}
+
+/// A small file before it has its name.
+struct Draft<'a> {
+    bytes: &'a [u8],
+    access: Access,
+    /// The regular file whose owner, group and mode it gets.
+    like: Option<&'a Path>,
+    is_durable: bool,
 }
 
 /// Returns a path in the same directory that nothing else uses.

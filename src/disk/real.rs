@@ -16,25 +16,40 @@ use std::io;
 use std::num::NonZero;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The machine's own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RealDisk {
     /// The one directory that all this is about, if it is one, open from before the first write: `syncfs` reports
     /// those writes' failures that happened since this descriptor was made (Linux 5.8).
     root: Option<File>,
+    /// Whether files count that are found where other users may write.
+    trusts_all: bool,
+    /// Whether it has said that they do not.
+    warned: Once,
+}
+
+impl Default for RealDisk {
+    fn default() -> Self {
+        Self { root: None, trusts_all: false, warned: Once::new() }
+    }
 }
 
 impl RealDisk {
+    /// The disk on which files count that are found in directories that other users may write to.
+    pub fn trusting() -> Self {
+        Self { trusts_all: true, ..Self::default() }
+    }
+
     /// The disk below this directory.
     pub fn at(dir: &Path) -> io::Result<Self> {
         let root = File::open(dir)?;
         if !root.metadata()?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { root: Some(root) })
+        Ok(Self { root: Some(root), ..Self::default() })
     }
 }
 
@@ -74,6 +89,18 @@ impl Disk for RealDisk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn trusts(&self, dir: &Path) -> bool {
+        let Some(open) = own::open_to_others(dir).filter(|_| !self.trusts_all) else { return true };
+        self.warned.call_once(|| {
+            tracing::warn!(
+                "{}: other users may write to it, so nothing that is found there counts; \
+                 chmod go-w it, or give --trust-state-dir",
+                open.display()
+            );
+        });
+        false
     }
 
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {

@@ -28,8 +28,9 @@ pub struct Carried {
 }
 
 /// Copies whatever the one state directory keeps and the other does not. Every file is read on both sides, so that none
-/// that is damaged is carried on. Doing it again changes nothing; others may do the same meanwhile.
-pub fn carry(disk: &Arc<dyn Disk>, from: &Path, to: &Path) -> Result<Carried, Fault> {
+/// that is damaged is carried on. `access` is of the files that are made. Doing it again changes nothing; others may do
+/// the same meanwhile.
+pub fn carry(disk: &Arc<dyn Disk>, from: &Path, to: &Path, access: Access) -> Result<Carried, Fault> {
     let mut carried = Carried::default();
     for kind in Kind::ALL {
         let (from, to) = (Contents::below(disk, from, kind), Contents::below(disk, to, kind));
@@ -46,8 +47,8 @@ pub fn carry(disk: &Arc<dyn Disk>, from: &Path, to: &Path) -> Result<Carried, Fa
                 Side::Whole if there == Side::Whole => {}
                 Side::Whole => {
                     let failed = |error| Fault::local(&target, "copy", error);
-                    disk.make_dirs(&to.dir, Access::Group).map_err(failed)?;
-                    carried.bytes += copy(&**disk, &source, &target, there).map_err(failed)?;
+                    disk.make_dirs(&to.dir, access).map_err(failed)?;
+                    carried.bytes += copy(&**disk, &source, &target, there, access).map_err(failed)?;
                     match there {
                         Side::Damaged => carried.mended += 1,
                         Side::Absent | Side::Whole => carried.copied += 1,
@@ -88,10 +89,10 @@ fn damaged(path: &Path) -> Damaged {
 }
 
 /// Copies a file whole, under a name of its own until it is durable; gives its length.
-fn copy(disk: &dyn Disk, from: &Path, to: &Path, there: Side) -> io::Result<u64> {
+fn copy(disk: &dyn Disk, from: &Path, to: &Path, there: Side, access: Access) -> io::Result<u64> {
     let draft = to.with_file_name(format!(".draft-{}", crate::disk::unique()));
     let written = || {
-        let made = disk.open(&draft, Opening::New(Access::Group))?;
+        let made = disk.open(&draft, Opening::New(access))?;
         let source = disk.open(from, Opening::Read)?;
         let len = source.facts()?.len;
         let mut piece = vec![0; PIECE];

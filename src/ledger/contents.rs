@@ -117,10 +117,12 @@ impl Contents {
         Ok(&self.dir)
     }
 
-    /// All entries. Drafts and foreign files are not looked at.
+    /// Returns all entries; none where other users may write to the directory. Drafts and foreign files are not looked
+    /// at.
     pub fn read<T: DeserializeOwned>(&self) -> Result<Found<T>, Fault> {
         let mut found = Found { entries: Vec::new(), damaged: Vec::new() };
-        for (name, digest) in self.names()? {
+        let names = if self.disk.trusts(&self.dir) { self.names()? } else { Vec::new() };
+        for (name, digest) in names {
             let path = self.dir.join(name);
             match self.disk.read(&path, LONGEST) {
                 // Somebody took it away meanwhile.

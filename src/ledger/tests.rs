@@ -3,7 +3,7 @@
 use super::*;
 use crate::disk::faulty::{Act, Faulty};
 use crate::disk::memory::MemoryDisk;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Access, Disk, RealDisk};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,12 +51,12 @@ fn two_directories_become_one_whichever_way_and_however_often() {
     (0..3).for_each(|run| entries(&disk, "/a").put(&entry(run)).unwrap());
     (2..5).for_each(|run| entries(&disk, "/b").put(&entry(run)).unwrap());
     let (a, b) = (Path::new("/a"), Path::new("/b"));
-    let there = carry(&disk, a, b).unwrap();
+    let there = carry(&disk, a, b, Access::Owner).unwrap();
     assert_eq!((there.copied, there.already, there.mended), (2, 1, 0));
-    let back = carry(&disk, b, a).unwrap();
+    let back = carry(&disk, b, a, Access::Owner).unwrap();
     assert_eq!((back.copied, back.already), (2, 3));
     assert_eq!((runs(&disk, "/a"), runs(&disk, "/b")), (names(0..5), names(0..5)));
-    assert_eq!(carry(&disk, a, b).unwrap(), Carried { already: 5, ..Carried::default() });
+    assert_eq!(carry(&disk, a, b, Access::Owner).unwrap(), Carried { already: 5, ..Carried::default() });
 }
 
 #[test]
@@ -64,26 +64,26 @@ fn a_damaged_file_is_named_never_carried_and_mended_from_a_whole_one() {
     let (disk, memory) = here(&MemoryDisk::with_dir(Path::new("/")));
     (0..3).for_each(|run| entries(&disk, "/a").put(&entry(run)).unwrap());
     let (a, b) = (Path::new("/a"), Path::new("/b"));
-    let _ = carry(&disk, a, b).unwrap();
+    let _ = carry(&disk, a, b, Access::Owner).unwrap();
     let of = |dir: &str| -> Vec<PathBuf> {
         memory.files().into_iter().filter(|path| path.starts_with(dir)).collect()
     };
     let (ours, theirs) = (of("/a"), of("/b"));
     memory.damage(&ours[0], 100);
     memory.damage(&theirs[1], 100);
-    let carried = carry(&disk, a, b).unwrap();
+    let carried = carry(&disk, a, b, Access::Owner).unwrap();
     assert_eq!((carried.copied, carried.already, carried.mended), (0, 2, 1));
     assert_eq!(carried.damaged.iter().map(|damaged| &damaged.path).collect::<Vec<_>>(), [&ours[0]]);
     assert_eq!(runs(&disk, "/b"), names(0..3), "whole, also where ours is damaged");
     assert_eq!(entries(&disk, "/a").read::<Entry>().unwrap().damaged.len(), 1, "left for whoever looks");
-    assert_eq!(carry(&disk, b, a).unwrap().mended, 1);
+    assert_eq!(carry(&disk, b, a, Access::Owner).unwrap().mended, 1);
     assert_eq!(runs(&disk, "/a"), names(0..3));
     // One that only the other side has is named as well.
     entries(&disk, "/b").put(&entry(9)).unwrap();
     let nine = of("/b").into_iter().find(|path| !theirs.contains(path)).unwrap();
     memory.damage(&nine, 5);
-    assert_eq!(carry(&disk, a, b).unwrap().damaged.len(), 1);
-    assert_eq!(carry(&disk, b, a).unwrap().damaged.len(), 1);
+    assert_eq!(carry(&disk, a, b, Access::Owner).unwrap().damaged.len(), 1);
+    assert_eq!(carry(&disk, b, a, Access::Owner).unwrap().damaged.len(), 1);
     assert_eq!(runs(&disk, "/a"), names(0..3));
 }
 
@@ -92,9 +92,9 @@ fn what_is_no_entry_is_left_alone() {
     let (disk, _) = here(&MemoryDisk::with_dir(Path::new("/")));
     entries(&disk, "/a").put(&entry(1)).unwrap();
     for name in ["README", ".draft-1", "00.json", "x.json"] {
-        disk.write(&Path::new("/a/ledger").join(name), b"{}", crate::disk::Access::Usual).unwrap();
+        disk.write(&Path::new("/a/ledger").join(name), b"{}", Access::Usual).unwrap();
     }
-    assert_eq!(carry(&disk, Path::new("/a"), Path::new("/b")).unwrap().copied, 1);
+    assert_eq!(carry(&disk, Path::new("/a"), Path::new("/b"), Access::Owner).unwrap().copied, 1);
     assert_eq!(runs(&disk, "/a"), names(1..2));
 }
 
@@ -134,10 +134,10 @@ fn every_act_of_the_disk_that_fails_on_the_way_leaves_both_sides_whole() {
             }
         };
         let faulty: Arc<dyn Disk> = Arc::new(Faulty::new(Arc::clone(&disk), rule));
-        let carried = carry(&faulty, Path::new("/a"), Path::new("/b"));
+        let carried = carry(&faulty, Path::new("/a"), Path::new("/b"), Access::Owner);
         assert_eq!(runs(&disk, "/a"), names(0..2));
         assert!(runs(&disk, "/b").is_subset(&names(0..2)), "act {nth}");
-        let again = carry(&disk, Path::new("/a"), Path::new("/b")).unwrap();
+        let again = carry(&disk, Path::new("/a"), Path::new("/b"), Access::Owner).unwrap();
         assert_eq!((runs(&disk, "/b"), again.damaged), (names(0..2), vec![]), "act {nth}");
         if left.load(Ordering::SeqCst) > 0 {
             assert!(nth > 10 && carried.is_ok(), "it takes more than {nth} acts");
@@ -159,8 +159,8 @@ fn machines_that_push_and_pull_at_once_lose_nothing() {
                     Contents::below(&disk, &own, Kind::Entries).put(&entry(10 * machine + run)).unwrap();
                     // The first entry is everybody's.
                     Contents::below(&disk, &own, Kind::Entries).put(&entry(1000)).unwrap();
-                    let _ = carry(&disk, &own, shared).unwrap();
-                    let _ = carry(&disk, shared, &own).unwrap();
+                    let _ = carry(&disk, &own, shared, Access::Owner).unwrap();
+                    let _ = carry(&disk, shared, &own, Access::Owner).unwrap();
                 }
             });
         }

@@ -18,6 +18,17 @@ pub struct Draft {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     n_blocks: u32,
+    /// Whether a later run looks for it: not where something foreign has the usual name.
+    is_found_again: bool,
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.is_found_again {
+            // Best effort: no run takes it for its own.
+            let _ = self.disk.remove(&self.path);
+        }
+    }
 }
 
 impl Draft {
@@ -28,7 +39,9 @@ impl Draft {
     /// `Unsuitable` when another run has it; `Local` when it cannot be made.
     pub fn open(disk: &Arc<dyn Disk>, path: &Path, geometry: Geometry) -> Result<Self, Fault> {
         let name = || disk.own_name(path);
-        let path = &name().map_err(|error| Fault::local(path, "look for", error))?;
+        let usual = path;
+        let path = &name().map_err(|error| Fault::local(usual, "look for", error))?;
+        let is_found_again = path == usual;
         let open = || {
             disk.make_dirs(directory(path), Access::Owner)?;
             let Some(file) = disk.claim(path, Access::Owner)? else { return Ok(None) };
@@ -38,7 +51,13 @@ impl Draft {
         };
         let opened = open().map_err(|error| Fault::local(path, "make", error))?;
         let file = opened.ok_or_else(|| Fault::taken(path))?;
-        Ok(Self { file, disk: disk.clone(), path: path.to_owned(), n_blocks: geometry.n_blocks() })
+        Ok(Self {
+            file,
+            disk: disk.clone(),
+            path: path.to_owned(),
+            n_blocks: geometry.n_blocks(),
+            is_found_again,
+        })
     }
 
     /// Keeps a digest.

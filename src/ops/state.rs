@@ -1,6 +1,6 @@
 //! Moving what a state directory keeps between machines.
 
-use crate::disk::Node;
+use crate::disk::{Access, Node};
 use crate::fault::{Fault, Kind, Place};
 use crate::ledger::{Carried, carry};
 use crate::ops::Engine;
@@ -49,6 +49,16 @@ pub fn run(direction: Direction, dir: &Path, engine: &Engine) -> Result<Report, 
         let place = Place::File(path.to_owned());
         return Err(Fault::new(Kind::Unsuitable, place, what).hint("check the path"));
     }
-    let carried = carry(&machine.disk, from, to)?;
+    if direction == Direction::Push && !machine.disk.trusts(&from.join("ledger")) {
+        let what = "other users may write to this state directory: what it holds may be forged";
+        return Err(Fault::new(Kind::Unsuitable, Place::File(from.to_owned()), what)
+            .hint("chmod go-w it, or give --trust-state-dir"));
+    }
+    // A state directory is its owner's; the other one may be a group's.
+    let access = match direction {
+        Direction::Push => Access::Group,
+        Direction::Pull => Access::Owner,
+    };
+    let carried = carry(&machine.disk, from, to, access)?;
     Ok(Report { direction, state_dir: machine.state_dir.clone(), dir: dir.to_owned(), carried })
 }

@@ -169,6 +169,11 @@ impl Journal {
             return Err(Fault::new(Kind::NotFound, Place::File(path), what)
                 .hint("it has ended, or ran with another --state-dir; icecore cleanup finds what is left by its tags"));
         }
+        if !machine.disk.trusts(directory(&path)) {
+            let what = "other users may write to the directory of this journal: it may be forged";
+            return Err(Fault::new(Kind::Unsuitable, Place::File(path), what)
+                .hint("chmod go-w the state directory, or give --trust-state-dir"));
+        }
         let lock = locked(machine.disk.as_ref(), &path)?;
         let failed = |error| Fault::local(&path, "read the journal", error);
         let bytes = machine.disk.read_found(&path, LONGEST).map_err(failed)?;
@@ -212,10 +217,11 @@ impl Journal {
             .map_err(|error| Fault::local(&self.path, "remove the journal", error))
     }
 
-    /// Every run that has a journal here.
+    /// Returns every run that has a journal here; none where other users may write to the directory.
     pub(super) fn runs(machine: &Machine) -> Result<Vec<RunId>, Fault> {
         let dir = machine.state_dir.join(DIR);
         let names = match machine.disk.names(&dir) {
+            Ok(_) if !machine.disk.trusts(&dir) => return Ok(Vec::new()),
             Ok(names) => names,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(Fault::local(&dir, "look into", error)),

@@ -27,6 +27,9 @@ use std::sync::Arc;
 const MAGIC: &[u8; 8] = b"icecore\x01";
 const RECORD: usize = 9;
 
+/// The files of one run, by their extension: its checkpoint, the digests it found, its lock.
+const PARTS: [&str; 3] = ["ckpt", "digests", "lock"];
+
 /// What a record says of its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
@@ -80,7 +83,20 @@ pub enum Earlier {
 pub struct Slot {
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    /// Whether a later run looks there: not where something foreign has the usual name.
+    is_found_again: bool,
     _lock: Lock,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.is_found_again {
+            for extension in PARTS {
+                // Best effort: no run takes it for its own.
+                let _ = self.disk.remove(&self.path.with_extension(extension));
+            }
+        }
+    }
 }
 
 impl Slot {
@@ -88,9 +104,13 @@ impl Slot {
     pub fn take(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self, Fault> {
         let fault = |error| Fault::local(path, "lock the checkpoint", error);
         disk.make_dirs(directory(path), Access::Owner).map_err(fault)?;
-        let path = &usable(&**disk, path).map_err(fault)?;
+        let usual = path;
+        let path = &usable(&**disk, usual).map_err(fault)?;
+        let is_found_again = path == usual;
         match disk.lock(&path.with_extension("lock"), "", Access::Owner).map_err(fault)? {
-            lock @ Lock::Held(_) => Ok(Self { disk: Arc::clone(disk), path: path.clone(), _lock: lock }),
+            lock @ Lock::Held(_) => {
+                Ok(Self { disk: Arc::clone(disk), path: path.clone(), is_found_again, _lock: lock })
+            }
             Lock::By(_) => {
                 let what = "another run of the same command is at work";
                 Err(Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what)
@@ -105,7 +125,12 @@ impl Slot {
     }
 
     /// Reads what an earlier run left here.
+    ///
+    /// Where other users may write to the directory, an earlier run counts for nothing.
     pub fn earlier(&self, identity: &str) -> Result<Earlier, Fault> {
+        if !self.disk.trusts(directory(&self.path)) {
+            return Ok(Earlier::None);
+        }
         let opened = self.disk.open(&self.path, Opening::FoundToRead);
         let found = match opened {
             Ok(file) => Reading::of(file.as_ref()).and_then(|file| read(BufReader::new(file), identity)),
@@ -226,7 +251,7 @@ impl Checkpoint {
 
 /// Returns the path, or another where anything of a run under this one is foreign: its checkpoint, its digests, its lock.
 fn usable(disk: &dyn Disk, path: &Path) -> std::io::Result<PathBuf> {
-    for extension in ["ckpt", "digests", "lock"] {
+    for extension in PARTS {
         let part = path.with_extension(extension);
         let usable = disk.own_name(&part)?;
         if usable != part {
@@ -374,7 +399,12 @@ mod tests {
         let path = dir.path().join("x.ckpt");
         written(&path, 3);
         let mut checkpoint = Slot::take(&disk(), &path).unwrap().begin_later("two");
-        let slot = || Slot { disk: disk(), path: path.clone(), _lock: Lock::By(String::new()) };
+        let slot = || Slot {
+            disk: disk(),
+            path: path.clone(),
+            is_found_again: true,
+            _lock: Lock::By(String::new()),
+        };
         assert_eq!(found(&slot()).done.len(), 2, "it is as it was");
         checkpoint.append(&[(Mark::Done, BlockIndex::new(9))]).unwrap();
         checkpoint.append(&[(Mark::Done, BlockIndex::new(7))]).unwrap();

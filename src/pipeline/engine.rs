@@ -34,7 +34,10 @@ impl Engine {
     pub fn new(settings: Settings, monitor: Arc<dyn Monitor>, stop: Stop) -> Self {
         Self {
             gate: Arc::new(Gate::new(&settings)),
-            machine: Machine::real(settings.state_dir.clone()),
+            machine: match settings.trusts_state_dir {
+                true => Machine::real(settings.state_dir.clone()).trusting(),
+                false => Machine::real(settings.state_dir.clone()),
+            },
             settings: Arc::new(settings),
             retry_budget: Arc::new(RetryBudget::full()),
             tally: Arc::default(),

@@ -21,11 +21,12 @@
 //! as good as none: that is why nothing is synced.
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, Digest};
+use crate::disk::{Access, Disk, Machine, Node};
 use crate::fault::Fault;
 use crate::pipeline::shards::Left;
 use roaring::RoaringBitmap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"icekept\x02";
 /// The end of a piece that has none.
@@ -63,21 +64,25 @@ impl Part {
     }
 }
 
+/// Longest file that is read: two sets of the blocks of 64 TiB, none beside another, take 32 MiB.
+const LONGEST: usize = 256 << 20;
+
 /// Listings below a directory.
 #[derive(Clone, Debug)]
 pub struct Kept {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
 }
 
 impl Kept {
-    /// Those of a state directory.
-    pub fn below(state_dir: &Path) -> Self {
-        Self { dir: state_dir.join("listings") }
+    /// Those of a state directory. None count where other users may write to it.
+    pub fn below(machine: &Machine) -> Self {
+        Self { disk: Arc::clone(&machine.disk), dir: machine.state_dir.join("listings") }
     }
 
     /// What was kept under this identity; `None` where nothing was, or not whole.
     pub fn get(&self, identity: &str) -> Option<Listing> {
-        match decode(&std::fs::read(self.path(identity, WHOLE)).ok()?, identity)? {
+        match self.read(identity, WHOLE)? {
             Stored::Whole(listing) => Some(listing),
             Stored::Part(_) => None,
         }
@@ -85,7 +90,7 @@ impl Kept {
 
     /// What a run that was stopped has listed under this identity.
     pub fn part(&self, identity: &str) -> Option<Part> {
-        match decode(&std::fs::read(self.path(identity, PART)).ok()?, identity)? {
+        match self.read(identity, PART)? {
             Stored::Whole(_) => None,
             Stored::Part(part) => Some(part),
         }
@@ -93,7 +98,8 @@ impl Kept {
 
     /// Whether a whole listing is kept under this identity; it may still not be readable.
     pub fn has(&self, identity: &str) -> bool {
-        self.path(identity, WHOLE).is_file()
+        let entry = self.disk.entry(&self.path(identity, WHOLE));
+        entry.ok().flatten().is_some_and(|facts| facts.node == Node::File) && self.disk.trusts(&self.dir)
     }
 
     /// Keeps a listing, in place of what is there.
@@ -104,7 +110,7 @@ impl Kept {
         };
         self.write(&self.path(identity, WHOLE), encoded)?;
         // Nobody looks for it any more: where this fails, a file lies about.
-        let _ = std::fs::remove_file(self.path(identity, PART));
+        let _ = self.disk.remove(&self.path(identity, PART));
         Ok(())
     }
 
@@ -114,13 +120,15 @@ impl Kept {
         self.write(&self.path(identity, PART), encoded)
     }
 
+    fn read(&self, identity: &str, extension: &str) -> Option<Stored> {
+        let bytes = self.disk.read_found(&self.path(identity, extension), LONGEST).ok()?;
+        if self.disk.trusts(&self.dir) { decode(&bytes, identity) } else { None }
+    }
+
     fn write(&self, path: &Path, encoded: std::io::Result<Vec<u8>>) -> Result<(), Fault> {
         let written = || -> std::io::Result<()> {
-            std::fs::create_dir_all(&self.dir)?;
-            // Two runs may keep the same listing: each writes a file of its own.
-            let temporary = path.with_extension(format!("{}.new", std::process::id()));
-            std::fs::File::create(&temporary)?.write_all(&encoded?)?;
-            std::fs::rename(&temporary, path)
+            self.disk.make_dirs(&self.dir, Access::Owner)?;
+            self.disk.replace_lazily(path, &encoded?, Access::Owner)
         };
         written().map_err(|error| Fault::local(path, "keep a listing", error))
     }
@@ -241,7 +249,7 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back_and_takes_little_room() {
         let dir = tempfile::tempdir().unwrap();
-        let kept = Kept::below(dir.path());
+        let kept = Kept::below(&Machine::real(dir.path().into()));
         for (number, listing) in listings().iter().enumerate() {
             let identity = format!("place\n{number}");
             assert_eq!((kept.get(&identity), kept.has(&identity)), (None, false));
@@ -263,7 +271,7 @@ mod tests {
     #[test]
     fn a_part_is_no_listing_and_goes_when_the_whole_is_there() {
         let dir = tempfile::tempdir().unwrap();
-        let kept = Kept::below(dir.path());
+        let kept = Kept::below(&Machine::real(dir.path().into()));
         kept.put_part("one", &part()).unwrap();
         assert_eq!((kept.get("one"), kept.has("one"), kept.part("one")), (None, false, Some(part())));
         kept.put("one", &listings()[1]).unwrap();

@@ -26,6 +26,8 @@ pub struct Settings {
     pub checkpoint_every: Duration,
     /// Where checkpoints are kept; made when needed.
     pub state_dir: PathBuf,
+    /// Whether what is found there counts even where other users may write to it.
+    pub trusts_state_dir: bool,
 }
 
 /// How long trouble is put up with.
@@ -75,6 +77,7 @@ impl Settings {
             patience: Patience::default(),
             checkpoint_every: Duration::from_secs(2),
             state_dir,
+            trusts_state_dir: false,
         }
     }
 

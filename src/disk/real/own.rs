@@ -11,7 +11,7 @@ use std::path::Path;
 /// Opens a file that is there, where it is one of ours.
 pub(super) fn found(path: &Path, is_read_only: bool, access: Access) -> io::Result<File> {
     // Opening a device or a pipe may already change something: it is looked at before.
-    check(path, &fs::symlink_metadata(path)?, access)?;
+    check(path, &fs::symlink_metadata(path)?, is_read_only, access)?;
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = OpenOptions::new()
         .read(true)
@@ -22,7 +22,7 @@ pub(super) fn found(path: &Path, is_read_only: bool, access: Access) -> io::Resu
             Some(Errno::LOOP) => Foreign::Link.into(),
             _ => error,
         })?;
-    check(path, &opened.metadata()?, access)?;
+    check(path, &opened.metadata()?, is_read_only, access)?;
     Ok(opened)
 }
 
@@ -48,6 +48,19 @@ pub(super) fn make_dir(dir: &Path, access: Access) -> io::Result<()> {
         set_mode(&File::from(rustix::fs::open(dir, flags, Mode::empty())?), mode)?;
     }
     Ok(())
+}
+
+/// Returns the directory, or that above it, where users other than this one and root may write to it. In one above that
+/// has the sticky bit they cannot put another directory in this one's place.
+pub(super) fn open_to_others(dir: &Path) -> Option<&Path> {
+    let others_write = |dir: &Path, allowed: u32| {
+        // What is not there, or cannot be looked at, holds nothing that can be read.
+        let Ok(meta) = fs::metadata(dir) else { return false };
+        let is_foreign = meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw();
+        is_foreign || (meta.mode() & 0o022 != 0 && meta.mode() & allowed == 0)
+    };
+    let above = directory(dir);
+    if others_write(dir, 0) { Some(dir) } else { others_write(above, 0o1000).then_some(above) }
 }
 
 /// Gives a file permission bits. A file system that keeps none is left as it is.
@@ -76,7 +89,7 @@ fn wanted(path: &Path, made: &Metadata, access: Access, own: u32) -> io::Result<
 }
 
 /// Refuses what no earlier run of this program can have left.
-fn check(path: &Path, meta: &Metadata, access: Access) -> io::Result<()> {
+fn check(path: &Path, meta: &Metadata, is_read_only: bool, access: Access) -> io::Result<()> {
     let kind = meta.file_type();
     let refused = |foreign: Foreign| Err(foreign.into());
     if kind.is_symlink() {
@@ -88,7 +101,9 @@ fn check(path: &Path, meta: &Metadata, access: Access) -> io::Result<()> {
     if meta.nlink() > 1 {
         return refused(Foreign::Names(meta.nlink()));
     }
-    if meta.uid() == rustix::process::geteuid().as_raw() {
+    let is_ours = meta.uid() == rustix::process::geteuid().as_raw();
+    // Only root makes files of root's.
+    if is_ours || (is_read_only && meta.uid() == 0) {
         return Ok(());
     }
     let dir = fs::metadata(directory(path))?;

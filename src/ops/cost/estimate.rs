@@ -49,7 +49,7 @@ fn of(
 ) -> Result<EstimateReport, Fault> {
     let mut survey = Survey::new(facts.kin(), wanted(facts, options)?, options.compare);
     let first_round = survey.round();
-    let kept_listings = options.keeps_listings.then(|| Kept::below(&engine.settings.state_dir));
+    let kept_listings = options.keeps_listings.then(|| Kept::below(engine.machine()));
     let place = place(options, services);
     let is_kept = |first: Option<usize>, second: usize| {
         let first = first.map(|first| &facts.snapshots[first]);

@@ -3,6 +3,7 @@
 use crate::control::{ImageQuery, Known, SnapshotQuery, VolumeQuery, known};
 use crate::cost::protection::{Image as Held, Protection};
 use crate::cost::{Kin, Origin, Sight};
+use crate::disk::Machine;
 use crate::estate::{
     BinnedSnapshot, Image, ImageState, Manager, TemplateVersion, TieringState, Volume, VolumeState, image_of,
 };
@@ -14,7 +15,6 @@ use crate::pipeline::{Action, Ask, Tries};
 use crate::snapshot::{ImageId, SnapshotId, SnapshotInfo, SnapshotState, StorageTier, UnixMillis, VolumeId};
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// A snapshot in the Recycle Bin: billed, but not to be looked at.
 pub type Binned = BinnedSnapshot;
@@ -105,9 +105,9 @@ impl Facts {
 
 impl Facts {
     /// Notes which volumes are unattached now, and since when they have been seen so.
-    pub(super) fn note_unattached(&mut self, state_dir: &Path, place: &str) -> Result<(), Fault> {
+    pub(super) fn note_unattached(&mut self, machine: &Machine, place: &str) -> Result<(), Fault> {
         if let Some(volumes) = self.volumes.get() {
-            self.unattached = noted(state_dir, place, volumes.values(), SystemClock.now())?;
+            self.unattached = noted(machine, place, volumes.values(), SystemClock.now())?;
         }
         Ok(())
     }

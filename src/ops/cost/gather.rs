@@ -17,7 +17,7 @@ const SIDE_BY_SIDE: usize = 32;
 pub async fn measure(options: &Options, services: &Services, engine: &Engine) -> Result<Measured, Fault> {
     let mut facts = Facts::ask(services, engine).await?;
     if options.keeps_listings {
-        facts.note_unattached(&engine.settings.state_dir, &place(options, services))?;
+        facts.note_unattached(engine.machine(), &place(options, services))?;
     }
     measure_these(facts, options, services, engine).await
 }

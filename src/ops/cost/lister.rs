@@ -42,7 +42,7 @@ impl<'a> Lister<'a> {
             snapshots: &facts.snapshots,
             services,
             engine,
-            kept: options.keeps_listings.then(|| Kept::below(&engine.settings.state_dir)),
+            kept: options.keeps_listings.then(|| Kept::below(engine.machine())),
             place: place(options, services),
             ration: Ration::of(most_pages(options, services)),
             deadline: options.deadline.map(|after| Instant::now() + after),

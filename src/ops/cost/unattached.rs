@@ -7,22 +7,28 @@
 //! Nothing is synced, and a line that cannot be read is none: a volume then looks as if it were unattached since today.
 
 use crate::block::Digest;
+use crate::disk::{Access, Machine};
 use crate::estate::{Volume, VolumeState};
 use crate::fault::Fault;
 use crate::snapshot::{UnixMillis, VolumeId};
 use std::collections::BTreeMap;
-use std::path::Path;
+
+/// Longest file that is read: a million volumes take 40 MB.
+const LONGEST: usize = 256 << 20;
 
 /// Notes what is seen of these volumes now; tells since when each of the unattached ones has been seen so.
 pub(super) fn noted<'a>(
-    state_dir: &Path,
+    machine: &Machine,
     place: &str,
     volumes: impl Iterator<Item = &'a Volume>,
     now: UnixMillis,
 ) -> Result<BTreeMap<VolumeId, UnixMillis>, Fault> {
-    let dir = state_dir.join("unattached");
+    let dir = machine.state_dir.join("unattached");
     let path = dir.join(&Digest::of(place.as_bytes()).to_string()[..32]);
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let text = match machine.disk.read_found(&path, LONGEST) {
+        Ok(bytes) if machine.disk.trusts(&dir) => String::from_utf8(bytes).unwrap_or_default(),
+        _ => String::new(),
+    };
     let before: BTreeMap<VolumeId, UnixMillis> = text.lines().filter_map(read).collect();
     let unattached = volumes.filter(|one| one.attachments.is_empty() && one.state == VolumeState::Available);
     let since = |id: &VolumeId| before.get(id).copied().filter(|since| *since <= now).unwrap_or(now);
@@ -30,11 +36,8 @@ pub(super) fn noted<'a>(
     if seen != before {
         let lines: String = seen.iter().map(|(id, since)| format!("{id} {}\n", since.0)).collect();
         let written = || -> std::io::Result<()> {
-            std::fs::create_dir_all(&dir)?;
-            // Two runs may note at the same time: each writes a file of its own.
-            let temporary = path.with_extension(format!("{}.new", std::process::id()));
-            std::fs::write(&temporary, lines)?;
-            std::fs::rename(&temporary, &path)
+            machine.disk.make_dirs(&dir, Access::Owner)?;
+            machine.disk.replace_lazily(&path, lines.as_bytes(), Access::Owner)
         };
         written().map_err(|error| Fault::local(&path, "note which volumes are unattached", error))?;
     }
@@ -78,7 +81,13 @@ mod tests {
     fn the_first_look_counts_until_the_volume_is_seen_attached() {
         let dir = tempfile::tempdir().unwrap();
         let look = |place: &str, is_attached, now| {
-            let seen = noted(dir.path(), place, [volume(is_attached)].iter(), UnixMillis(now)).unwrap();
+            let seen = noted(
+                &Machine::real(dir.path().into()),
+                place,
+                [volume(is_attached)].iter(),
+                UnixMillis(now),
+            )
+            .unwrap();
             seen.into_values().map(|since| since.0).next()
         };
         assert_eq!((look("here", false, 5), look("here", false, 9)), (Some(5), Some(5)));

@@ -158,7 +158,11 @@ impl Finishing {
                     None => forget(&self.dest, &self.machine),
                 };
                 checkpoint.remove()?;
-                noted.map_err(|fault| fault.hint("the file itself is whole"))?;
+                match noted {
+                    // Something foreign has the note's name. Without a note the file cannot be the base of --since.
+                    Err(fault) if fault.kind == Kind::Unsuitable => tracing::warn!("{fault}"),
+                    noted => noted.map_err(|fault| fault.hint("the file itself is whole"))?,
+                }
                 Ok((n_data, self.resumed))
             }
             Some(fault) if progress == 0 || fault.kind == Kind::Vanished || !file.is_found_again() => {

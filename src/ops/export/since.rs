@@ -179,6 +179,7 @@ impl Work<'_> {
             Holding::Between { from: self.options.base.clone(), to: self.options.snapshot_id.clone() };
         let mark = Sidecar { place: self.services.label.clone(), holding: between };
         mark.write(&self.path, self.engine.machine())?;
+        self.target.drop_set_id()?;
 
         let total = self.plan.read.len() + self.plan.zero.len();
         self.engine.monitor.on(Event::Stage { verb: "changing in place", total: Some(total) });

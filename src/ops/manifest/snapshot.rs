@@ -163,7 +163,9 @@ impl Work<'_> {
         let output = std::path::absolute(&self.options.output)
             .map_err(|error| Fault::local(&self.options.output, "find", error))?;
         let path = Checkpoint::path(&self.engine.settings.state_dir, "manifest", &output.to_string_lossy());
-        let (checkpoint, before) = self.begin(Slot::take(&self.engine.machine().disk, &path)?, base)?;
+        let slot = Slot::take(&self.engine.machine().disk, &path)?;
+        let path = slot.path().to_owned();
+        let (checkpoint, before) = self.begin(slot, base)?;
         let draft = Arc::new(Draft::open(
             &self.engine.machine().disk,
             &path.with_extension("digests"),

@@ -37,7 +37,7 @@ impl Work<'_> {
         let path = Checkpoint::path(&self.engine.settings.state_dir, "verify", &target);
         let slot = Slot::take(&self.engine.machine().disk, &path)?;
         let identity = self.identity(&target)?;
-        let draft_path = path.with_extension("digests");
+        let draft_path = slot.path().with_extension("digests");
         let (checkpoint, right) = match slot.earlier(&identity)? {
             Earlier::Same(found) => {
                 let right = found.done.clone();

@@ -445,6 +445,7 @@ impl Target {
         let name = format!("{} of {}", path.display(), self.options.verify);
         let path = Checkpoint::path(&engine.settings.state_dir, "warm", &name);
         let slot = Slot::take(&engine.machine().disk, &path)?;
+        let path = slot.path().to_owned();
         let identity = self.identity(engine)?;
         let checkpoint = match slot.earlier(&identity)? {
             Earlier::Same(found) => {

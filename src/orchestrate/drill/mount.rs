@@ -8,7 +8,7 @@
 //! journal and of the state directory.
 
 use crate::device::{FileSystem, FileSystemKind, Image, Signature, Signed, hyphened, signatures};
-use crate::disk::{Access, InUse, Machine, Mounting, Use};
+use crate::disk::{Access, InUse, Machine, Mounting, Node, Opening, Use, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::verify::State;
 use crate::orchestrate::drill::report::{Mounted, Seen};
@@ -127,6 +127,7 @@ fn mounted(machine: &Machine, device: &Path, point: &Path) -> Result<Vec<Mounted
         return Err(Fault::new(Kind::Unsuitable, Place::File(device.to_owned()), what)
             .hint("leave --mount out and let the hook see to the device"));
     }
+    shut(machine, point)?;
     let mut mounted = Vec::new();
     for (partition, system) in systems {
         let at = partition.map_or_else(|| point.to_owned(), |number| point.join(format!("p{number}")));
@@ -154,6 +155,28 @@ fn mounted(machine: &Machine, device: &Path, point: &Path) -> Result<Vec<Mounted
         });
     }
     Ok(mounted)
+}
+
+/// Makes sure that the directory of all mounts is one that only this user can enter: what a volume holds may not be for
+/// every user of this machine. Nor may another directory stand in its place.
+fn shut(machine: &Machine, point: &Path) -> Result<(), Fault> {
+    let Some(mounts) = point.parent().and_then(Path::parent) else { return Ok(()) };
+    let failed = |error| Fault::local(mounts, "close to other users", error);
+    machine.disk.make_dirs(mounts, Access::Owner).map_err(failed)?;
+    let refused = |what| {
+        Fault::new(Kind::Unsuitable, Place::File(mounts.to_owned()), what)
+            .hint("chmod go-w the state directory, or give --trust-state-dir")
+    };
+    if !machine.disk.trusts(directory(mounts)) {
+        return Err(refused("nothing is mounted where other users may write"));
+    }
+    match machine.disk.entry(mounts).map_err(failed)? {
+        Some(facts) if facts.node != Node::Dir => Err(refused("it is not a directory")),
+        Some(facts) if !facts.is_private() => {
+            machine.disk.open(mounts, Opening::Read).and_then(|dir| dir.set_mode(0o700)).map_err(failed)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn one_of(signature: &Signature) -> String {

@@ -127,7 +127,7 @@ async fn a_verified_volume_is_mounted_for_the_hook_and_unmounted_before_it_is_de
     let mut log = world.mounts.log.lock().unwrap().clone();
     log.sort();
     // Two generations of one volume bear the same names, and do not stand in each other's way.
-    assert_eq!(log, ["ext4 ro,noload,nodev,nosuid 0 0", "ext4 ro,noload,nodev,nosuid 0 1"]);
+    assert_eq!(log, ["ext4 ro,noload,nodev,nosuid,noexec 0 0", "ext4 ro,noload,nodev,nosuid,noexec 0 1"]);
     assert!(world.mounts.is_empty() && world.leftovers().is_empty());
     world.is_as_it_was();
     assert_eq!(world.disk.lock().unwrap().node(Path::new("/d/state/mounts/run-0")).unwrap(), None);
@@ -273,8 +273,8 @@ async fn partitions_are_mounted_by_their_numbers_xfs_in_its_own_way() {
     let numbers: Vec<_> = report.drills[0].mounted.iter().map(|one| one.partition).collect();
     assert_eq!(numbers, [Some(1), Some(3)]);
     let expected = [
-        format!("ext4 ro,noload,nodev,nosuid {} 0/p1", 64 * 512),
-        format!("xfs ro,norecovery,nouuid,nodev,nosuid {} 0/p3", 640 * 512),
+        format!("ext4 ro,noload,nodev,nosuid,noexec {} 0/p1", 64 * 512),
+        format!("xfs ro,norecovery,nouuid,nodev,nosuid,noexec {} 0/p3", 640 * 512),
     ];
     assert_eq!(*world.mounts.log.lock().unwrap(), expected);
     assert!(world.mounts.is_empty());
