@@ -253,3 +253,6 @@ pub(super) fn holder(bytes: &[u8]) -> Lock {
     let text = String::from_utf8_lossy(bytes);
     Lock::By(text.lines().next().unwrap_or_default().trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,7 @@ mod live;
 mod main_job;
 #[cfg(feature = "ec2")]
 mod moto;
+mod own_files;
 mod read_verbs;
 mod store;
 mod together;
