@@ -9,6 +9,7 @@
 //! Nothing is durable before [`Disk::sync`], [`Disk::sync_all`] or [`Handle::sync`] has returned; a file's bytes and
 //! its name are two things, made durable by syncing the file and its directory.
 
+mod block_facts;
 pub mod cold;
 mod direct;
 mod drain;
@@ -21,6 +22,7 @@ mod ownership;
 mod real;
 mod stream;
 
+pub use block_facts::{Backing, BlockFacts, Writes};
 pub use mounts::{InUse, Mounting, Mounts, RealMounts, Use};
 pub use near::Near;
 pub use own::{Foreign, Sweep, Swept};
@@ -221,6 +223,10 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// `None` where nobody tells.
     fn boot(&self) -> Option<String>;
 
+    /// Returns the facts that the kernel shows of the block device with this number, as [`Facts::device`] has it; `None`
+    /// where it shows none.
+    fn block_facts(&self, device: u64) -> Option<BlockFacts>;
+
     /// Opens a file or a device, to work on places in it.
     fn open(&self, path: &Path, opening: Opening) -> io::Result<Box<dyn Handle>>;
 }
@@ -273,6 +279,13 @@ pub trait Handle: fmt::Debug + Send + Sync {
 
     /// Takes the lock that one process at a time has on this file; says whether it is ours now.
     fn try_lock(&self) -> io::Result<bool>;
+
+    /// Takes a lock that readers of this file share and that excludes [`Handle::try_lock`] of others; returns whether it
+    /// was granted.
+    fn try_share(&self) -> io::Result<bool>;
+
+    /// Returns the process that has a lock on this file, for people; `None` where the system shows none.
+    fn holder(&self) -> Option<String>;
 }
 
 impl dyn Disk + '_ {

@@ -67,6 +67,8 @@ pub enum Kind {
     Unsuitable,
     /// What was being read has gone.
     Vanished,
+    /// A local file or device changed while it was read: what was read of it is of no one time.
+    Changed,
     /// Somebody asked to stop; nothing was kept.
     Interrupted,
     /// The deadline came before anything was done.
@@ -96,6 +98,7 @@ impl Kind {
             Self::Local => "local",
             Self::Unsuitable => "unsuitable",
             Self::Vanished => "vanished",
+            Self::Changed => "changed",
             Self::Interrupted => "interrupted",
             Self::OutOfTime => "out_of_time",
             Self::Suspended => "suspended",
@@ -181,6 +184,13 @@ impl Fault {
     pub fn taken(path: impl Into<PathBuf>) -> Self {
         Self::new(Kind::Unsuitable, Place::File(path.into()), "another run is writing it")
             .hint("wait for that run to end, or stop it")
+    }
+
+    /// A file or device that another process has locked; `holder` names it where the system shows it.
+    pub fn in_use(path: impl Into<PathBuf>, holder: Option<&str>) -> Self {
+        let what = format!("it is in use by {}", holder.unwrap_or("another process"));
+        Self::new(Kind::Unsuitable, Place::File(path.into()), what)
+            .hint("wait for that to end, or stop it, and give the same command")
     }
 
     /// What a person can do next, as a clause: `check the id with icecore list`.

@@ -19,7 +19,7 @@ pub enum Exit {
     Denied = 4,
     /// The service failed, after retries
     Service = 5,
-    /// What was being read or written to vanished meanwhile
+    /// What was being read or written to vanished or changed meanwhile
     Vanished = 6,
     /// A local file or device failed
     Local = 7,
@@ -53,7 +53,7 @@ impl Exit {
                 Self::Usage
             }
             Kind::Denied | Kind::NoCredentials | Kind::ExpiredCredentials => Self::Denied,
-            Kind::Vanished => Self::Vanished,
+            Kind::Vanished | Kind::Changed => Self::Vanished,
             Kind::Local => Self::Local,
             Kind::Throttled(_) | Kind::Suspended => Self::TryAgain,
             Kind::OutOfTime => Self::Stopped,
@@ -122,6 +122,7 @@ mod tests {
             (Kind::Timeout, 5),
             (Kind::Corrupt, 5),
             (Kind::Vanished, 6),
+            (Kind::Changed, 6),
             (Kind::Local, 7),
             (Kind::Throttled(Scope::Account), 75),
             (Kind::OutOfTime, 3),

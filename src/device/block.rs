@@ -1,8 +1,7 @@
 //! Writing a block device.
 
 use crate::block::{BlockIndex, BlockSize, ByteSize};
-use crate::device::opened::Opened;
-use crate::device::sidecar::stamp;
+use crate::device::opened::{Opened, Sharing};
 use crate::disk::{Machine, Node, Opening};
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
@@ -47,7 +46,9 @@ impl BlockDevice {
             return Err(unsuitable(format!("the device has {size}, the volume {volume}"))
                 .hint("give a device at least as large as the volume"));
         }
-        Ok(Self { file: Opened::new(&machine.disk, file, path), size })
+        let file = Opened::new(&machine.disk, file, path);
+        file.lock(Sharing::Alone)?;
+        Ok(Self { file, size })
     }
 
     /// Tells this device from others, until the machine is started again and numbers them anew.
@@ -56,9 +57,9 @@ impl BlockDevice {
         Some(format!("device {number} of {} bytes", self.size.bytes()))
     }
 
-    /// What a note says the device is; where something tells it apart for good, for as long as it lasts.
+    /// Returns the stamp of the device for its note.
     pub fn lasting_stamp(&self) -> Result<String, Fault> {
-        Ok(stamp(&self.file.facts()?, self.file.disk()))
+        Ok(self.file.stamp(None)?.for_note())
     }
 
     /// Overwrites a block with zeros.

@@ -1,7 +1,7 @@
 //! Writing an image file.
 
 use crate::block::{BlockSize, ByteSize};
-use crate::device::sidecar::modified;
+use crate::device::stamp::Stamp;
 use crate::disk::{Access, Disk, Handle, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
@@ -81,7 +81,6 @@ impl ImageFile {
         let (part, target) = (&self.part, &self.target);
         // It is whole: from here on whoever could use what it replaces can use it.
         self.file.succeed(target).map_err(|error| unwritable(target, error))?;
-        let facts = self.file.facts().map_err(|error| unwritable(target, error))?;
         let renamed = match replaces {
             true => self.disk.rename(part, target),
             false => self.disk.rename_new(part, target),
@@ -91,7 +90,9 @@ impl ImageFile {
             let synced = self.disk.sync(directory(target));
             synced.map_err(|error| Fault::local(target, "make durable", error))?;
         }
-        Ok(modified(&facts))
+        // The new name is a change as well.
+        let stamp = Stamp::take(self.file.as_ref(), self.disk.as_ref(), None);
+        Ok(stamp.map_err(|error| unwritable(target, error))?.for_note())
     }
 
     /// Takes it away: nothing of it is worth keeping.

@@ -2,8 +2,9 @@
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize, Buffer};
 use crate::device::extents;
-use crate::device::opened::Opened;
+use crate::device::opened::{Opened, Sharing};
 use crate::device::sidecar::Sidecar;
+use crate::device::stamp::Stamp;
 use crate::disk::{Machine, Near, Node, Opening};
 use crate::fault::{Fault, Kind, Place};
 use bytes::Bytes;
@@ -20,6 +21,12 @@ pub enum Part {
     Data(Bytes),
 }
 
+/// The proof that an image was the same, by its descriptor, its path and its note, from when it was opened until this
+/// was returned.
+#[derive(Debug)]
+#[must_use]
+pub struct Unchanged(());
+
 /// What a reading found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
@@ -31,9 +38,16 @@ pub enum Held {
 
 /// An image open for reading, never for writing. A device is read past the system's cache, where it can be: what the
 /// device has is what counts.
+///
+/// What was read is of one time only if the image is the same at the end as it was when it was opened. Readers end with
+/// [`Image::unchanged`] or [`Image::concluded`], and what they make of the bytes takes the [`Unchanged`] that these
+/// return. Other readers share the lock on it meanwhile; a process that has it alone keeps readers out.
 #[derive(Debug)]
 pub struct Image {
     file: Opened,
+    machine: Machine,
+    /// Its state when it was opened.
+    stamp: Stamp,
     len: u64,
     /// Only regular files have holes to ask for.
     is_file: bool,
@@ -60,26 +74,81 @@ impl Image {
             io::ErrorKind::NotFound => unsuitable("there is no such file").hint("check the path"),
             _ => Fault::local(path, "open", error),
         })?;
-        let facts = file.facts().map_err(|error| Fault::local(path, "find the size", error))?;
+        let file = Opened::new(&machine.disk, file, path);
+        let facts = file.facts()?;
         if !matches!(facts.node, Node::File | Node::Device) {
             return Err(unsuitable("neither a file nor a block device").hint("give an image file"));
         }
         if facts.len == 0 {
             return Err(unsuitable("the image is empty").hint("give an image with at least one byte"));
         }
+        file.lock(Sharing::Readers)?;
         Sidecar::refuse_unfinished(path, machine)?;
-        let file = Opened::new(&machine.disk, file, path);
-        Ok(Self { file, len: facts.len, is_file: facts.node == Node::File })
+        let stamp = file.stamp(Sidecar::digest(path, machine)?)?;
+        let len = file.facts()?.len;
+        Ok(Self { file, machine: machine.clone(), stamp, len, is_file: facts.node == Node::File })
+    }
+
+    /// Proves that the image is as it was when it was opened: the open descriptor, what its path leads to now, and the
+    /// note about it. Every reader ends with it.
+    ///
+    /// # Errors
+    /// `Changed` where it is not; `Vanished` where a device has gone.
+    pub fn unchanged(&self) -> Result<Unchanged, Fault> {
+        self.file.is_at_its_path()?;
+        let now = self.file.stamp(Sidecar::digest(self.path(), &self.machine)?)?;
+        match self.stamp.change(&now) {
+            None => Ok(Unchanged(())),
+            Some(what) => Err(self.file.changed(what)),
+        }
+    }
+
+    /// Ends a reading: returns its result with the proof that the image did not change meanwhile. That it changed
+    /// explains a failure of the reading, and is returned in its place.
+    ///
+    /// # Errors
+    /// That of the reading, or those of [`Image::unchanged`].
+    pub fn concluded<T>(&self, read: Result<T, Fault>) -> Result<(T, Unchanged), Fault> {
+        match (read, self.unchanged()) {
+            (Ok(result), Ok(unchanged)) => Ok((result, unchanged)),
+            (Ok(_), Err(changed)) => Err(changed),
+            (Err(fault), Err(changed))
+                if changed.kind == Kind::Changed && matches!(fault.kind, Kind::Local | Kind::Vanished) =>
+            {
+                Err(changed)
+            }
+            (Err(fault), _) => Err(fault),
+        }
+    }
+
+    /// Proves that its path still leads to the same file or device, whatever that holds by now: enough for work that
+    /// makes nothing of the bytes.
+    ///
+    /// # Errors
+    /// As those of [`Image::unchanged`].
+    pub fn is_same(&self) -> Result<(), Fault> {
+        self.file.is_at_its_path()?;
+        let now = self.file.stamp(None)?;
+        match self.stamp.is_same_thing(&now) {
+            true => Ok(()),
+            false => Err(self.file.changed("another device, or another file behind it, took its place")),
+        }
+    }
+
+    /// Returns its state when it was opened, for a later run: where that finds the same text, nothing has changed
+    /// since. `None` where equal texts would prove nothing.
+    pub fn proof(&self) -> Option<String> {
+        self.stamp.proof()
+    }
+
+    /// Returns what tells this file or device from others, whatever it holds; `None` where nothing does.
+    pub fn identity(&self) -> Option<String> {
+        self.stamp.identity()
     }
 
     /// Whether it is a block device.
     pub fn is_device(&self) -> bool {
         !self.is_file
-    }
-
-    /// Its size now: other than when it was opened, it is another image.
-    pub fn len_now(&self) -> Result<u64, Fault> {
-        Ok(self.file.facts()?.len)
     }
 
     /// Returns those of these blocks that have to be read to know them. The others are zeros: they lie beyond the
@@ -186,13 +255,8 @@ impl Image {
         self.file.path()
     }
 
-    /// Whether a change of it shows in its stamp: a device has no time of last modification.
-    pub fn shows_changes(&self) -> bool {
-        self.is_file
-    }
-
-    /// Tells one state of the image from another: device and inode, size, time of last modification. A device
-    /// has no such time, so two states of one device look alike.
+    /// Returns the weaker stamp of earlier versions, which puts together what a later run may go on with when it is
+    /// trusted: device and inode, size and mtime. A device has no mtime, so two states of one device look alike.
     pub fn stamp(&self) -> Result<String, Fault> {
         let facts = self.file.facts()?;
         let identity = format!("{}:{} {} bytes", facts.id.0, facts.id.1, self.len);
@@ -265,7 +329,8 @@ mod tests {
         assert_eq!(image.fill(BlockIndex::ZERO, buffer.as_mut_slice()).unwrap(), Held::Bytes);
         let fault = image.fill(BlockIndex::new(1), buffer.as_mut_slice()).unwrap_err();
         assert_eq!(fault.kind, Kind::Vanished, "{fault}");
-        assert_eq!(image.len_now().unwrap(), 524_288 + 7);
+        let read = image.fill(BlockIndex::new(1), buffer.as_mut_slice());
+        assert_eq!(image.concluded(read).unwrap_err().kind, Kind::Changed, "which is why");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Changing a target where it is.
 
-use crate::block::{BlockIndex, BlockRange, BlockSize, ByteSize};
-use crate::device::opened::Opened;
-use crate::device::sidecar::stamp;
-use crate::device::{BlockDevice, Part};
+use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize, ByteSize};
+use crate::device::extents;
+use crate::device::opened::{Opened, Sharing};
+use crate::device::{BlockDevice, Part, Since};
 use crate::disk::{Machine, Opening};
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
@@ -37,11 +37,9 @@ impl InPlace {
                 }
                 _ => Fault::local(path, "open", error),
             })?;
-            match opened.try_lock().map_err(|error| Fault::local(path, "lock", error))? {
-                true => {}
-                false => return Err(Fault::taken(path)),
-            }
-            Target::File(Opened::new(&machine.disk, opened, path))
+            let opened = Opened::new(&machine.disk, opened, path);
+            opened.lock(Sharing::Alone)?;
+            Target::File(opened)
         };
         Ok(Self(target))
     }
@@ -57,10 +55,37 @@ impl InPlace {
         }
     }
 
-    /// What a note says the target is, as long as nobody writes to it.
+    /// Returns the stamp of the target for its note.
     pub fn stamp(&self) -> Result<String, Fault> {
+        Ok(self.opened().stamp(None)?.for_note())
+    }
+
+    /// Compares the target with the stamp that its note has.
+    pub fn since(&self, noted: &str) -> Result<Since, Fault> {
+        Ok(self.opened().stamp(None)?.since(noted))
+    }
+
+    /// Refuses to go on where its path leads to another file or device by now.
+    ///
+    /// # Errors
+    /// `Changed` where it does; `Vanished` where a device has gone.
+    pub fn is_at_its_path(&self) -> Result<(), Fault> {
+        self.opened().is_at_its_path()
+    }
+
+    /// Returns the first of these blocks that does not read as zeros. Holes are not read.
+    pub fn first_data(&self, blocks: &BlockSet) -> Result<Option<BlockIndex>, Fault> {
         let target = self.opened();
-        Ok(stamp(&target.facts()?, target.disk()))
+        let data = match self.0 {
+            Target::File(_) => extents::data_in(target.file(), target.facts()?.len, blocks),
+            Target::Device(_) => blocks.clone(),
+        };
+        for index in data.iter() {
+            if self.part(index)? != Part::Zero {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
     }
 
     /// What it has at a block.

@@ -1,13 +1,30 @@
 //! A file or device that is open, and what its failures mean.
 
-use crate::block::{BlockIndex, BlockSize, Buffer, is_zero};
+use crate::block::{BlockIndex, BlockSize, Buffer, Digest, is_zero};
+use crate::device::stamp::Stamp;
 use crate::device::{Held, Part};
-use crate::disk::{Disk, Facts, Handle};
-use crate::fault::{Fault, Kind};
+use crate::disk::{Disk, Facts, Handle, Node, Opening};
+use crate::fault::{Fault, Kind, Place};
 use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// Looks of a device manager at a device that was just attached or written to, which are over in a moment: it shares
+/// the lock meanwhile.
+const MAX_LOOKS: u32 = 5;
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Whether other readers may use a target at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// Readers may, writers may not.
+    Readers,
+    /// No other.
+    Alone,
+}
 
 /// One that is worked on. A device that is there no more has vanished, and so has the part of a file that was cut off.
 #[derive(Debug)]
@@ -22,8 +39,70 @@ impl Opened {
         Self { disk: disk.clone(), file, path: path.to_owned() }
     }
 
-    pub(super) fn disk(&self) -> &dyn Disk {
-        self.disk.as_ref()
+    /// Takes the lock on it, which goes with it. Never waits for another process to end; a file system without locks is
+    /// worked on without one.
+    ///
+    /// # Errors
+    /// `Unsuitable` when another process has it.
+    pub(super) fn lock(&self, sharing: Sharing) -> Result<(), Fault> {
+        let lock = || match sharing {
+            Sharing::Readers => self.file.try_share(),
+            Sharing::Alone => self.file.try_lock(),
+        };
+        let is_device = sharing == Sharing::Alone && self.facts()?.node == Node::Device;
+        let mut looks = if is_device { MAX_LOOKS } else { 0 };
+        loop {
+            return match lock() {
+                Ok(true) => Ok(()),
+                Ok(false) if looks > 0 => {
+                    looks -= 1;
+                    thread::sleep(LOOK);
+                    continue;
+                }
+                Ok(false) => Err(Fault::in_use(&self.path, self.file.holder().as_deref())),
+                Err(error) if has_no_locks(&error) => {
+                    let path = self.path.display();
+                    tracing::info!(%path, %error, "the file system offers no lock: others may write meanwhile");
+                    Ok(())
+                }
+                Err(error) => Err(Fault::local(&self.path, "lock", error)),
+            };
+        }
+    }
+
+    /// Takes its stamp, as it is open, with the digest of its note.
+    pub(super) fn stamp(&self, note: Option<Digest>) -> Result<Stamp, Fault> {
+        let disk = self.disk.as_ref();
+        self.tried("look at", |file| Stamp::take(file, disk, note))
+    }
+
+    /// Refuses to go on where its path leads to another file or device by now.
+    ///
+    /// # Errors
+    /// `Changed` where it does; `Vanished` where a device has gone.
+    pub(super) fn is_at_its_path(&self) -> Result<(), Fault> {
+        let facts = self.facts()?;
+        let there = self.disk.open(&self.path, Opening::Read).and_then(|there| there.facts());
+        let changed = |what: &str| Err(self.changed(what));
+        match there {
+            Ok(there) if facts.node == Node::Device && there.device == facts.device => Ok(()),
+            Ok(there) if facts.node != Node::Device && there.id == facts.id => Ok(()),
+            Ok(_) => changed("another file took its place"),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => self.tried("open", |_| Err(error)),
+            Err(_) if facts.node == Node::Device => {
+                let at = Place::File(self.path.clone());
+                Err(Fault::new(Kind::Vanished, at, "the device has gone")
+                    .hint("attach it again and give the same command"))
+            }
+            Err(_) => changed("it was removed"),
+        }
+    }
+
+    /// Returns the fault of a target that changed: `its size changed`.
+    pub(super) fn changed(&self, what: &str) -> Fault {
+        let what = format!("{what} while it was worked on");
+        Fault::new(Kind::Changed, Place::File(self.path.clone()), what)
+            .hint("let nothing write to it, and give the same command again")
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -101,11 +180,18 @@ impl Opened {
     }
 }
 
+/// Returns whether a file system has no locks at all, as some network file systems are mounted.
+fn has_no_locks(error: &io::Error) -> bool {
+    let refused = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL, Errno::BADF];
+    error.kind() == io::ErrorKind::Unsupported
+        || refused.iter().any(|refused| error.raw_os_error() == Some(refused.raw_os_error()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Access;
     use crate::disk::memory::MemoryDisk;
-    use crate::disk::{Access, Opening};
 
     /// How a failure of a file in memory, once something was done to its disk, is called.
     fn called(error: Errno, change: impl FnOnce(&dyn Disk)) -> Kind {

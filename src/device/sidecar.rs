@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! icecore target, format 1
-//! {"place":"local:/srv/ice","holds":"snap-0b","stamp":"1073741824 bytes, modified 1763653442.512345678"}
+//! {"place":"local:/srv/ice","holds":"snap-0b","stamp":"1073741824 bytes, modified 1763653442.512345678; file 2049:12, .."}
 //! crc32 9f3a61c2
 //! ```
 //!
@@ -17,15 +17,17 @@
 //! | 2 | JSON: `place`, the account as checkpoints name it, and either what the target **holds** (`holds`: the snapshot; `stamp`: the target as it was when that was true) or that it is **between** two snapshots (`from`, `to`) |
 //! | 3 | CRC-32 of the lines above, eight hexadecimal digits |
 //!
-//! The stamp of a file is its size and the time of its last change: whoever writes to it ends what the note says. A
-//! device has no such time. Its stamp is its size, and where only its path tells it apart, also this run of the
-//! machine: after another start the path may be another device's.
+//! The stamp has two parts, separated by `; `. The first is what a copy made with its times keeps: of a file its size
+//! and mtime, of a device its size and lasting name, or where it has none, this run of the machine. The second proves
+//! that the target itself has not changed: of a file also device, inode and ctime, of a device boot id, `diskseq` and
+//! write counters. Where only the first part is the same, the target may be a copy, or its times were put back: it is
+//! compared in full before it counts as the snapshot. Notes of earlier versions have the first part alone.
 //!
 //! A note is replaced at once and durably. "Between" is written before the first byte of a change in place and goes
 //! with the last: until then [`Sidecar::refuse_unfinished`] keeps everybody from the target but those who finish it.
 
 use crate::block::Digest;
-use crate::disk::{Access, Disk, Facts, Foreign, Machine, Node, Opening, directory};
+use crate::disk::{Access, Foreign, Machine, Node, Opening, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::SnapshotId;
 use serde::{Deserialize, Serialize};
@@ -107,6 +109,18 @@ impl Sidecar {
             Fault::new(Kind::Unsuitable, Place::File(path), what)
                 .hint("remove it if you know that the target is whole, or export anew with --force")
         })
+    }
+
+    /// Returns the digest of the note about a target, whatever it says; `None` where there is none.
+    pub(super) fn digest(target: &Path, machine: &Machine) -> Result<Option<Digest>, Fault> {
+        let path = path(target, machine)?;
+        match machine.disk.read_found(&path, LONGEST) {
+            Ok(bytes) => Ok(Some(Digest::of(&bytes))),
+            // What is left alone says nothing.
+            Err(error) if Foreign::of(&error).is_some() => Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Fault::local(&path, "read what is known of the target", error)),
+        }
     }
 
     /// Replaces what is known of a target, durably.
@@ -193,7 +207,8 @@ fn path(target: &Path, machine: &Machine) -> Result<PathBuf, Fault> {
         // The same device under another name has the same note.
         let target = std::fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
         let number = number(&target, machine)?;
-        let name = lasting_name(number).unwrap_or_else(|| target.to_string_lossy().into_owned());
+        let name = machine.disk.block_facts(number).and_then(|facts| facts.name);
+        let name = name.unwrap_or_else(|| target.to_string_lossy().into_owned());
         let digest = Digest::of(name.as_bytes()).to_string();
         return Ok(machine.state_dir.join("devices").join(&digest[..20]));
     }
@@ -207,42 +222,6 @@ fn path(target: &Path, machine: &Machine) -> Result<PathBuf, Fault> {
 fn number(device: &Path, machine: &Machine) -> Result<u64, Fault> {
     let facts = machine.disk.open(device, Opening::Read).and_then(|device| device.facts());
     facts.map(|facts| facts.device).map_err(|error| Fault::local(device, "open", error))
-}
-
-/// What tells a block device from others for good, as the kernel knows it. A partition is its number on its disk.
-fn lasting_name(number: u64) -> Option<String> {
-    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
-    let dir = std::fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok()?;
-    let fact = |dir: &Path, name: &str| {
-        let text = std::fs::read_to_string(dir.join(name)).ok()?;
-        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-    };
-    // NVMe disks (of EBS, the volume's id), virtio, SCSI, device mapper, loop devices.
-    const FACTS: [&str; 6] =
-        ["device/serial", "serial", "device/wwid", "wwid", "dm/uuid", "loop/backing_file"];
-    let whole = |dir: &Path| FACTS.iter().find_map(|name| Some(format!("{name} {}", fact(dir, name)?)));
-    match fact(&dir, "partition") {
-        Some(partition) => Some(format!("{} partition {partition}", whole(dir.parent()?)?)),
-        None => whole(&dir),
-    }
-}
-
-/// The stamp of a target: it changes when the target does, as far as that shows.
-pub(super) fn stamp(facts: &Facts, disk: &dyn Disk) -> String {
-    if facts.node == Node::File {
-        return modified(facts);
-    }
-    let size = format!("{} bytes", facts.len);
-    match lasting_name(facts.device) {
-        Some(name) => format!("{size}, {name}"),
-        None => format!("{size}, until {}", disk.boot().unwrap_or_else(|| "nobody knows".to_owned())),
-    }
-}
-
-/// Size and last change of a file.
-pub(super) fn modified(facts: &Facts) -> String {
-    let modified = facts.modified;
-    format!("{} bytes, modified {}.{:09}", facts.len, modified.as_secs(), modified.subsec_nanos())
 }
 
 /// Reads a note as it lies on disk, for fuzzers. What is read is written the same again.

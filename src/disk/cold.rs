@@ -6,7 +6,7 @@
 //! place of a file of another disk.
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize};
-use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening, Sweep, Swept};
+use crate::disk::{Access, BlockFacts, Disk, Facts, Handle, Lock, Near, Node, Opening, Sweep, Swept};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::io;
@@ -233,6 +233,10 @@ impl Disk for Cold {
         self.inner.boot()
     }
 
+    fn block_facts(&self, device: u64) -> Option<BlockFacts> {
+        self.inner.block_facts(device)
+    }
+
     fn open(&self, path: &Path, opening: Opening) -> io::Result<Box<dyn Handle>> {
         let inner = self.inner.open(path, opening)?;
         match path == self.path && opening.is_read_only() {
@@ -306,6 +310,14 @@ impl Handle for ColdFile {
 
     fn try_lock(&self) -> io::Result<bool> {
         self.inner.try_lock()
+    }
+
+    fn try_share(&self) -> io::Result<bool> {
+        self.inner.try_share()
+    }
+
+    fn holder(&self) -> Option<String> {
+        self.inner.holder()
     }
 }
 

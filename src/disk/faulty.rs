@@ -1,6 +1,6 @@
 //! A disk that fails when told to.
 
-use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening, Sweep, Swept};
+use crate::disk::{Access, BlockFacts, Disk, Facts, Handle, Lock, Near, Node, Opening, Sweep, Swept};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -129,6 +129,10 @@ impl Disk for Faulty {
         self.inner.boot()
     }
 
+    fn block_facts(&self, device: u64) -> Option<BlockFacts> {
+        self.inner.block_facts(device)
+    }
+
     fn open(&self, path: &Path, opening: Opening) -> io::Result<Box<dyn Handle>> {
         (self.rule)(Act::Name, path)?;
         let inner = self.inner.open(path, opening)?;
@@ -216,5 +220,14 @@ impl Handle for FaultyFile {
     fn try_lock(&self) -> io::Result<bool> {
         (self.rule)(Act::Name, &self.path)?;
         self.inner.try_lock()
+    }
+
+    fn try_share(&self) -> io::Result<bool> {
+        (self.rule)(Act::Name, &self.path)?;
+        self.inner.try_share()
+    }
+
+    fn holder(&self) -> Option<String> {
+        self.inner.holder()
     }
 }

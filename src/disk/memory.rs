@@ -8,7 +8,9 @@
 mod file;
 mod sparse;
 
-use crate::disk::{Access, Disk, Facts, Handle, Lock, Node as Kind, Opening, Sweep, Swept, directory};
+use crate::disk::{
+    Access, BlockFacts, Disk, Facts, Handle, Lock, Node as Kind, Opening, Sweep, Swept, directory,
+};
 use fastrand::Rng;
 use file::{MemoryFile, Unlock, facts};
 use sparse::Sparse;
@@ -16,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Node {
@@ -35,8 +38,10 @@ struct Contents {
     durable: Sparse,
     /// It was emptied and written anew since it was synced: nothing of it is certain.
     is_anew: bool,
-    /// When it was changed last, in operations of all disks since the first.
+    /// When its bytes were changed last, in operations of all disks since the first.
     modified: u64,
+    /// When its bytes or its name were changed last, likewise.
+    changed: u64,
 }
 
 impl Contents {
@@ -53,6 +58,8 @@ struct State {
     unsynced: Vec<Change>,
     contents: Vec<Contents>,
     locks: BTreeMap<Locked, String>,
+    /// Readers that share the lock on a file, by its number.
+    shared: BTreeMap<usize, usize>,
     done: u64,
     /// Operations of the disks that this one was before its power went.
     before: u64,
@@ -146,6 +153,17 @@ impl MemoryDisk {
         self.state().is_lying = true;
     }
 
+    /// Sets the time of last modification (mtime) of a file back, as `touch -r` does: the time of its last change
+    /// (ctime) is now.
+    pub fn put_time_back(&self, path: &Path, modified: Duration) -> io::Result<()> {
+        let mut state = self.changing()?;
+        let now = state.before + state.done;
+        let contents = state.contents(path)?;
+        contents.modified = u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX);
+        contents.changed = now;
+        Ok(())
+    }
+
     /// Flips a bit of a file that is there and holds something.
     pub fn damage(&self, path: &Path, bit: usize) {
         if let Ok(contents) = self.state().contents(path) {
@@ -213,7 +231,7 @@ impl State {
     ) -> io::Result<()> {
         let (modified, is_full) = (self.before + self.done, self.is_full);
         let contents = &mut self.contents[number];
-        contents.modified = modified;
+        (contents.modified, contents.changed) = (modified, modified);
         if is_full {
             // The name fits in, and of the bytes none.
             put(&mut contents.now, 0);
@@ -245,7 +263,8 @@ impl State {
     fn made(&mut self, path: &Path) -> io::Result<usize> {
         if !self.now.contains_key(path) {
             self.in_a_dir(path)?;
-            self.contents.push(Contents { modified: self.before + self.done, ..Contents::default() });
+            let now = self.before + self.done;
+            self.contents.push(Contents { modified: now, changed: now, ..Contents::default() });
             let node = Node::File(self.contents.len() - 1);
             self.change(vec![(path.to_owned(), Some(node))]);
         }
@@ -363,6 +382,9 @@ impl Disk for MemoryDisk {
         let mut state = self.changing()?;
         state.in_a_dir(to)?;
         let node = *state.now.get(from).ok_or(io::ErrorKind::NotFound)?;
+        if let Node::File(number) = node {
+            state.contents[number].changed = state.before + state.done;
+        }
         let mut change = vec![(from.to_owned(), None), (to.to_owned(), Some(node))];
         change.extend(state.carried(from, to));
         state.change(change);
@@ -457,6 +479,11 @@ impl Disk for MemoryDisk {
 
     fn boot(&self) -> Option<String> {
         Some(self.state().boots.to_string())
+    }
+
+    /// It has files only.
+    fn block_facts(&self, _: u64) -> Option<BlockFacts> {
+        None
     }
 
     fn open(&self, path: &Path, opening: Opening) -> io::Result<Box<dyn Handle>> {

@@ -7,7 +7,7 @@ use crate::disk::direct::Direct;
 use crate::disk::drain::Drain;
 use crate::disk::own::holder;
 use crate::disk::ownership::{image_mode, preserve};
-use crate::disk::{Access, Disk, Facts, Handle, Lock, Near, Node, Opening, Sweep, Swept};
+use crate::disk::{Access, BlockFacts, Disk, Facts, Handle, Lock, Near, Node, Opening, Sweep, Swept};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, OFlags, RenameFlags, SeekFrom};
 use rustix::io::Errno;
@@ -186,6 +186,10 @@ impl Disk for RealDisk {
         fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
     }
 
+    fn block_facts(&self, device: u64) -> Option<BlockFacts> {
+        BlockFacts::read(Path::new("/sys"), device)
+    }
+
     fn open(&self, path: &Path, opening: Opening) -> io::Result<Box<dyn Handle>> {
         // Without the first, opening a named pipe waits for somebody to write to it.
         let flags = match opening {
@@ -326,6 +330,36 @@ impl Handle for RealFile {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+
+    fn try_share(&self) -> io::Result<bool> {
+        match self.file.try_lock_shared() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn holder(&self) -> Option<String> {
+        let meta = self.file.metadata().ok()?;
+        let process = lock_holder(&fs::read_to_string("/proc/locks").ok()?, meta.dev(), meta.ino())?;
+        let name = fs::read_to_string(format!("/proc/{process}/comm")).ok();
+        Some(match name.as_deref().map(str::trim_end) {
+            Some(name) => format!("process {process} ({name})"),
+            None => format!("process {process}"),
+        })
+    }
+}
+
+/// Returns the process that has a `flock` on a file, by the text of `/proc/locks`: `1: FLOCK  ADVISORY  WRITE 4711
+/// 08:01:1234 0 EOF`. A process of another namespace stands there as 0.
+fn lock_holder(locks: &str, dev: u64, inode: u64) -> Option<u32> {
+    let file = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(dev), rustix::fs::minor(dev));
+    locks.lines().find_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [_, "FLOCK", _, _, process, locked, ..] if locked == file => {
+            process.parse().ok().filter(|process| *process > 0)
+        }
+        _ => None,
+    })
 }
 
 impl RealFile {
@@ -402,6 +436,28 @@ mod tests {
         drop(held);
         assert!(matches!(disk.lock(&path, "", Access::Owner).unwrap(), Lock::Held(_)));
         drop(copy);
+    }
+
+    #[test]
+    fn readers_share_a_lock_that_excludes_a_writer_and_its_holder_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        fs::write(&path, "x").unwrap();
+        let open = || RealDisk::default().open(&path, Opening::Read).unwrap();
+        let (one, other, writer) = (open(), open(), open());
+        assert!(one.try_share().unwrap() && other.try_share().unwrap());
+        assert!(!writer.try_lock().unwrap());
+        let own = std::process::id();
+        if let Some(holder) = writer.holder() {
+            assert!(holder.starts_with(&format!("process {own} (")), "{holder}");
+        }
+        drop((one, other));
+        assert!(writer.try_lock().unwrap());
+        assert!(!open().try_share().unwrap());
+        let locks = "1: POSIX  ADVISORY  WRITE 7 08:01:9 0 EOF\n2: FLOCK  ADVISORY  READ 4711 08:01:9 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 0 08:01:10 0 EOF\n";
+        let dev = rustix::fs::makedev(8, 1);
+        assert_eq!([9, 10, 11].map(|inode| lock_holder(locks, dev, inode)), [Some(4711), None, None]);
     }
 
     #[test]

@@ -83,6 +83,9 @@ pub struct Base {
 pub enum Known {
     /// The note beside it says so, nobody has written to it since, and a sample of its blocks agrees.
     Proved,
+    /// The note says so, but not that the target is the same since (a copy, or times put back): every block was
+    /// compared.
+    Compared,
     /// Somebody said so.
     Assumed,
     /// An interrupted run had begun with it.

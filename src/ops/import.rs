@@ -8,7 +8,7 @@ mod send;
 
 use crate::block::{ByteSize, Geometry, GiB};
 use crate::device::Image;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::monitor::Event;
 use crate::ops::preflight::{open, suspended};
 use crate::ops::{Engine, Services};
@@ -99,8 +99,8 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
         Some(sent) => (sent, checkpoint),
         None => {
             let work = Work { services, engine, image: image.clone(), geometry, id: &id, is_new };
-            let result = work.send(options, parent, checkpoint, earlier, &stamp).await;
-            let (sent, checkpoint) = result.map_err(suspended)?;
+            let result = work.send(options, parent, checkpoint, earlier).await;
+            let (sent, checkpoint) = result.map_err(|fault| changed(fault, &id)).map_err(suspended)?;
             let checkpoint = checkpoint.set_fact(SENT, &sent.to_fact())?;
             (sent, checkpoint)
         }
@@ -125,6 +125,16 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
         requests: engine.requests(),
         elapsed: start.elapsed(),
     })
+}
+
+/// Adds to the fault of an image that changed what becomes of the snapshot.
+fn changed(fault: Fault, id: &SnapshotId) -> Fault {
+    match fault.kind {
+        Kind::Changed => fault.hint(format!(
+            "import it again while nothing writes to it; {id} stays pending until it times out"
+        )),
+        _ => fault,
+    }
 }
 
 /// What an earlier run sent, if that was all, so that it is only to be completed. A completed snapshot takes no block

@@ -41,7 +41,7 @@ pub use report::{
 
 use crate::block::BlockSet;
 use crate::cost::Usd;
-use crate::device::System;
+use crate::device::{Image, System};
 use crate::fault::{Fault, Kind, Place};
 use crate::ledger::{self, Contents, Entry};
 use crate::manifest::Draft;
@@ -98,6 +98,8 @@ pub struct Taken {
     pub blocks: BlockSet,
     /// Their digests.
     pub digests: Arc<Draft>,
+    /// The image, open since before the first of them was read.
+    pub image: Arc<Image>,
 }
 
 /// What to verify, how deep and how much of it.

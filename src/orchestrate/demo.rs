@@ -397,6 +397,7 @@ fn compare(source: &Path, exported: &Path, machine: &Machine) -> Result<(Geometr
             differing.insert(index);
         }
     }
+    let _ = (source.unchanged()?, exported.unchanged()?);
     Ok((geometry, differing))
 }
 

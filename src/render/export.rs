@@ -78,6 +78,7 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 fn word(known: Known) -> &'static str {
     match known {
         Known::Proved => "proved",
+        Known::Compared => "compared",
         Known::Assumed => "assumed",
         Known::Resumed => "resumed",
         Known::Done => "done",

@@ -144,6 +144,7 @@ const KEYS: &[(&str, &[&str])] = &[
         "tracing",
         &[
             "aws",
+            "device",
             "disk",
             "ebs",
             "ec2",

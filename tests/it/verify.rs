@@ -1,5 +1,6 @@
 //! Verification and manifests: what is damaged is found, what is not read is not claimed.
 
+mod changed;
 pub(crate) mod command;
 mod damage;
 #[cfg(feature = "ec2")]

@@ -24,17 +24,34 @@ impl Drop for Unlock {
     }
 }
 
+/// Gives a reader's share of a lock back when it is dropped.
+#[derive(Debug)]
+struct Unshare(MemoryDisk, usize);
+
+impl Drop for Unshare {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        if let Some(readers) = state.shared.get_mut(&self.1) {
+            *readers -= 1;
+            if *readers == 0 {
+                state.shared.remove(&self.1);
+            }
+        }
+    }
+}
+
 /// An open file. It is there as long as it is open, whatever its name means by now.
 #[derive(Debug)]
 pub(super) struct MemoryFile {
     disk: MemoryDisk,
     number: usize,
     lock: Mutex<Option<Unlock>>,
+    share: Mutex<Option<Unshare>>,
 }
 
 impl MemoryFile {
     pub(super) fn open(disk: MemoryDisk, number: usize) -> Self {
-        Self { disk, number, lock: Mutex::default() }
+        Self { disk, number, lock: Mutex::default(), share: Mutex::default() }
     }
 
     fn put(&self, len: usize, put: impl FnOnce(&mut Sparse, usize)) -> io::Result<()> {
@@ -61,7 +78,7 @@ pub(super) fn facts(node: Node, number: u64, contents: &Contents) -> Facts {
         links: 1,
         born: Some(Duration::from_nanos(number)),
         modified: Duration::from_nanos(contents.modified),
-        changed: Duration::from_nanos(contents.modified),
+        changed: Duration::from_nanos(contents.changed),
     }
 }
 
@@ -128,12 +145,28 @@ impl Handle for MemoryFile {
     fn try_lock(&self) -> io::Result<bool> {
         let mut state = self.disk.powered()?;
         let name = Locked::File(self.number);
-        if state.locks.contains_key(&name) {
+        if state.locks.contains_key(&name) || state.shared.contains_key(&self.number) {
             return Ok(false);
         }
         state.locks.insert(name.clone(), String::new());
         drop(state);
         *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(Unlock(self.disk.clone(), name));
         Ok(true)
+    }
+
+    fn try_share(&self) -> io::Result<bool> {
+        let mut state = self.disk.powered()?;
+        if state.locks.contains_key(&Locked::File(self.number)) {
+            return Ok(false);
+        }
+        *state.shared.entry(self.number).or_default() += 1;
+        drop(state);
+        let share = Unshare(self.disk.clone(), self.number);
+        *self.share.lock().unwrap_or_else(PoisonError::into_inner) = Some(share);
+        Ok(true)
+    }
+
+    fn holder(&self) -> Option<String> {
+        None
     }
 }

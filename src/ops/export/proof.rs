@@ -56,12 +56,38 @@ pub(super) async fn holds(
     }
     match differs {
         None => Ok(n_compared),
-        Some(index) => {
-            let what = format!("it does not hold {place}: block {index} differs");
-            Err(Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what)
-                .hint("export it as a whole with --force"))
-        }
+        Some(index) => Err(self::differs(path, &place, index)),
     }
+}
+
+/// Compares every block of the target with the snapshot's, absent ones with zeros, and returns their number. Those in
+/// `but` may differ: they are written over.
+///
+/// # Errors
+/// `Unsuitable` where one differs.
+pub(super) async fn holds_wholly(
+    engine: &Engine,
+    target: &Arc<InPlace>,
+    source: Arc<dyn BlockSource>,
+    but: &BlockSet,
+    path: &Path,
+) -> Result<u64, Fault> {
+    let (place, all) = (source.place(), &BlockSet::from(source.geometry().range()) - but);
+    let compared = Arc::new(Compared { target: Arc::clone(target), differs: Mutex::default() });
+    let read = read(engine, source, Which::AllBut(but.clone()), compared.clone()).await?;
+    let absent = &all - &read.listed;
+    let looked_at = Arc::clone(target);
+    let found = tokio::task::spawn_blocking(move || looked_at.first_data(&absent)).await;
+    let in_absent = found.map_err(|error| Fault::local(path, "read", error.into()))??;
+    match compared.first().or(in_absent) {
+        None => Ok(all.len()),
+        Some(index) => Err(differs(path, &place, index)),
+    }
+}
+
+fn differs(path: &Path, place: &Place, index: BlockIndex) -> Fault {
+    let what = format!("it does not hold {place}: block {index} differs");
+    Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what).hint("export it as a whole with --force")
 }
 
 /// Whether blocks that an earlier run has written still are what it wrote. Of those given, some are looked at.

@@ -7,7 +7,7 @@
 use crate::block::{BlockIndex, BlockRange, BlockSet, ByteSize, Geometry};
 use crate::cost::Estimate;
 use crate::delta::Delta;
-use crate::device::{Holding, InPlace, Sidecar};
+use crate::device::{Holding, InPlace, Sidecar, Since as Changes};
 use crate::disk::Machine;
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
@@ -15,9 +15,9 @@ use crate::ops::diff::delta;
 use crate::ops::export::file::canonical;
 use crate::ops::export::target::Target;
 use crate::ops::export::{Base, Known, Report, proof};
-use crate::ops::preflight::{announce, open, suspended};
+use crate::ops::preflight::{announce, is_billed, open, suspended};
 use crate::ops::{Engine, Services};
-use crate::pipeline::{Checkpoint, Earlier, Journaled, Slot, Walk, Which, interrupted, read};
+use crate::pipeline::{Checkpoint, Earlier, Journaled, Slot, Walk, Which, block_map, interrupted, read};
 use crate::snapshot::SnapshotId;
 use crate::source::{BlockSink, BlockSource, Listed};
 use std::collections::BTreeMap;
@@ -53,17 +53,27 @@ pub async fn since(options: &Since, services: &Services, engine: &Engine) -> Res
     let slot = Slot::take(&engine.machine().disk, &checkpoint)?;
     let target = Arc::new(InPlace::open(&path, geometry.size(), engine.machine())?);
 
-    let known = known(options, &path, &target, services, engine)?;
+    let (known, is_proven) = known(options, &path, &target, services, engine)?;
     let (delta, _) = delta(services, engine, first, second).await?;
     let changed = delta.changed();
     let plan = Plan::of(&delta, base.geometry(), geometry);
     let at = Place::Pair(first.clone(), second.clone());
     let lists = 2 * changed.len().div_ceil(Estimate::PAGE) + 10;
-    announce(services, engine, &at, &Estimate { lists, gets: plan.read.len() + 32, puts: 0 })?;
+    let (held, but) = match known {
+        Known::Done => (source.clone(), BlockSet::new()),
+        _ => (base, changed),
+    };
+    let compares = match is_proven {
+        false if known != Known::Assumed && is_billed(services) => {
+            (&block_map(engine, held.as_ref()).await? - &but).len()
+        }
+        _ => 32,
+    };
+    announce(services, engine, &at, &Estimate { lists, gets: plan.read.len() + compares, puts: 0 })?;
     let blocks_compared = match known {
         Known::Assumed => 0,
-        Known::Done => proof::holds(engine, &target, source.clone(), &BlockSet::new(), &path).await?,
-        Known::Proved | Known::Resumed => proof::holds(engine, &target, base, &changed, &path).await?,
+        _ if is_proven => proof::holds(engine, &target, held, &but, &path).await?,
+        _ => proof::holds_wholly(engine, &target, held, &but, &path).await?,
     };
     let mut work = Work { options, services, engine, target, path, plan, geometry };
     let (data, resumed) = match known {
@@ -89,14 +99,14 @@ pub async fn since(options: &Since, services: &Services, engine: &Engine) -> Res
     })
 }
 
-/// What is known of the target, or why it is not touched.
+/// What is known of the target, and whether its stamp proves it; or why it is not touched.
 fn known(
     options: &Since,
     path: &Path,
     target: &InPlace,
     services: &Services,
     engine: &Engine,
-) -> Result<Known, Fault> {
+) -> Result<(Known, bool), Fault> {
     let (from, to) = (&options.base, &options.snapshot_id);
     let refused = |what: String| {
         let risk = "export it as a whole with --force, or see --assume-base";
@@ -109,24 +119,36 @@ fn known(
             // Half-way, but for another account's snapshots.
             Sidecar::refuse_unfinished(path, engine.machine())?;
             if options.assume_base {
-                return Ok(Known::Assumed);
+                return Ok((Known::Assumed, false));
             }
             return refused(format!("nothing tells that it holds {from}"));
         }
     };
     match holding {
-        Holding::Between { from: a, to: b } if a == *from && b == *to => Ok(Known::Resumed),
+        Holding::Between { from: a, to: b } if a == *from && b == *to => Ok((Known::Resumed, true)),
         Holding::Between { .. } => {
-            Sidecar::refuse_unfinished(path, engine.machine()).map(|()| Known::Resumed)
+            Sidecar::refuse_unfinished(path, engine.machine()).map(|()| (Known::Resumed, true))
         }
         Holding::Snapshot { id, stamp } => {
-            let is_untouched = stamp == target.stamp()?;
+            let changes = target.since(&stamp)?;
+            let is_proven = changes == Changes::Unchanged;
             match () {
-                () if is_untouched && id == *to => Ok(Known::Done),
-                () if is_untouched && id == *from => Ok(Known::Proved),
-                () if options.assume_base => Ok(Known::Assumed),
-                () if is_untouched => refused(format!("it holds {id}, not {from}")),
-                () => refused(format!("it held {id}, and has been written to since")),
+                () if changes == Changes::Written && options.assume_base => Ok((Known::Assumed, false)),
+                () if changes == Changes::Written => {
+                    refused(format!("it held {id}, and has been written to since"))
+                }
+                () if id == *to && (is_proven || !options.assume_base) => Ok((Known::Done, is_proven)),
+                () if id == *from && is_proven => Ok((Known::Proved, true)),
+                () if options.assume_base => Ok((Known::Assumed, false)),
+                () if id == *from => {
+                    engine.note(format!(
+                        "nothing proves that {} is unchanged since it was exported (a copy?): every block is \
+                         compared, see --assume-base",
+                        path.display()
+                    ));
+                    Ok((Known::Compared, false))
+                }
+                () => refused(format!("it holds {id}, not {from}")),
             }
         }
     }
@@ -287,6 +309,7 @@ impl Ending {
         changed.and(saved).map_err(suspended)?;
         let target = &self.target;
         target.resize(self.volume).and_then(|()| target.sync()).map_err(suspended)?;
+        target.is_at_its_path()?;
         let holding = Holding::Snapshot { id: self.id, stamp: target.stamp()? };
         let note = Sidecar { place: self.place, holding };
         note.write(&self.path, &self.machine).map_err(suspended)?;

@@ -103,7 +103,7 @@ pub(super) fn checkpoint(
     match slot.earlier(&identity)? {
         Earlier::Same(found) => {
             // Of a device nobody can tell whether it has changed: what was the same is looked at again.
-            let same = if image.shows_changes() { found.same.clone() } else { BlockSet::new() };
+            let same = if !image.is_device() { found.same.clone() } else { BlockSet::new() };
             let boot = engine.machine().disk.boot();
             let is_kept = is_billed(services) || boot.as_deref() == found.fact(BOOT);
             let sent = if is_kept { found.done.clone() } else { BlockSet::new() };

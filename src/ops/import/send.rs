@@ -1,8 +1,8 @@
 //! Sending the image's blocks.
 
 use crate::block::{BlockSet, Geometry};
-use crate::device::Image;
-use crate::fault::{Fault, Kind, Place};
+use crate::device::{Image, Unchanged};
+use crate::fault::{Fault, Kind};
 use crate::monitor::Event;
 use crate::ops::import::Options;
 use crate::ops::import::begin::Before;
@@ -23,6 +23,11 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// All that an image holds that did not change while it was read.
+    fn new(written: Written, counts: Counts, _: Unchanged) -> Self {
+        Self { written, counts }
+    }
+
     /// As the checkpoint keeps it.
     pub(super) fn to_fact(&self) -> String {
         let Counts { zero, inherited, omitted, .. } = self.counts;
@@ -60,10 +65,12 @@ impl Work<'_> {
         parent: Option<Arc<dyn BlockSource>>,
         checkpoint: Checkpoint,
         before: Before,
-        stamp: &str,
     ) -> Result<(Sent, Checkpoint), Fault> {
         let (same, in_parent, mut checkpoint) = match parent {
-            Some(parent) => compare(self.engine, self.image.clone(), parent, checkpoint, &before).await?,
+            Some(parent) => {
+                let compared = compare(self.engine, self.image.clone(), parent, checkpoint, &before).await;
+                self.image.concluded(compared)?.0
+            }
             None => (before.same, BlockSet::new(), checkpoint),
         };
         let total = u64::from(self.geometry.n_blocks()) - same.len();
@@ -90,16 +97,15 @@ impl Work<'_> {
         let counts = feeding
             .await
             .map_err(|error| Fault::local(self.image.path(), "read", std::io::Error::other(error)))?;
-        let written = match written {
-            Ok(written) => written,
-            Err(fault) => return Err(self.refused(fault, checkpoint).await),
-        };
-        if self.image.stamp()? != stamp {
-            let what = "the image changed while it was read";
-            return Err(Fault::new(Kind::Unsuitable, Place::File(self.image.path().to_owned()), what)
-                .hint("import it again while nothing writes to it; the snapshot started stays pending"));
+        match self.image.concluded(written) {
+            Ok((written, unchanged)) => Ok((Sent::new(written, counts, unchanged), checkpoint)),
+            Err(fault) if fault.kind == Kind::Changed => {
+                // What was sent is of no one time. Where it cannot be removed, the next run sees that as well.
+                let _ = checkpoint.remove();
+                Err(fault)
+            }
+            Err(fault) => Err(self.refused(fault, checkpoint).await),
         }
-        Ok((Sent { written, counts }, checkpoint))
     }
 
     /// A snapshot that was deleted or given up takes no more blocks, and never will: its checkpoint is of no use.

@@ -1,7 +1,7 @@
 //! The manifest of an image or a device.
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, ByteSize, Digest, Geometry, GiB};
-use crate::device::Image;
+use crate::device::{Image, Unchanged};
 use crate::disk::{Disk, Opening};
 use crate::fault::{Fault, Kind, Place};
 use crate::manifest::{self, About, Draft, Roots};
@@ -32,20 +32,19 @@ pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result
     let geometry = Geometry::ebs(volume_size);
     let blocks = image.len().div_ceil(u64::from(geometry.block_size.bytes()));
     engine.monitor.on(Event::Stage { verb: "hashing", total: Some(blocks) });
-    let before = image.stamp()?;
     let found = Arc::new(Found::beside(&engine.machine().disk, &options.output, geometry)?);
     let n_held = u32::try_from(blocks).unwrap_or(u32::MAX).min(geometry.n_blocks());
     let held = BlockSet::from(BlockRange::new(BlockIndex::ZERO, n_held));
     let scanned = scan(engine, &image, held, &found).await;
-    let roots = match scanned.and_then(|()| unchanged(&image, &before)) {
-        Ok(()) => {
+    let roots = match image.concluded(scanned) {
+        Ok(((), unchanged)) => {
             let about = About {
                 snapshot_id: None,
                 geometry,
                 size: ByteSize::from_bytes(image.len()),
                 is_encrypted: None,
             };
-            found.write(engine.machine().disk.as_ref(), &options.output, &about)
+            found.write(engine.machine().disk.as_ref(), &options.output, &about, unchanged)
         }
         Err(fault) => Err(fault),
     };
@@ -78,19 +77,6 @@ fn is_one_file(disk: &dyn Disk, one: &Path, other: &Path) -> bool {
     id(one).is_some_and(|one| id(other) == Some(one))
 }
 
-/// An image that was written to while it was read is the image of no time.
-fn unchanged(image: &Image, before: &str) -> Result<(), Fault> {
-    if image.len_now()? == image.len() && image.stamp()? == before {
-        return Ok(());
-    }
-    Err(Fault::new(
-        Kind::Unsuitable,
-        Place::File(image.path().to_owned()),
-        "it was changed while it was read",
-    )
-    .hint("freeze or unmount what writes to it, and give the same command again"))
-}
-
 /// The blocks with data found so far.
 #[derive(Debug)]
 struct Found {
@@ -107,7 +93,8 @@ impl Found {
         Ok(Self { draft, present: Mutex::default() })
     }
 
-    fn write(&self, disk: &dyn Disk, output: &Path, about: &About) -> Result<Roots, Fault> {
+    /// Writes the manifest of an image that did not change while it was read.
+    fn write(&self, disk: &dyn Disk, output: &Path, about: &About, _: Unchanged) -> Result<Roots, Fault> {
         let present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         manifest::write(disk, output, about, &present, self.draft.digests())
     }

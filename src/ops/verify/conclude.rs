@@ -1,7 +1,7 @@
 //! What follows from the verdicts: classes, roots, remarks; and what is kept for the next run.
 
 use crate::block::{BlockIndex, BlockSet};
-use crate::fault::{Fault, Kind, Place};
+use crate::fault::{Fault, Kind};
 use crate::manifest::{Draft, Merkle, Roots};
 use crate::ops::preflight::suspended;
 use crate::ops::progress::Progress;
@@ -45,15 +45,20 @@ impl Work<'_> {
         classify(wrong, &known)
     }
 
-    /// A target that changed while it was read is of no one time.
+    /// Refuses what was read of a target that changed meanwhile: it is of no one time.
     pub(super) fn is_unchanged(&self) -> Result<(), Fault> {
-        let Other::Image(image) = &self.sides.other else { return Ok(()) };
-        if image.len_now()? == image.len() {
-            return Ok(());
+        match &self.sides.other {
+            Other::Image(image) => image.unchanged().map(drop),
+            Other::None | Other::Snapshot(..) => Ok(()),
         }
-        let at = Place::File(image.path().to_owned());
-        Err(Fault::new(Kind::Vanished, at, "its size changed while it was read")
-            .hint("let nothing write to it, and verify it again"))
+    }
+
+    /// Ends the reading of the target: that it changed meanwhile explains why it failed.
+    pub(super) fn concluded(&self, read: Result<(), Fault>) -> Result<(), Fault> {
+        match &self.sides.other {
+            Other::Image(image) => image.concluded(read).map(drop),
+            Other::None | Other::Snapshot(..) => read,
+        }
     }
 
     pub(super) async fn roots(&self, is_all: bool, draft: &Arc<Draft>) -> Result<Option<Roots>, Fault> {
@@ -90,7 +95,9 @@ impl Work<'_> {
         if let Err(fault) = saved {
             faults.push(Exception::from(&fault));
         }
-        let is_kept = !is_whole && progress.n_recorded() > 0;
+        // Nothing goes on from a target that changed: no later run would find it as it was.
+        let is_changed = fault.as_ref().is_some_and(|fault| fault.kind == Kind::Changed);
+        let is_kept = !is_whole && !is_changed && progress.n_recorded() > 0;
         if let Some(fault) = fault {
             let fault = if is_kept { suspended(fault) } else { fault };
             faults.push(Exception::from(&fault));

@@ -406,7 +406,9 @@ impl Report {
     pub fn state(&self) -> State {
         let is_short = self.target.as_ref().is_some_and(|target| target.short_by > ByteSize::ZERO);
         let is_other = self.level == Level::BlockMap && self.drift.is_some();
-        if is_short || is_other || self.is_clean() == Some(false) || !self.mismatches.are_explained() {
+        if self.is_changed() {
+            State::Incomplete
+        } else if is_short || is_other || self.is_clean() == Some(false) || !self.mismatches.are_explained() {
             State::Fail
         } else if !self.mismatches.is_empty() {
             State::ChangedSinceRestore
@@ -415,6 +417,11 @@ impl Report {
         } else {
             State::Incomplete
         }
+    }
+
+    /// Returns whether the target changed while it was read: what was found then is of no one time, right or wrong.
+    fn is_changed(&self) -> bool {
+        self.exceptions.iter().any(|exception| exception.kind == Kind::Changed)
     }
 
     /// Whether every file system of the target is clean: `Some(false)` where one says that it is not. `None` at other

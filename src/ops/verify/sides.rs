@@ -260,7 +260,10 @@ async fn target(
     machine: &Machine,
 ) -> Result<(Arc<Image>, Target), Fault> {
     let system = options.system.clone();
-    let image = Arc::new(Image::open(path, machine)?);
+    let image = match &options.taken {
+        Some(taken) => taken.image.clone(),
+        None => Arc::new(Image::open(path, machine)?),
+    };
     if let Some(meant) = &options.volume_id {
         system.is_volume(path, meant)?;
     }

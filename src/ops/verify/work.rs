@@ -64,7 +64,7 @@ impl Work<'_> {
         let leash = Leash::new(&self.engine.stop, self.deadline);
         let judge = Arc::new(self.judge(&plan, &begun.draft, begun.progress));
         let read = self.pass(&todo, &judge, &leash).await;
-        let fault = read.and_then(|()| self.is_unchanged()).err();
+        let fault = self.concluded(read).err();
         let expected = judge.expected.clone();
         let again = judge.again();
         let Some(judge) = Arc::into_inner(judge) else { unreachable!("reading has ended") };
@@ -84,6 +84,8 @@ impl Work<'_> {
         // They are wrong, whatever keeps us from saying how.
         faults.extend(classified.err().as_ref().map(Exception::from));
         let stopped_by = leash.reason().or(is_cut.then_some(Budget::Usd));
+        // Wrong blocks were read once more, and others for the classes.
+        let fault = fault.or_else(|| self.is_unchanged().err());
         let fault = fault.filter(|fault| !(fault.kind == Kind::Interrupted && stopped_by.is_some()));
         let is_whole =
             known == plan.chosen && fault.is_none() && verdicts.unreadable.is_empty() && stopped_by.is_none();

@@ -2,6 +2,7 @@
 
 use crate::block::{BlockSet, BlockSize, ByteSize, Geometry};
 use crate::estate::Initialization;
+use crate::fault::Kind;
 use crate::ops::verify::{self, Exception};
 use crate::ops::warm::{Latencies, Proof};
 use crate::pipeline::Requests;
@@ -185,8 +186,12 @@ impl Report {
     /// How it ended.
     pub fn state(&self) -> State {
         let is_proved = self.proof.as_ref().is_some_and(Proof::is_warm);
+        let is_changed = self.exceptions.iter().any(|exception| exception.kind == Kind::Changed);
         let is_empty = self.allocated == 0;
-        if (!self.exceptions.is_empty() && self.unreadable.is_empty()) || (is_empty && !self.allows_empty) {
+        if is_changed
+            || (!self.exceptions.is_empty() && self.unreadable.is_empty())
+            || (is_empty && !self.allows_empty)
+        {
             State::Incomplete
         } else if is_empty {
             State::Warm

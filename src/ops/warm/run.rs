@@ -159,6 +159,13 @@ pub(super) async fn warmed(
                 None
             }
         };
+        // What only warms makes nothing of the bytes; what is held against them is checked by the verification.
+        let has_gone = got.exceptions.iter().any(|exception| exception.kind == Kind::Vanished);
+        if let Err(fault) = target.image.is_same()
+            && !has_gone
+        {
+            failed = Some(Exception::from(&fault));
+        }
         let ending = Ending {
             failed,
             verified,
@@ -279,7 +286,11 @@ async fn verified(
     };
     let options = verify::Options {
         against: Against::Image(target.device.path.clone()),
-        taken: Some(Taken { blocks: &got.done | &target.resumed, digests: digests.clone() }),
+        taken: Some(Taken {
+            blocks: &got.done | &target.resumed,
+            digests: digests.clone(),
+            image: target.image.clone(),
+        }),
         deadline: end.map(|end| end.saturating_duration_since(Instant::now())),
         system: target.options.system.clone(),
         allow_empty: target.options.allow_empty,
@@ -323,7 +334,8 @@ impl Ending {
             exceptions.push(interrupted);
         }
         if let Some(progress) = self.progress {
-            let is_kept = !cold.is_empty() && progress.n_recorded() > 0;
+            let is_changed = exceptions.iter().any(|exception| exception.kind == Kind::Changed);
+            let is_kept = !cold.is_empty() && !is_changed && progress.n_recorded() > 0;
             match is_kept {
                 true => exceptions.iter_mut().for_each(|exception| *exception = kept(exception)),
                 false => {

@@ -117,6 +117,62 @@ async fn a_sample_catches_what_the_note_does_not_know() {
     two.is_refused(&two.options(0, 1), "it does not hold").await;
 }
 
+/// A copy with its times and its note, as `cp -a` makes one, in the place of the target.
+fn copied(target: &Path) {
+    let meta = std::fs::metadata(target).unwrap();
+    let copy = target.with_extension("copy");
+    std::fs::copy(target, &copy).unwrap();
+    File::options().write(true).open(&copy).unwrap().set_modified(meta.modified().unwrap()).unwrap();
+    std::fs::rename(&copy, target).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_with_its_times_and_its_note_is_compared_in_full() {
+    let two = Two::new().await;
+    copied(&two.target);
+    let base = two.since(&two.options(0, 1)).await.unwrap().base.unwrap();
+    assert_eq!((base.known, base.blocks_compared), (Known::Compared, 2046), "all but what is written over");
+    assert!(two.holds(1).await);
+    // From here on it is the target itself, until it is copied again.
+    let again = two.since(&two.options(1, 0)).await.unwrap().base.unwrap();
+    assert_eq!(again.known, Known::Proved);
+    copied(&two.target);
+    let done = two.since(&two.options(1, 0)).await.unwrap().base.unwrap();
+    assert_eq!((done.known, done.blocks_compared), (Known::Done, 2048));
+    let assumed = Since { assume_base: true, ..two.options(0, 1) };
+    assert_eq!(two.since(&assumed).await.unwrap().base.unwrap().known, Known::Assumed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_byte_of_a_copy_or_of_a_file_with_its_times_put_back_is_found() {
+    for index in [7, 1234] {
+        for is_copy in [true, false] {
+            let two = Two::new().await;
+            let modified = std::fs::metadata(&two.target).unwrap().modified().unwrap();
+            let file = File::options().write(true).open(&two.target).unwrap();
+            file.write_all_at(&[0xee], index * 524_288 + 77).unwrap();
+            file.set_modified(modified).unwrap();
+            drop(file);
+            if is_copy {
+                copied(&two.target);
+            }
+            two.is_refused(&two.options(0, 1), &format!("block {index} differs")).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_of_an_earlier_version_is_read_and_its_target_compared_in_full() {
+    let two = Two::new().await;
+    let note = icecore::device::Sidecar::of(&two.target, two.lab.engine().machine()).unwrap().unwrap();
+    let icecore::device::Holding::Snapshot { id, stamp } = note.holding else { panic!("held") };
+    let stamp = stamp.split("; ").next().unwrap().to_owned();
+    let holding = icecore::device::Holding::Snapshot { id, stamp };
+    let note = icecore::device::Sidecar { holding, ..note };
+    note.write(&two.target, two.lab.engine().machine()).unwrap();
+    assert_eq!(two.since(&two.options(0, 1)).await.unwrap().base.unwrap().known, Known::Compared);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn somebodys_word_is_taken_for_a_target_without_a_note() {
     let two = Two::new().await;
