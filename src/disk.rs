@@ -114,6 +114,9 @@ pub enum Opening {
     Found,
     /// The same for reading.
     FoundToRead,
+    /// A name that a directory lists, for reading, whoever put the file there. A link is not followed (`ELOOP`), and a
+    /// pipe is not waited for.
+    Listed,
     /// A name of this program's own, for a file that is made now; `AlreadyExists` where anything has the name.
     New(Access),
 }
@@ -122,7 +125,7 @@ impl Opening {
     /// Whether nothing can be changed through it.
     pub const fn is_read_only(self) -> bool {
         match self {
-            Self::Read | Self::Uncached | Self::FoundToRead => true,
+            Self::Read | Self::Uncached | Self::FoundToRead | Self::Listed => true,
             Self::Change | Self::Alone | Self::Found | Self::New(_) => false,
         }
     }

@@ -76,7 +76,7 @@ fn anchor(text: &str) -> Result<Digest, String> {
 }
 
 /// A key as it was typed, or in the file that was.
-fn public(disk: &dyn Disk, text: &str) -> Result<PublicKey, Complaint> {
+pub(crate) fn public(disk: &dyn Disk, text: &str) -> Result<PublicKey, Complaint> {
     if let Ok(key) = text.parse() {
         return Ok(key);
     }

@@ -30,7 +30,7 @@ impl Direct {
     pub(super) fn beside(cached: &File, opening: Opening) -> Option<Self> {
         let is_read = opening.is_read_only();
         match opening {
-            Opening::FoundToRead => return None,
+            Opening::FoundToRead | Opening::Listed => return None,
             Opening::Read if !cached.metadata().ok()?.file_type().is_block_device() => return None,
             _ => {}
         }

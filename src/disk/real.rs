@@ -194,6 +194,7 @@ impl Disk for RealDisk {
         // Without the first, opening a named pipe waits for somebody to write to it.
         let flags = match opening {
             Opening::Read | Opening::Uncached => OFlags::NONBLOCK,
+            Opening::Listed => OFlags::NONBLOCK | OFlags::NOFOLLOW,
             Opening::Alone => OFlags::EXCL,
             Opening::Change => OFlags::empty(),
             Opening::Found | Opening::FoundToRead => {

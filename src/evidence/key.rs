@@ -84,7 +84,7 @@ impl Key {
     }
 
     /// The signature of these bytes.
-    pub(super) fn sign(&self, bytes: &[u8]) -> [u8; Signature::BYTE_SIZE] {
+    pub(crate) fn sign(&self, bytes: &[u8]) -> [u8; Signature::BYTE_SIZE] {
         self.0.sign(bytes).to_bytes()
     }
 }
@@ -102,7 +102,7 @@ impl PublicKey {
     }
 
     /// Whether this is its signature of these bytes.
-    pub(super) fn has_signed(&self, bytes: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn has_signed(&self, bytes: &[u8], signature: &[u8]) -> bool {
         Signature::from_slice(signature)
             .is_ok_and(|signature| self.0.verify_strict(bytes, &signature).is_ok())
     }

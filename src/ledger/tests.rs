@@ -1,5 +1,9 @@
 //! Entries that are carried, damaged, written by several at once, or cut off.
 
+mod histories;
+mod odd;
+mod standing;
+
 use super::*;
 use crate::disk::faulty::{Act, Faulty};
 use crate::disk::memory::MemoryDisk;
@@ -12,6 +16,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 fn entry(run: u64) -> Entry {
     Entry {
+        format: 1,
         run_id: run.to_string(),
         snapshot_id: "snap-0a".to_owned(),
         volume_id: None,
@@ -24,6 +29,8 @@ fn entry(run: u64) -> Entry {
         mismatches: 0,
         started_ms: 0,
         ended_ms: 1,
+        details: None,
+        signature: None,
     }
 }
 

@@ -21,12 +21,12 @@ pub use estimate::{EstimateReport, estimate};
 pub use facts::{Binned, Facts};
 pub use gather::{measure, measure_these};
 pub use measured::{Group, GroupBy, Groups, LineageRow, Measured, Report, Row, Spent, Totals};
-pub use verified::verified;
+pub use verified::{Proved, verified};
 pub use what_if::{Change, Effect, Freed, What, WhatIf};
 
 use crate::cost::Prices;
 use crate::snapshot::{SnapshotId, SnapshotInfo, Tag, VolumeId};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub struct Options {
     /// are another service's.
     pub bin_days: Option<u32>,
     /// Snapshots that a restore was verified from; `None` where nobody told.
-    pub verified: Option<BTreeSet<SnapshotId>>,
+    pub verified: Option<BTreeMap<SnapshotId, Proved>>,
 }
 
 /// Which snapshots are meant: those named, of one of the volumes, and with all of the tags. Empty means all.

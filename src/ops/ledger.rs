@@ -1,12 +1,18 @@
 //! Where snapshots stand: what of them was proved, and whether that still counts.
+//!
+//! [`crate::ledger::judge`] says what runs prove; here the entries are read, their signatures checked, and the account
+//! is asked which snapshots there are.
 
 use crate::control::SnapshotQuery;
+use crate::evidence::PublicKey;
 use crate::fault::Fault;
-use crate::ledger::{Contents, Damaged, Entry, Kind};
-use crate::ops::verify::State;
+use crate::ledger::{
+    Contents, Damaged, Entry, Judging, Kind, Proof, Record, Records, SignedBytes, Standing, judge,
+};
 use crate::ops::{Engine, Services, list};
 use crate::snapshot::{SnapshotId, Tag, UnixMillis, VolumeId};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Which snapshots, and how long a proof counts.
@@ -18,34 +24,10 @@ pub struct Options {
     pub account: Option<Vec<Tag>>,
     /// A proof older than this is outdated.
     pub outdated_after: Duration,
-}
-
-/// Where a snapshot stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Standing {
-    /// Something was wrong, and no check as deep has passed since.
-    Failed,
-    /// Nothing was ever proved.
-    Never,
-    /// What was proved is too long ago.
-    Outdated,
-    /// It was proved, and that counts.
-    Verified,
-}
-
-impl Standing {
-    /// Every one, worst first.
-    pub const ALL: [Self; 4] = [Self::Failed, Self::Never, Self::Outdated, Self::Verified];
-
-    /// As it stands in reports.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Never => "never",
-            Self::Outdated => "outdated",
-            Self::Verified => "verified",
-        }
-    }
+    /// Whether a snapshot of which only a part was read is as good as one that is verified.
+    pub accepts_sampled: bool,
+    /// Keys of which one has to have signed what proves or clears something; with none, nothing has to be signed.
+    pub public_keys: Vec<PublicKey>,
 }
 
 /// A snapshot, and where it stands.
@@ -59,13 +41,25 @@ pub struct Row {
     pub standing: Standing,
     /// The strongest proof that counts, or the newest of those that do not: the deepest, then the one that read most,
     /// then the newest.
-    pub proof: Option<Entry>,
+    pub proof: Option<Proof>,
     /// What failed, where that is why it stands so.
     pub failure: Option<Entry>,
     /// What was done last, to whatever end.
     pub last: Option<Entry>,
     /// Runs that the ledger has of it.
     pub runs: u64,
+    /// Of these, runs dated ahead of the clock.
+    pub dated_ahead: u64,
+}
+
+/// An entry dated more than five minutes ahead of this machine's clock. A pass proves and clears nothing then; a failure
+/// counts.
+#[derive(Clone, Debug)]
+pub struct DatedAhead {
+    /// Its file.
+    pub path: PathBuf,
+    /// The entry.
+    pub entry: Entry,
 }
 
 /// What `icecore ledger` tells.
@@ -74,8 +68,16 @@ pub struct Row {
 pub struct Report {
     /// Snapshots, worst first.
     pub rows: Vec<Row>,
-    /// Entries that cannot be relied upon.
+    /// Files that cannot be read as entries.
     pub damaged: Vec<Damaged>,
+    /// Entries that count for nothing: no run can have written them, or they contradict what was read of the snapshot.
+    pub refused: Vec<Damaged>,
+    /// Entries dated ahead of the clock.
+    pub dated_ahead: Vec<DatedAhead>,
+    /// Whether snapshots of which only a part was read are accepted.
+    pub accepts_sampled: bool,
+    /// Whether only signed entries prove something.
+    pub requires_signature: bool,
     /// Whether the account was asked which snapshots there are; otherwise those never verified are not known.
     pub asked_account: bool,
     /// How long a proof counts.
@@ -90,11 +92,16 @@ impl Report {
         self.rows.iter().filter(|row| row.standing == standing).count() as u64
     }
 
-    /// Whether every snapshot is verified, and nothing of the ledger damaged. Of no snapshot nothing is proved.
+    /// Whether every file of the ledger could be read and believed.
+    pub fn is_whole(&self) -> bool {
+        self.damaged.is_empty() && self.refused.is_empty()
+    }
+
+    /// Whether every snapshot is verified, or sampled where that is accepted, and every file of the ledger could be read
+    /// and believed. Of no snapshot nothing is proved.
     pub fn is_clean(&self) -> bool {
-        self.damaged.is_empty()
-            && !self.rows.is_empty()
-            && self.rows.iter().all(|row| row.standing == Standing::Verified)
+        let least = if self.accepts_sampled { Standing::Sampled } else { Standing::Verified };
+        self.is_whole() && !self.rows.is_empty() && self.rows.iter().all(|row| row.standing >= least)
     }
 }
 
@@ -105,12 +112,8 @@ pub async fn run(
     engine: &Engine,
     now: UnixMillis,
 ) -> Result<Report, Fault> {
-    let machine = engine.machine();
-    let found = Contents::below(&machine.disk, &machine.state_dir, Kind::Entries).read::<Entry>()?;
-    let mut runs: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
-    for entry in found.entries {
-        runs.entry(entry.snapshot_id.clone()).or_default().push(entry);
-    }
+    let Records { records, damaged, refused } = entries(engine)?;
+    let mut runs = by_snapshot(records);
     let mut wanted: BTreeMap<String, Option<VolumeId>> = BTreeMap::new();
     wanted.extend(options.snapshots.iter().map(|id| (id.to_string(), None)));
     if let (Some(tags), Some(services)) = (&options.account, services) {
@@ -121,120 +124,70 @@ pub async fn run(
     } else if options.snapshots.is_empty() {
         wanted.extend(runs.keys().map(|id| (id.clone(), None)));
     }
-    let mut rows: Vec<_> = wanted
-        .into_iter()
-        .map(|(id, volume)| {
-            let mut row = row(id.clone(), runs.remove(&id).unwrap_or_default(), now, options.outdated_after);
-            row.volume_id = volume.map(|id| id.to_string()).or(row.volume_id);
-            row
-        })
-        .collect();
-    rows.sort_by(|one, other| (one.standing, &one.snapshot_id).cmp(&(other.standing, &other.snapshot_id)));
-    Ok(Report {
-        rows,
-        damaged: found.damaged,
+    let public_keys: Vec<String> = options.public_keys.iter().map(ToString::to_string).collect();
+    let by = Judging { now, outdated_after: options.outdated_after, public_keys: &public_keys };
+    let mut report = Report {
+        rows: Vec::with_capacity(wanted.len()),
+        damaged,
+        refused,
+        dated_ahead: Vec::new(),
+        accepts_sampled: options.accepts_sampled,
+        requires_signature: !public_keys.is_empty(),
         asked_account: options.account.is_some(),
         outdated_after: options.outdated_after,
         now,
-    })
-}
-
-fn row(snapshot_id: String, mut runs: Vec<Entry>, now: UnixMillis, outdated_after: Duration) -> Row {
-    runs.sort_by(|one, other| (one.ended_ms, &one.run_id).cmp(&(other.ended_ms, &other.run_id)));
-    let is = |entry: &Entry, state: State| entry.state == state.as_str();
-    let since = now.0 - i64::try_from(outdated_after.as_millis()).unwrap_or(i64::MAX);
-    let passes = || runs.iter().filter(|entry| is(entry, State::Pass));
-    let current = passes().filter(|entry| entry.ended_ms >= since);
-    let strongest = current.max_by_key(|entry| (entry.level, share(entry), entry.ended_ms));
-    // A later pass clears a failure only where it looked as deep.
-    let failure = runs.iter().rev().filter(|entry| is(entry, State::Fail)).find(|failed| {
-        !passes().any(|passed| passed.ended_ms > failed.ended_ms && passed.level >= failed.level)
-    });
-    let proof = strongest.or_else(|| passes().next_back());
-    let standing = match (failure, strongest, proof) {
-        (Some(_), ..) => Standing::Failed,
-        (None, Some(_), _) => Standing::Verified,
-        (None, None, Some(_)) => Standing::Outdated,
-        (None, None, None) => Standing::Never,
     };
-    Row {
-        snapshot_id,
-        volume_id: runs.iter().rev().find_map(|entry| entry.volume_id.clone()),
-        standing,
-        proof: proof.cloned(),
-        failure: failure.cloned(),
-        last: runs.last().cloned(),
-        runs: runs.len() as u64,
+    for (id, volume) in wanted {
+        let runs = runs.remove(&id).unwrap_or_default();
+        report.add(id, volume.map(|id| id.to_string()), &runs, &by);
+    }
+    let rank = |row: &Row| (row.standing, row.snapshot_id.clone());
+    report.rows.sort_by_cached_key(rank);
+    Ok(report)
+}
+
+impl Report {
+    /// Adds a snapshot by its runs.
+    fn add(&mut self, snapshot_id: String, volume_id: Option<String>, runs: &[Record], by: &Judging<'_>) {
+        let verdict = judge(runs, by);
+        self.dated_ahead.extend(verdict.dated_ahead.iter().map(|at| {
+            let Record { path, entry, .. } = &runs[*at];
+            DatedAhead { path: path.clone(), entry: entry.clone() }
+        }));
+        self.refused.extend(verdict.contradicted.iter().map(|at| {
+            let what = "its manifest has another content root than the snapshot had when it was read";
+            Damaged { path: runs[*at].path.clone(), what: what.to_owned() }
+        }));
+        let newest = || runs.iter().max_by_key(|run| (run.entry.volume_id.is_some(), run.entry.ended_ms));
+        self.rows.push(Row {
+            volume_id: volume_id.or_else(|| newest()?.entry.volume_id.clone()),
+            snapshot_id,
+            standing: verdict.standing,
+            proof: verdict.proof,
+            failure: verdict.failure,
+            last: verdict.last,
+            runs: runs.len() as u64,
+            dated_ahead: verdict.dated_ahead.len() as u64,
+        });
     }
 }
 
-/// How much of what the level speaks of was read, in millionths.
-fn share(entry: &Entry) -> u64 {
-    match entry.blocks_total {
-        0 => 1_000_000,
-        total => {
-            u64::try_from(u128::from(entry.blocks_read) * 1_000_000 / u128::from(total)).unwrap_or(u64::MAX)
-        }
-    }
+/// All entries of the engine's machine, those with a signature that is not theirs refused.
+pub(crate) fn entries(engine: &Engine) -> Result<Records, Fault> {
+    let machine = engine.machine();
+    Contents::below(&machine.disk, &machine.state_dir, Kind::Entries).records(None, &holds)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DAY: i64 = 86_400_000;
-
-    fn entry(day: i64, level: u8, state: &str, read: u64) -> Entry {
-        Entry {
-            run_id: format!("{day}"),
-            snapshot_id: "snap-0a".to_owned(),
-            volume_id: None,
-            target: None,
-            level,
-            mode: "full".to_owned(),
-            state: state.to_owned(),
-            blocks_total: 100,
-            blocks_read: read,
-            mismatches: 0,
-            started_ms: day * DAY,
-            ended_ms: day * DAY,
-        }
+/// Entries by the snapshot that they are of.
+pub(crate) fn by_snapshot(records: Vec<Record>) -> BTreeMap<String, Vec<Record>> {
+    let mut runs: BTreeMap<String, Vec<Record>> = BTreeMap::new();
+    for record in records {
+        runs.entry(record.entry.snapshot_id.clone()).or_default().push(record);
     }
+    runs
+}
 
-    #[track_caller]
-    fn check(runs: &[(i64, u8, &str, u64)], standing: Standing, proof: Option<i64>) {
-        let runs: Vec<_> =
-            runs.iter().map(|(day, level, state, read)| entry(*day, *level, state, *read)).collect();
-        let row = row("snap-0a".to_owned(), runs, UnixMillis(100 * DAY), Duration::from_secs(30 * 86_400));
-        assert_eq!((row.standing, row.proof.map(|entry| entry.ended_ms / DAY)), (standing, proof));
-    }
-
-    #[test]
-    fn where_a_snapshot_stands_follows_from_all_its_runs() {
-        check(&[], Standing::Never, None);
-        check(&[(99, 4, "incomplete", 50)], Standing::Never, None);
-        check(&[(99, 4, "changed_since_restore", 100)], Standing::Never, None);
-        check(&[(99, 2, "pass", 100)], Standing::Verified, Some(99));
-        check(&[(70, 2, "pass", 100)], Standing::Verified, Some(70));
-        check(&[(69, 2, "pass", 100)], Standing::Outdated, Some(69));
-        check(&[(60, 4, "pass", 100), (69, 2, "pass", 100)], Standing::Outdated, Some(69));
-        check(&[(80, 2, "pass", 100), (90, 2, "fail", 100)], Standing::Failed, Some(80));
-        check(&[(80, 2, "fail", 100), (90, 2, "pass", 100)], Standing::Verified, Some(90));
-        check(&[(20, 4, "fail", 100)], Standing::Failed, None);
-    }
-
-    #[test]
-    fn a_shallow_pass_does_not_clear_a_deep_failure() {
-        check(&[(80, 4, "fail", 100), (90, 2, "pass", 100)], Standing::Failed, Some(90));
-        check(&[(80, 3, "fail", 100), (90, 4, "pass", 100)], Standing::Verified, Some(90));
-        check(&[(80, 2, "pass", 100), (90, 2, "incomplete", 3)], Standing::Verified, Some(80));
-    }
-
-    #[test]
-    fn the_strongest_proof_that_counts_is_shown() {
-        check(&[(80, 4, "pass", 100), (99, 2, "pass", 100)], Standing::Verified, Some(80));
-        check(&[(80, 2, "pass", 100), (99, 2, "pass", 10)], Standing::Verified, Some(80));
-        check(&[(80, 2, "pass", 100), (99, 2, "pass", 100)], Standing::Verified, Some(99));
-        check(&[(50, 4, "pass", 100), (99, 2, "pass", 10)], Standing::Verified, Some(99));
-    }
+/// Whether a signature is that of this public key.
+pub(crate) fn holds(public_key: &str, signed: &SignedBytes) -> bool {
+    public_key.parse::<PublicKey>().is_ok_and(|key| key.has_signed(&signed.bytes, &signed.signature))
 }

@@ -22,6 +22,7 @@ mod level;
 mod mismatches;
 mod pass;
 mod plan;
+mod record;
 mod report;
 mod shallow;
 mod sides;
@@ -42,8 +43,8 @@ pub use report::{
 use crate::block::BlockSet;
 use crate::cost::Usd;
 use crate::device::{Image, System};
+use crate::evidence::Key;
 use crate::fault::{Fault, Kind, Place};
-use crate::ledger::{self, Contents, Entry};
 use crate::manifest::Draft;
 use crate::monitor::{Clock, Event, SystemClock};
 use crate::ops::verify::leash::in_time;
@@ -147,6 +148,8 @@ pub struct Options {
     pub restored_at: Option<UnixMillis>,
     /// The system that tells of devices.
     pub system: System,
+    /// The key that signs the entry in the ledger.
+    pub sign_key: Option<Key>,
 }
 
 impl Options {
@@ -174,6 +177,7 @@ impl Options {
             volume_id: None,
             restored_at: None,
             system: System::default(),
+            sign_key: None,
         }
     }
 
@@ -281,7 +285,10 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
         None => options.part.into_iter().collect(),
     };
     let work = work::Work { options, sides: &sides, services, engine, parts, deadline, before, seed };
+    // Whatever is read from here on is later than these.
+    let known = record::Known::of(&sides.subject, started, engine);
     let done = work.run().await?;
+    let read = done.read_blocks;
     let mut report = Report {
         run_id: run_id()?,
         place: services.map_or_else(|| "this machine".to_owned(), |services| services.label.clone()),
@@ -309,7 +316,7 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
         usd: done.usd,
         usd_estimated: done.usd_estimated,
     };
-    let kept = record(&report, engine).and_then(|()| match cycle {
+    let kept = known.enter(&report, &read, options, engine).and_then(|()| match cycle {
         Some(cycle) if report.is_whole() => cycle.finish(),
         _ => Ok(()),
     });
@@ -321,25 +328,4 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
 /// A name that no other run has.
 fn run_id() -> Result<String, Fault> {
     Ok(crate::block::Digest::from_bytes(random()?).to_string()[..32].to_owned())
-}
-
-/// Enters the run into the ledger, under the snapshot that it is about.
-fn record(report: &Report, engine: &Engine) -> Result<(), Fault> {
-    let Some(snapshot_id) = &report.subject.snapshot_id else { return Ok(()) };
-    let volume_id = report.subject.info.as_ref().and_then(|info| info.volume_id.as_ref());
-    let machine = engine.machine();
-    Contents::below(&machine.disk, &machine.state_dir, ledger::Kind::Entries).put(&Entry {
-        run_id: report.run_id.clone(),
-        snapshot_id: snapshot_id.to_string(),
-        volume_id: volume_id.filter(|id| id.is_real()).map(ToString::to_string),
-        target: report.target.as_ref().map(|target| target.name.clone()),
-        level: report.level.number(),
-        mode: report.mode.name(),
-        state: report.state().to_string(),
-        blocks_total: report.coverage.total,
-        blocks_read: report.coverage.read,
-        mismatches: report.mismatches.len(),
-        started_ms: report.started.0,
-        ended_ms: report.ended.0,
-    })
 }

@@ -69,7 +69,8 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         mended => writeln!(out, "; {} damaged ones mended", count(mended))?,
     }
     for damaged in &carried.damaged {
-        writeln!(out, "damaged, left alone: {}: {}", damaged.path.display(), escaped(&damaged.what))?;
+        let path = damaged.path.display().to_string();
+        writeln!(out, "damaged, left alone: {}: {}", escaped(&path), escaped(&damaged.what))?;
     }
     Ok(())
 }

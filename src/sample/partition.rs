@@ -44,6 +44,21 @@ impl Partition {
         index.get() / STRIPE % self.of == self.part - 1
     }
 
+    /// The part that a block is in, of so many; `None` where there cannot be so many.
+    pub fn holding(index: BlockIndex, of: u32) -> Option<Self> {
+        Self::new((index.get() / STRIPE).checked_rem(of)? + 1, of)
+    }
+
+    /// One block of each stripe that a range of blocks touches: which parts it is in follows from these. Parts come again
+    /// after [`MOST`](Self::MOST) stripes at the latest, so there are never more.
+    pub fn stripes(start: u32, len: u32) -> impl Iterator<Item = u32> {
+        let end = u64::from(start) + u64::from(len);
+        let stripes = u64::from(start) / u64::from(STRIPE)..end.div_ceil(u64::from(STRIPE));
+        let first =
+            move |stripe: u64| u32::try_from(stripe * u64::from(STRIPE)).unwrap_or(u32::MAX).max(start);
+        stripes.take(Self::MOST as usize).map(first)
+    }
+
     /// The blocks of the population that are in this part.
     pub fn within(self, population: &BlockSet) -> BlockSet {
         let Some(last) = population.last() else { return BlockSet::new() };

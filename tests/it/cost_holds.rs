@@ -14,7 +14,7 @@ use icecore::estate::{
 };
 use icecore::ledger::{Contents, Entry, Kind};
 use icecore::monitor::Silent;
-use icecore::ops::cost::{Measured, Options, What, measure, verified};
+use icecore::ops::cost::{Measured, Options, Proved, What, measure, verified};
 use icecore::ops::{Control, Engine, Services};
 use icecore::pipeline::{Settings, Stop};
 use icecore::snapshot::{SnapshotInfo, SnapshotState, StorageTier, Tags, UnixMillis};
@@ -201,7 +201,10 @@ async fn each_hold_stands_against_a_deletion_by_its_own_code() {
             },
             Blocker::IncompleteSet,
         ),
-        (|g| g.options.verified = Some([g.infos[1].id.clone()].into()), Blocker::LastVerified),
+        (
+            |g| g.options.verified = Some([(g.infos[1].id.clone(), Proved::Verified)].into()),
+            Blocker::LastVerified,
+        ),
         (|g| g.infos[2..].iter_mut().for_each(|info| info.volume_id = None), Blocker::NewestOfVolume),
         (|g| [0, 2, 3].iter().for_each(|at| g.infos[*at].volume_id = None), Blocker::LastOfVolume),
         (
@@ -262,7 +265,7 @@ async fn what_no_longer_holds_stands_against_nothing() {
         |g| g.held.tierings.push(tiering(&g.infos[1], TieringState::Returned)),
         |g| drop(g.infos[1].tags.insert("icecore:set".into(), "its own".into())),
         // A newer one was verified, too.
-        |g| g.options.verified = Some([g.infos[1].id.clone(), g.infos[2].id.clone()].into()),
+        |g| g.options.verified = Some([1, 2].map(|at| (g.infos[at].id.clone(), Proved::Sampled)).into()),
     ];
     for (at, change) in cases.iter().enumerate() {
         assert_eq!(Ground::with(change).against().await, [], "case {at}");
@@ -274,7 +277,7 @@ async fn the_cheapest_to_keep_holds_on_to_the_newest_the_locked_and_the_last_ver
     let ground = Ground::with(|g| {
         let snapshot = g.infos[0].id.clone();
         g.held.locks.push(Lock { snapshot, state: LockState::Governance, expires: None });
-        g.options.verified = Some([g.infos[1].id.clone()].into());
+        g.options.verified = Some([(g.infos[1].id.clone(), Proved::Verified)].into());
     });
     let what = What::Keep { count: Some(3), max_gap: None, save: None };
     let answer = ground.measured().await.what_if(what, &ground.services(), &engine()).await.unwrap();
@@ -301,24 +304,38 @@ fn the_ledger_tells_what_was_verified_and_an_empty_one_tells_nothing() {
     let engine = Engine::new(Settings::open(dir.path().to_owned()), Arc::new(Silent), Stop::new());
     assert_eq!(verified(&engine).unwrap(), None);
     let ledger = Contents::below(&engine.machine().disk, dir.path(), Kind::Entries);
-    for (id, state) in [("snap-0a", "pass"), ("snap-0b", "fail"), ("snap-0c", "incomplete")] {
+    for (id, state, mode) in [
+        ("snap-0a", "pass", "full"),
+        ("snap-0b", "fail", "full"),
+        ("snap-0c", "incomplete", "full"),
+        ("snap-0d", "pass", "sample"),
+    ] {
         let entry = Entry {
+            format: 1,
             run_id: "r-1".into(),
             snapshot_id: id.into(),
             volume_id: None,
             target: None,
             level: 3,
-            mode: "full".into(),
+            mode: mode.into(),
             state: state.into(),
             blocks_total: 1,
             blocks_read: 1,
             mismatches: 0,
             started_ms: 0,
             ended_ms: 1,
+            details: None,
+            signature: None,
         };
         ledger.put(&entry).unwrap();
     }
-    assert_eq!(verified(&engine).unwrap(), Some(["snap-0a".parse().unwrap()].into()));
+    assert_eq!(
+        verified(&engine).unwrap(),
+        Some(
+            [("snap-0a".parse().unwrap(), Proved::Verified), ("snap-0d".parse().unwrap(), Proved::Sampled),]
+                .into()
+        )
+    );
 }
 
 #[tokio::test]

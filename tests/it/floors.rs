@@ -119,7 +119,7 @@ const KEYS: &[(&str, &[&str])] = &[
         "serde_json",
         &["device", "ebs", "endpoint", "evidence", "ledger", "orchestrate", "pipeline", "render", "store"],
     ),
-    ("sha2", &["block", "disk", "endpoint", "manifest"]),
+    ("sha2", &["block", "disk", "endpoint", "ledger", "manifest"]),
     ("tape_sha256", &["block"]),
     ("tempfile", &["cli"]),
     ("thiserror", &[ANYBODY]),

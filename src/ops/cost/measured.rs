@@ -7,6 +7,7 @@ use crate::cost::{
 use crate::delta::{Churn, churn};
 use crate::fault::Fault;
 use crate::monitor::{Clock, SystemClock};
+use crate::ops::cost::Proved;
 use crate::ops::cost::{Facts, Options, Selection, WhatIf};
 use crate::pipeline::Requests;
 use crate::snapshot::{SnapshotId, SnapshotInfo, SnapshotState, StorageTier, UnixMillis};
@@ -38,7 +39,7 @@ pub struct Measured {
     /// Days for which the Recycle Bin keeps what is deleted, if anybody told.
     pub bin_days: Option<u32>,
     /// Snapshots that a restore was verified from, if anybody told.
-    pub verified: Option<BTreeSet<SnapshotId>>,
+    pub verified: Option<BTreeMap<SnapshotId, Proved>>,
 }
 
 /// What an inspection took.

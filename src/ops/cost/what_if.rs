@@ -305,16 +305,17 @@ impl Measured {
         others(&same).1.then_some(Blocker::NewestCopy)
     }
 
-    /// Whether a restore of it was verified, and of none that is newer and stays.
+    /// Whether it was verified, wholly or in part, and of those that are newer and stay none was verified as much.
     fn is_last_verified(&self, at: usize, gone: &[usize]) -> bool {
-        let is_verified = |at: usize| {
-            self.verified.as_ref().is_some_and(|verified| verified.contains(&self.facts.snapshots[at].id))
-        };
+        let proved = |at: usize| self.verified.as_ref()?.get(&self.facts.snapshots[at].id).copied();
         let newer = at + 1..self.facts.snapshots.len();
-        is_verified(at)
-            && !newer.into_iter().any(|other| {
-                self.is_same_line(at, other) && is_verified(other) && gone.binary_search(&other).is_err()
+        proved(at).is_some_and(|own| {
+            !newer.into_iter().any(|other| {
+                self.is_same_line(at, other)
+                    && proved(other).is_some_and(|others| others >= own)
+                    && gone.binary_search(&other).is_err()
             })
+        })
     }
 
     /// Of one volume, or where none is told, of one family.

@@ -37,6 +37,8 @@ pub(super) struct Done {
     pub(super) bound: Option<f64>,
     pub(super) mismatches: Mismatches,
     pub(super) unreadable: BlockSet,
+    /// Blocks read to a verdict, right or wrong.
+    pub(super) read_blocks: BlockSet,
     pub(super) exceptions: Vec<Exception>,
     pub(super) stopped_by: Option<Budget>,
     pub(super) roots: Option<Roots>,
@@ -105,6 +107,7 @@ impl Work<'_> {
             },
             mismatches,
             unreadable: verdicts.unreadable,
+            read_blocks: known,
             exceptions: verdicts.exceptions.into_iter().chain(faults).collect(),
             stopped_by,
             roots,

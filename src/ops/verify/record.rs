@@ -1,0 +1,160 @@
+//! Entering a run into the ledger.
+
+use crate::block::{BlockSet, Digest};
+use crate::fault::Fault;
+use crate::ledger::{
+    self, Contents, Counterpart, CounterpartKind, Details, Entry, FORMAT, MAX_KNOWN, Record, Reference,
+    ReferenceKind, ReferenceOrigin, encode, ranges,
+};
+use crate::ops::Engine;
+use crate::ops::ledger::holds;
+use crate::ops::verify::{
+    Baseline, Level, Options, Origin, Report, Subject, SubjectKind, Target, TargetKind,
+};
+use crate::snapshot::UnixMillis;
+use std::collections::BTreeSet;
+
+/// What the ledger knew of the snapshot before the first block was read.
+#[derive(Debug)]
+pub(super) struct Known {
+    newest: Vec<Digest>,
+    began: UnixMillis,
+}
+
+impl Known {
+    /// Looks up the newest entries of the snapshot.
+    pub(super) fn of(subject: &Subject, began: UnixMillis, engine: &Engine) -> Self {
+        let Some(id) = &subject.snapshot_id else { return Self { newest: Vec::new(), began } };
+        let found = contents(engine).records(Some(&id.to_string()), &holds);
+        let newest = match found {
+            Ok(found) => newest(&found.records),
+            Err(fault) => {
+                // The entry is ordered by the clock then, and where that does not do, a failure wins.
+                engine.note(format!("the ledger cannot be read: {fault}"));
+                Vec::new()
+            }
+        };
+        Self { newest, began }
+    }
+
+    /// Enters the run, under the snapshot that it is about.
+    pub(super) fn enter(
+        self,
+        report: &Report,
+        read: &BlockSet,
+        options: &Options,
+        engine: &Engine,
+    ) -> Result<(), Fault> {
+        let Some(snapshot_id) = &report.subject.snapshot_id else { return Ok(()) };
+        let entry = self.entry(report, read, snapshot_id.to_string(), options);
+        let sign = options.sign_key.as_ref().map(|key| |bytes: &[u8]| key.sign(bytes));
+        let bytes = encode(&entry, sign.as_ref().map(|sign| sign as &dyn Fn(&[u8]) -> [u8; 64]));
+        contents(engine).put_bytes(Some(&entry.snapshot_id), &bytes)
+    }
+
+    fn entry(self, report: &Report, read: &BlockSet, snapshot_id: String, options: &Options) -> Entry {
+        let volume_id = report.subject.info.as_ref().and_then(|info| info.volume_id.as_ref());
+        let (coverage, mode) = (&report.coverage, &report.mode);
+        let is_whole = report.is_whole();
+        let is_all = is_whole && coverage.read == coverage.total;
+        let details = Details {
+            extent: report.extent().as_str().to_owned(),
+            reads_snapshot: report.subject.kind == SubjectKind::Snapshot,
+            reference: reference(report),
+            counterpart: report.target.as_ref().map(counterpart),
+            blocks_planned: coverage.planned,
+            blocks_resumed: coverage.resumed,
+            resumed_on_trust: false,
+            coverage: coverage.ratio(),
+            upper_bound_95: report.damage_bound(),
+            // What ended early has read no part whole.
+            parts: if is_whole { parts(mode) } else { Vec::new() },
+            parts_of: mode.parts.first().filter(|_| is_whole).map(|part| part.of()),
+            cycle_began_ms: report.cycle.map(|cycle| cycle.started_ms),
+            read: if is_all { None } else { ranges(read) },
+            failed: if report.wrong().is_empty() { None } else { ranges(report.wrong()) },
+            began_ms: self.began.0.min(report.started.0),
+            known: self.newest.iter().map(ToString::to_string).collect(),
+            bundle: None,
+            public_key: options.sign_key.as_ref().map(|key| key.public().to_string()),
+        };
+        Entry {
+            format: FORMAT,
+            run_id: report.run_id.clone(),
+            snapshot_id,
+            volume_id: volume_id.filter(|id| id.is_real()).map(ToString::to_string),
+            target: report.target.as_ref().map(|target| target.name.clone()),
+            level: report.level.number(),
+            mode: mode.name(),
+            state: report.state().to_string(),
+            blocks_total: coverage.total,
+            blocks_read: coverage.read,
+            mismatches: report.mismatches.len(),
+            started_ms: report.started.0,
+            // A clock that is put back makes no run end before it began.
+            ended_ms: report.ended.0.max(report.started.0),
+            details: Some(details),
+            signature: None,
+        }
+    }
+}
+
+fn contents(engine: &Engine) -> Contents {
+    let machine = engine.machine();
+    Contents::below(&machine.disk, &machine.state_dir, ledger::Kind::Entries)
+}
+
+/// Entries that no other names as known, the newest where they are too many.
+fn newest(records: &[Record]) -> Vec<Digest> {
+    let details = records.iter().filter_map(|record| record.entry.details.as_ref());
+    let named: BTreeSet<Digest> =
+        details.flat_map(|details| &details.known).filter_map(|digest| digest.parse().ok()).collect();
+    let mut newest: Vec<&Record> =
+        records.iter().filter(|record| !record.digests.iter().any(|digest| named.contains(digest))).collect();
+    newest.sort_by_key(|record| std::cmp::Reverse(record.entry.ended_ms));
+    newest.into_iter().take(MAX_KNOWN).filter_map(|record| record.digests.first().copied()).collect()
+}
+
+/// The parts of the mode, ascending.
+fn parts(mode: &crate::ops::verify::Mode) -> Vec<u32> {
+    let parts: BTreeSet<u32> = mode.parts.iter().map(|part| part.part()).collect();
+    parts.into_iter().collect()
+}
+
+/// What the run expected blocks to be.
+fn reference(report: &Report) -> Reference {
+    let by_manifest = report.subject.kind == SubjectKind::Manifest
+        || (report.level == Level::Content && report.target.is_none());
+    let text = |digest: &Option<Digest>| digest.map(|digest| digest.to_string());
+    let snapshot = || Reference {
+        kind: ReferenceKind::Snapshot,
+        origin: None,
+        name: None,
+        map_root: text(&report.map_root),
+        content_root: text(&report.content_root),
+    };
+    let manifest = |baseline: &Baseline| Reference {
+        kind: ReferenceKind::Manifest,
+        origin: Some(match baseline.origin {
+            Origin::Source => ReferenceOrigin::Source,
+            Origin::EarlierRead => ReferenceOrigin::EarlierRead,
+            Origin::Copy => ReferenceOrigin::Copy,
+        }),
+        name: Some(baseline.name.clone()),
+        map_root: text(&baseline.map_root),
+        content_root: text(&baseline.content_root),
+    };
+    match report.baseline.as_ref().filter(|_| by_manifest) {
+        Some(baseline) => manifest(baseline),
+        None => snapshot(),
+    }
+}
+
+fn counterpart(target: &Target) -> Counterpart {
+    let (kind, id) = match target.kind {
+        TargetKind::Device => (CounterpartKind::Device, target.volume_id.as_ref().map(ToString::to_string)),
+        TargetKind::File => (CounterpartKind::File, None),
+        TargetKind::Snapshot => (CounterpartKind::Snapshot, Some(target.name.clone())),
+    };
+    Counterpart { kind, id }
+}
