@@ -162,6 +162,7 @@ struct Volumes {
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let what = args.what(cx)?;
     let keeper = args.evidence.open("drill")?;
+    let key = args.evidence.key()?;
     // A rehearsal shows a plan, a run its report; what cannot be shown is refused before either.
     let (plan, output) = match args.dry_run {
         true => (Some(cx.output()?), None),
@@ -170,7 +171,9 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let access = if args.dry_run { Access::Read } else { Access::Write };
     let place = open::open(cx, access).await?;
     let here = args.there.resolve(&place, cx).await?;
-    let ready = drill::prepare(args.options(what, here, cx), &place.services, &place.engine).await?;
+    let mut options = args.options(what, here, cx);
+    options.verify.sign_key = key;
+    let ready = drill::prepare(options, &place.services, &place.engine).await?;
     if let Some(plan) = plan {
         plan.show(&ready.plan())?;
         return Ok(Exit::Clean);

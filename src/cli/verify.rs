@@ -9,8 +9,9 @@ use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access, Opened};
 use crate::cli::output::Output;
 use crate::cli::spelled::words;
+use crate::evidence::Key;
 use crate::fault::{Fault, Kind, Place};
-use crate::ops::verify::{self, Exception, Item, Job, Outcome, Planned, Ready, Report, State};
+use crate::ops::verify::{self, Exception, Item, Job, Options, Outcome, Planned, Ready, Report, State};
 use crate::render::Render;
 use crate::snapshot::Tag;
 use clap::Parser;
@@ -55,8 +56,9 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let is_one = args.plan.is_none() && args.tag.is_empty();
-    let keeper = match args.evidence.open("verify") {
-        Ok(keeper) => keeper,
+    let opened = args.evidence.open("verify").and_then(|keeper| Ok((keeper, args.evidence.key()?)));
+    let (keeper, key) = match opened {
+        Ok(opened) => opened,
         Err(complaint) => {
             let name = if is_one { args.typed.name() } else { args.name() };
             return Err(not_begun(name, complaint, None, cx.output::<Job>()?, cx).await);
@@ -64,10 +66,10 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     };
     let keeper = keeper.as_ref();
     if is_one {
-        return one(args.typed, keeper, cx).await;
+        return one(args.typed, keeper, key, cx).await;
     }
     let output = cx.output::<Job>()?;
-    let mut job = match jobs(&args, cx).await {
+    let mut job = match jobs(&args, key, cx).await {
         Ok(job) => job,
         Err(complaint) => return Err(not_begun(args.name(), complaint, keeper, output, cx).await),
     };
@@ -95,10 +97,15 @@ impl Args {
     }
 }
 
-async fn one(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit, Complaint> {
+async fn one(
+    typed: Typed,
+    keeper: Option<&Keeper>,
+    key: Option<Key>,
+    cx: &Context,
+) -> Result<Exit, Complaint> {
     let output = cx.output::<Report>()?;
     let name = typed.name();
-    let mut report = match verified(typed, cx).await {
+    let mut report = match verified(typed, key, cx).await {
         Ok(report) => report,
         Err(complaint) => return Err(not_begun(name, complaint, keeper, output, cx).await),
     };
@@ -112,10 +119,11 @@ async fn one(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit
     Ok(exit)
 }
 
-async fn verified(typed: Typed, cx: &Context) -> Result<Report, Complaint> {
+async fn verified(typed: Typed, key: Option<Key>, cx: &Context) -> Result<Report, Complaint> {
     let resolved = typed.resolve(cx).await?;
     let services = resolved.place.as_ref().map(|place| &place.services);
-    Ok(verify::run(&resolved.options, services, &resolved.engine).await?)
+    let options = Options { sign_key: key, ..resolved.options };
+    Ok(verify::run(&options, services, &resolved.engine).await?)
 }
 
 /// A run that could not begin has no report of its own; that it failed is evidence all the same, and news for CI and
@@ -137,10 +145,10 @@ async fn not_begun<R: Render>(
 }
 
 /// A plan's or a tag's verifications, all of them.
-async fn jobs(args: &Args, cx: &Context) -> Result<Job, Complaint> {
+async fn jobs(args: &Args, key: Option<Key>, cx: &Context) -> Result<Job, Complaint> {
     let selection = &args.typed.selection;
     // The places stay open for as long as anything is read from them.
-    let (planned, _places): (Vec<_>, Vec<_>) = match &args.plan {
+    let (mut planned, _places): (Vec<_>, Vec<_>) = match &args.plan {
         Some(plan) => planned(cx, plan, selection).await?.into_iter().unzip(),
         None => {
             let place = open::open(cx, Access::Read).await?;
@@ -157,6 +165,9 @@ async fn jobs(args: &Args, cx: &Context) -> Result<Job, Complaint> {
             (planned, vec![vec![place]])
         }
     };
+    for ready in planned.iter_mut().filter_map(|planned| planned.ready.as_mut().ok()) {
+        ready.options.sign_key = key.clone();
+    }
     let deadline = selection.deadline.map(|span| span.0);
     Ok(verify::run_all(planned, deadline, cx.global().max_usd).await)
 }

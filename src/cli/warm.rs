@@ -6,6 +6,7 @@ use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::evidence::{KeepArgs, Keeper, keep};
 use crate::cli::exit::Exit;
+use crate::evidence::Key;
 use crate::ops::verify::{Exception, State as Verified};
 use crate::ops::warm::{self, Item, Job, Outcome, Report, State};
 use crate::render::Render;
@@ -30,17 +31,23 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let keeper = args.evidence.open("warm")?;
+    let key = args.evidence.key()?;
     let keeper = keeper.as_ref();
     match args.typed.pairs() {
-        [] => one(args.typed, keeper, cx).await,
-        _ => several(args.typed, keeper, cx).await,
+        [] => one(args.typed, keeper, key, cx).await,
+        _ => several(args.typed, keeper, key, cx).await,
     }
 }
 
-async fn one(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit, Complaint> {
+async fn one(
+    typed: Typed,
+    keeper: Option<&Keeper>,
+    key: Option<Key>,
+    cx: &Context,
+) -> Result<Exit, Complaint> {
     let output = cx.output()?;
     let name = typed.name();
-    let report = match warmed(typed, cx).await {
+    let report = match warmed(typed, key, cx).await {
         Ok(report) => report,
         Err(complaint) => return Err(not_begun(name, complaint, keeper, cx).await),
     };
@@ -49,10 +56,15 @@ async fn one(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit
     Ok(exit)
 }
 
-async fn several(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<Exit, Complaint> {
+async fn several(
+    typed: Typed,
+    keeper: Option<&Keeper>,
+    key: Option<Key>,
+    cx: &Context,
+) -> Result<Exit, Complaint> {
     let output = cx.output()?;
     let name = typed.name();
-    let job = match all_warmed(typed, cx).await {
+    let job = match all_warmed(typed, key, cx).await {
         Ok(job) => job,
         Err(complaint) => return Err(not_begun(name, complaint, keeper, cx).await),
     };
@@ -62,15 +74,17 @@ async fn several(typed: Typed, keeper: Option<&Keeper>, cx: &Context) -> Result<
     Ok(exit)
 }
 
-async fn warmed(typed: Typed, cx: &Context) -> Result<Report, Complaint> {
-    let resolved = typed.resolve(cx).await?;
+async fn warmed(typed: Typed, key: Option<Key>, cx: &Context) -> Result<Report, Complaint> {
+    let mut resolved = typed.resolve(cx).await?;
+    resolved.options.iter_mut().for_each(|options| options.sign_key = key.clone());
     let services = resolved.place.as_ref().map(|place| &place.services);
     let [options] = &resolved.options[..] else { unreachable!("without pairs there is one") };
     Ok(warm::run(options, &resolved.bounds, services, &resolved.engine).await?)
 }
 
-async fn all_warmed(typed: Typed, cx: &Context) -> Result<Job, Complaint> {
-    let resolved = typed.resolve(cx).await?;
+async fn all_warmed(typed: Typed, key: Option<Key>, cx: &Context) -> Result<Job, Complaint> {
+    let mut resolved = typed.resolve(cx).await?;
+    resolved.options.iter_mut().for_each(|options| options.sign_key = key.clone());
     let services = resolved.place.as_ref().map(|place| &place.services);
     Ok(warm::run_all(&resolved.options, &resolved.bounds, services, &resolved.engine).await?)
 }

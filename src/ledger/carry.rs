@@ -43,7 +43,8 @@ pub fn carry(disk: &Arc<dyn Disk>, from: &Path, to: &Path, access: Access) -> Re
     let mut carried = Carried::default();
     for kind in Kind::ALL {
         let sides = [from, to].map(|dir| Contents::below(disk, dir, kind));
-        let stands = sides.each_ref().map(|side| disk.entry(&side.dir).ok().flatten().map(|facts| facts.node));
+        let stands =
+            sides.each_ref().map(|side| disk.entry(&side.dir).ok().flatten().map(|facts| facts.node));
         let is_fit = |node: &Option<Node>| node.is_none_or(|node| node == Node::Dir);
         for (side, node) in sides.iter().zip(stands).filter(|(_, node)| !is_fit(node)) {
             let what = match node {

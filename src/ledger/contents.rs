@@ -211,7 +211,8 @@ impl Contents {
         let mut found = Names::default();
         for name in names {
             let path = self.dir.join(&name);
-            match (self.kind.digest(&name), self.disk.entry(&path).map(|facts| facts.map(|facts| facts.node))) {
+            match (self.kind.digest(&name), self.disk.entry(&path).map(|facts| facts.map(|facts| facts.node)))
+            {
                 // What has no name of ours is not opened.
                 (None, Ok(None | Some(Node::File)) | Err(_)) => {}
                 (_, Ok(Some(node))) if node != Node::File => {

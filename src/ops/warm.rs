@@ -33,6 +33,7 @@ pub use run::{Item, Job, Outcome, run_all};
 pub use schedule::Sharing;
 
 use crate::device::System;
+use crate::evidence::Key;
 use crate::fault::Fault;
 use crate::monitor::Event;
 use crate::ops::{Engine, Services};
@@ -125,6 +126,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// The system that tells of devices.
     pub system: System,
+    /// The key that signs what is entered into the ledger.
+    pub sign_key: Option<Key>,
 }
 
 impl Options {
@@ -143,6 +146,7 @@ impl Options {
             volume_id: None,
             seed: None,
             system: System::default(),
+            sign_key: None,
         }
     }
 }

@@ -24,8 +24,8 @@ pub(crate) struct KeepArgs {
     #[arg(long, value_name = "DIR")]
     evidence: Option<PathBuf>,
 
-    /// Sign it with this key; icecore evidence key makes one
-    #[arg(long, value_name = "FILE", requires = "evidence")]
+    /// Sign it with this key, and what verifications enter into the ledger; icecore evidence key makes one
+    #[arg(long, value_name = "FILE")]
     sign_key: Option<PathBuf>,
 
     /// Note this in it: a ticket, an owner, the control that asks for the test
@@ -48,14 +48,25 @@ pub(crate) struct Keeper {
 impl KeepArgs {
     /// Looks before the work whether evidence can be kept; `None` where none is asked for.
     pub(crate) fn open(&self, command: &str) -> Result<Option<Keeper>, Complaint> {
-        let Some(dir) = &self.evidence else { return Ok(None) };
+        let Some(dir) = &self.evidence else {
+            // A run that is resumed enters what it was begun with.
+            return match command == "resume" && self.sign_key.is_some() {
+                true => Err(Complaint::Usage("--sign-key needs --evidence here".to_owned())),
+                false => Ok(None),
+            };
+        };
         let disk = Arc::new(RealDisk::default());
-        let key = self.sign_key.as_ref().map(|file| Key::read(&*disk, file)).transpose()?;
+        let key = self.key()?;
         let mut keeper = Keeper::new(disk, dir, key, command)?;
         let labels = self.evidence_label.iter().map(|tag| (tag.key.clone(), tag.value.clone()));
         keeper.about.labels = labels.collect();
         keeper.expires = self.evidence_expires;
         Ok(Some(keeper))
+    }
+
+    /// Reads the key to sign with, where one is given.
+    pub(crate) fn key(&self) -> Result<Option<Key>, Complaint> {
+        Ok(self.sign_key.as_ref().map(|file| Key::read(&RealDisk::default(), file)).transpose()?)
     }
 }
 

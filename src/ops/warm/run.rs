@@ -294,6 +294,7 @@ async fn verified(
         deadline: end.map(|end| end.saturating_duration_since(Instant::now())),
         system: target.options.system.clone(),
         allow_empty: target.options.allow_empty,
+        sign_key: target.options.sign_key.clone(),
         ..verify::Options::of(what)
     };
     verify::run(&options, services, engine).await.map(Some)

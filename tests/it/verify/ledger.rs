@@ -145,3 +145,219 @@ fn a_disk_without_room_for_the_ledger_is_no_pass_and_damages_nothing() {
     fs::remove_file(small.0.join("filler")).unwrap();
     assert_eq!(one.run(&["verify", &one.id, "--state-dir", "small"]).code, 0);
 }
+
+/// The row of the one snapshot that the ledger knows.
+fn row(one: &One, words: &[&str]) -> (i32, serde_json::Value) {
+    let known = one.here.run(&[&["ledger", "--format", "json"], words].concat());
+    let rows = one_object(&known.stdout)["snapshots"].clone();
+    (known.code, rows[0].clone())
+}
+
+/// Puts bytes into the ledger under the name that they have to have.
+fn put(one: &One, bytes: &[u8]) {
+    let name = format!("{}.json", icecore::block::Digest::of(bytes));
+    fs::create_dir_all(one.here.path("state/ledger")).unwrap();
+    fs::write(one.here.path("state/ledger").join(name), bytes).unwrap();
+}
+
+/// An entry as version 1 wrote it, changed.
+fn first(one: &One, change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    let now = i64::try_from(
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis(),
+    )
+    .unwrap();
+    let mut entry = serde_json::json!({
+        "run_id": "by-hand", "snapshot_id": one.id, "volume_id": null, "target": null, "level": 2, "mode": "full",
+        "state": "pass", "blocks_total": 3, "blocks_read": 3, "mismatches": 0,
+        "started_ms": now - 1000, "ended_ms": now - 500,
+    });
+    change(&mut entry);
+    entry.to_string().into_bytes()
+}
+
+#[test]
+fn a_partial_pass_is_sampled_with_its_bound_and_only_accepted_when_asked_for() {
+    let one = One::new();
+    assert_eq!(one.run(&["verify", &one.id, "--part", "1/2"]).code, 0);
+    let known = row(&one, &[]);
+    // All three blocks are in the first stripe.
+    assert_eq!((known.0, &known.1["state"], &known.1["extent"]), (0, &"verified".into(), &"all".into()));
+
+    let one = One::new();
+    assert_eq!(one.run(&["verify", &one.id, "--sample", "50%/50%", "--seed", "1"]).code, 0);
+    let (code, row_of) = row(&one, &[]);
+    assert_eq!((code, &row_of["state"]), (1, &"sampled".into()), "{row_of}");
+    let (coverage, bound) =
+        (row_of["coverage"].as_f64().unwrap(), row_of["upper_bound_95"].as_f64().unwrap());
+    assert!(coverage > 0.0 && coverage < 1.0 && bound > 0.0 && bound < 1.0, "{row_of}");
+    let (code, row_of) = row(&one, &["--accept", "sampled"]);
+    assert_eq!((code, &row_of["state"]), (0, &"sampled".into()));
+    let text = one.here.run(&["ledger"]);
+    assert!(text.stdout.contains("1 sampled") && text.stdout.contains("--accept sampled"), "{}", text.stdout);
+    one.here.run(&["ledger", "--accept", "failed"]).refused(2, &["sampled"]);
+    assert_eq!(one.run(&["verify", &one.id]).code, 0);
+    assert_eq!(row(&one, &[]).1["state"], "verified");
+}
+
+#[test]
+fn a_partial_pass_or_one_of_another_kind_clears_no_failure() {
+    let one = One::new();
+    one.flip(1);
+    assert_eq!(one.run(&["verify", &one.id, "a.img", "--unencrypted"]).code, 1);
+    one.flip(1);
+    let image = ["verify", one.id.as_str(), "a.img", "--unencrypted"];
+    let sample = ["--sample", "10%/90%", "--seed", "3"];
+    assert_eq!(one.run(&[image.as_slice(), &sample].concat()).code, 0);
+    assert_eq!(row(&one, &[]).1["state"], "failed");
+    assert_eq!(one.run(&["verify", &one.id, "--manifest", "a.manifest"]).code, 0);
+    assert_eq!(row(&one, &[]).1["state"], "failed");
+    assert_eq!(one.run(&image).code, 0);
+    let (code, row) = row(&one, &[]);
+    assert_eq!((code, &row["state"], &row["level"]), (0, &"verified".into(), &4.into()), "{row}");
+    assert_eq!(row["target_kind"], "file");
+    assert_eq!(row["reference"]["kind"], "snapshot");
+    assert_eq!(row["reference"]["content_root"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn a_pass_dated_ahead_hides_no_later_failure() {
+    let one = One::new();
+    let day = 86_400_000;
+    let ahead = |entry: &mut serde_json::Value| {
+        for key in ["started_ms", "ended_ms"] {
+            entry[key] = (entry[key].as_i64().unwrap() + 300 * day).into();
+        }
+        entry["level"] = 4.into();
+    };
+    put(&one, &first(&one, ahead));
+    let known = one.here.run(&["ledger", "--format", "json"]).json();
+    assert_eq!(
+        (&known["snapshots"][0]["state"], &known["dated_ahead"][0]["state"]),
+        (&"never".into(), &"pass".into())
+    );
+    one.flip(1);
+    assert_eq!(one.run(&["verify", &one.id, "a.img", "--unencrypted"]).code, 1);
+    assert_eq!(row(&one, &[]).1["state"], "failed");
+    let text = one.here.run(&["ledger"]).stdout;
+    assert!(
+        text.contains("dated ahead of this clock") && text.contains("proves and clears nothing"),
+        "{text}"
+    );
+    // A failure counts whatever its date, until a run that knew of it has passed.
+    let one = One::new();
+    assert_eq!(one.run(&["verify", &one.id]).code, 0);
+    put(
+        &one,
+        &first(&one, |entry| {
+            ahead(entry);
+            (entry["level"], entry["state"], entry["mismatches"]) = (2.into(), "fail".into(), 1.into());
+        }),
+    );
+    assert_eq!(row(&one, &[]).1["state"], "failed");
+    assert_eq!(one.run(&["verify", &one.id]).code, 0);
+    assert_eq!(row(&one, &[]).1["state"], "verified");
+}
+
+#[test]
+fn an_entry_that_no_run_can_have_written_is_refused_and_named() {
+    let one = One::new();
+    assert_eq!(one.run(&["verify", &one.id]).code, 0);
+    let forged = [
+        ("level", 255.into()),
+        ("blocks_read", 30_000_000_000_000_000_000_u128.to_string().into()),
+        ("ended_ms", 5.into()),
+    ];
+    for (key, value) in forged {
+        put(&one, &first(&one, |entry| entry[key] = value));
+    }
+    put(&one, &first(&one, |entry| entry["blocks_read"] = 4.into()));
+    let known = one.here.run(&["ledger", "--format", "json"]);
+    assert_eq!(known.code, 1);
+    let known = one_object(&known.stdout);
+    assert_eq!((&known["state"], &known["snapshots"][0]["level"]), (&"incomplete".into(), &2.into()));
+    assert_eq!(known["snapshots"][0]["runs"], 1);
+    let (refused, damaged) = (known["refused"].as_array().unwrap(), known["damaged"].as_array().unwrap());
+    assert_eq!((refused.len(), damaged.len()), (3, 1), "{known}");
+    let text = one.here.run(&["ledger"]).stdout;
+    assert!(text.contains("refused: ") && text.contains("level 255"), "{text}");
+}
+
+#[test]
+fn entries_of_version_1_are_shown_as_such() {
+    let one = One::new();
+    put(&one, &first(&one, |_| {}));
+    let (code, row_of) = row(&one, &[]);
+    assert_eq!((code, &row_of["state"], &row_of["format"]), (0, &"verified".into(), &1.into()));
+    assert!(one.here.run(&["ledger"]).stdout.contains("entry of format 1"));
+    let one = One::new();
+    put(&one, &first(&one, |entry| entry["mode"] = "delta".into()));
+    assert_eq!(row(&one, &[]).1["state"], "sampled");
+}
+
+#[test]
+fn signed_entries_prove_and_altered_ones_are_refused() {
+    let one = One::new();
+    assert_eq!(one.here.run(&["evidence", "key", "k"]).code, 0);
+    let words = ["--public-key", "k.pub"];
+    assert_eq!(one.run(&["verify", &one.id]).code, 0);
+    let (code, row_of) = row(&one, &words);
+    assert_eq!((code, &row_of["state"]), (1, &"never".into()), "it is not signed");
+    assert_eq!(one.run(&["verify", &one.id, "--sign-key", "k"]).code, 0);
+    let (code, row_of) = row(&one, &words);
+    assert_eq!((code, &row_of["state"]), (0, &"verified".into()), "{row_of}");
+    assert_eq!(row_of["signed_by"].as_str().unwrap().len(), 64);
+    // Another key's signature, and one that is not that of the bytes.
+    assert_eq!(one.here.run(&["evidence", "key", "other"]).code, 0);
+    assert_eq!(row(&one, &["--public-key", "other.pub"]).1["state"], "never");
+    let entries = fs::read_dir(one.here.path("state/ledger")).unwrap();
+    let signed = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    let signed = signed.filter(|text| text.contains("signature")).collect::<Vec<_>>();
+    assert_eq!(signed.len(), 1);
+    put(&one, signed[0].replace("\"level\":2", "\"level\":3").as_bytes());
+    let known = one.here.run(&["ledger", "--format", "json"]).json();
+    assert_eq!(known["refused"].as_array().unwrap().len(), 1, "{known}");
+    // A failure counts unsigned, and an unsigned pass clears none.
+    one.flip(1);
+    assert_eq!(one.run(&["verify", &one.id, "a.img", "--unencrypted"]).code, 1);
+    one.flip(1);
+    assert_eq!(one.run(&["verify", &one.id, "a.img", "--unencrypted"]).code, 0);
+    assert_eq!(row(&one, &words).1["state"], "failed");
+    assert_eq!(one.run(&["verify", &one.id, "a.img", "--unencrypted", "--sign-key", "k"]).code, 0);
+    assert_eq!(row(&one, &words).1["state"], "verified");
+    one.run(&["verify", &one.id, "--sign-key", "nowhere"]).refused(2, &["nowhere", "no such key"]);
+}
+
+#[test]
+fn odd_entries_are_named_and_the_rest_is_read_and_carried() {
+    let one = One::new();
+    assert_eq!(one.run(&["verify", &one.id]).code, 0);
+    let ledger = one.here.path("state/ledger");
+    let named = |byte: &str| ledger.join(format!("{}.json", byte.repeat(32)));
+    fs::create_dir(named("01")).unwrap();
+    std::os::unix::fs::symlink(named("02"), named("02")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(named("03")).status().unwrap().success());
+    let known = one.here.run(&["ledger", "--format", "json"]);
+    assert_eq!(known.code, 1);
+    let known = one_object(&known.stdout);
+    assert_eq!(
+        (&known["state"], &known["snapshots"][0]["state"]),
+        (&"incomplete".into(), &"verified".into())
+    );
+    assert_eq!(known["damaged"].as_array().unwrap().len(), 3, "{known}");
+    let pushed = one.here.run(&["state", "push", "shared", "--format", "json"]);
+    let value = one_object(&pushed.stdout);
+    assert_eq!(
+        (pushed.code, &value["copied"], value["damaged"].as_array().unwrap().len()),
+        (1, &1.into(), 3)
+    );
+    // A link in the directory of others is not followed.
+    fs::write(one.here.path("secret"), "{}").unwrap();
+    let name = format!("{}.json", icecore::block::Digest::of(b"{}"));
+    std::os::unix::fs::symlink(one.here.path("secret"), one.here.path("shared/ledger").join(&name)).unwrap();
+    let pull = ["state", "pull", "shared", "--format", "json", "--state-dir", "other"];
+    let pulled = one.here.run(&pull);
+    let value = one_object(&pulled.stdout);
+    assert_eq!((pulled.code, &value["copied"]), (1, &1.into()), "{value}");
+    assert!(value["damaged"][0]["what"].as_str().unwrap().contains("link"), "{value}");
+    assert!(!one.here.path("other/ledger").join(&name).exists());
+}
