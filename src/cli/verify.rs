@@ -9,8 +9,9 @@ use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access, Opened};
 use crate::cli::output::Output;
 use crate::cli::spelled::words;
-use crate::evidence::Key;
+use crate::evidence::{Kept, Key};
 use crate::fault::{Fault, Kind, Place};
+use crate::ledger::Bundle;
 use crate::ops::verify::{self, Exception, Item, Job, Options, Outcome, Planned, Ready, Report, State};
 use crate::render::Render;
 use crate::snapshot::Tag;
@@ -69,14 +70,21 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         return one(args.typed, keeper, key, cx).await;
     }
     let output = cx.output::<Job>()?;
-    let mut job = match jobs(&args, key, cx).await {
+    let mut job = match jobs(&args, key.clone(), cx).await {
         Ok(job) => job,
         Err(complaint) => return Err(not_begun(args.name(), complaint, keeper, output, cx).await),
     };
-    if let Err(complaint) = keep(keeper, &job, &[], cx).await {
-        complaint.say();
-        job.items
-            .push(Item { name: "evidence".to_owned(), outcome: Outcome::Failed(complaint.to_exception()) });
+    match keep(keeper, &job, &[], cx).await {
+        Ok(kept) => job.items.iter().for_each(|item| {
+            if let Outcome::Done(report) = &item.outcome {
+                name_bundle(report, kept.as_ref(), key.as_ref(), cx);
+            }
+        }),
+        Err(complaint) => {
+            complaint.say();
+            let outcome = Outcome::Failed(complaint.to_exception());
+            job.items.push(Item { name: "evidence".to_owned(), outcome });
+        }
     }
     let exits = job.items.iter().map(|item| exit_of_item(item, cx));
     // A job of nothing has verified nothing.
@@ -105,18 +113,32 @@ async fn one(
 ) -> Result<Exit, Complaint> {
     let output = cx.output::<Report>()?;
     let name = typed.name();
-    let mut report = match verified(typed, key, cx).await {
+    let mut report = match verified(typed, key.clone(), cx).await {
         Ok(report) => report,
         Err(complaint) => return Err(not_begun(name, complaint, keeper, output, cx).await),
     };
-    if let Err(complaint) = keep(keeper, &report, &[], cx).await {
-        // What was to be evidence and is none was not verified.
-        complaint.say();
-        report.exceptions.push(complaint.to_exception());
+    match keep(keeper, &report, &[], cx).await {
+        Ok(kept) => name_bundle(&report, kept.as_ref(), key.as_ref(), cx),
+        Err(complaint) => {
+            // What was to be evidence and is none was not verified.
+            complaint.say();
+            report.exceptions.push(complaint.to_exception());
+        }
     }
     let exit = exit_of(&report, cx);
     output.show(&report)?;
     Ok(exit)
+}
+
+/// Names the bundle of a run in the ledger. What was verified stands there already, so that this fails is only said.
+fn name_bundle(report: &Report, kept: Option<&Kept>, key: Option<&Key>, cx: &Context) {
+    let Some(kept) = kept else { return };
+    let bundle = Bundle { number: kept.number, sha256: kept.hash.to_string() };
+    let named =
+        open::resumable_engine(cx).and_then(|engine| Ok(verify::name_bundle(report, &bundle, key, &engine)?));
+    if let Err(complaint) = named {
+        complaint.say();
+    }
 }
 
 async fn verified(typed: Typed, key: Option<Key>, cx: &Context) -> Result<Report, Complaint> {

@@ -84,6 +84,9 @@ impl Entry {
         if (self.level >= 4) != is_volume || (self.level == 2 && (counterpart.is_some() || is_manifest)) {
             return Some("its level is not that of what it was held against");
         }
+        if self.level == 3 && counterpart.is_none() && !is_manifest {
+            return Some("it claims level 3, and names nothing that it was held against");
+        }
         if !digests.into_iter().all(is_hex) || bundle.is_some_and(|bundle| !is_hex(&bundle.sha256)) {
             return Some("a digest or key in it is none");
         }

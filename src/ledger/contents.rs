@@ -84,7 +84,7 @@ pub(super) struct Raw {
 pub(super) struct Names {
     /// Names of files that count, and the digest that each has to have.
     pub(super) names: Vec<(Digest, String)>,
-    /// What is not a regular file.
+    /// What has another name, and is not a regular file.
     pub(super) odd: Vec<Damaged>,
 }
 
@@ -201,8 +201,8 @@ impl Contents {
         }
     }
 
-    /// Names of the files that count, with the digest that each has to have; and what is not a regular file, whatever its
-    /// name.
+    /// Names of the files that count, with the digest that each has to have; and what has another name and is no regular
+    /// file.
     pub(super) fn names(&self) -> Result<Names, Fault> {
         let names = match self.disk.names(&self.dir) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Names::default()),
@@ -210,16 +210,16 @@ impl Contents {
         };
         let mut found = Names::default();
         for name in names {
+            if let Some(digest) = self.kind.digest(&name) {
+                found.names.push((digest, name));
+                continue;
+            }
+            // What has no name of ours is not opened; a regular file may lie there for any reason.
             let path = self.dir.join(&name);
-            match (self.kind.digest(&name), self.disk.entry(&path).map(|facts| facts.map(|facts| facts.node)))
+            if let Ok(Some(facts)) = self.disk.entry(&path)
+                && facts.node != Node::File
             {
-                // What has no name of ours is not opened.
-                (None, Ok(None | Some(Node::File)) | Err(_)) => {}
-                (_, Ok(Some(node))) if node != Node::File => {
-                    found.odd.push(Damaged { path, what: odd(node).to_owned() });
-                }
-                (Some(digest), _) => found.names.push((digest, name)),
-                (None, _) => {}
+                found.odd.push(Damaged { path, what: odd(facts.node).to_owned() });
             }
         }
         found.names.sort_by(|(_, one), (_, other)| one.cmp(other));

@@ -35,6 +35,7 @@ pub use job::{Item, Job, Outcome, Planned, Ready, run_all, tagged};
 pub(crate) use job::{newest, readable};
 pub use level::Level;
 pub use mismatches::Mismatches;
+pub use record::name_bundle;
 pub use report::{
     Baseline, Budget, Class, Coverage, Drift, Exception, Mismatch, Mode, Origin, Report, State, Subject,
     SubjectKind, Target, TargetKind,

@@ -248,11 +248,16 @@ fn metrics(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     });
     page.gauge("snapshots", "Snapshots that stand there", totals);
     page.gauge("last_run_timestamp_seconds", "When this was told", [(Vec::new(), seconds(report.now.0))]);
+    let since = |is_complete: bool| {
+        let of_kind = proofs().filter(move |(_, proof)| proof.is_complete == is_complete);
+        of_kind.map(|(of, proof)| (of, seconds(proof.since_ms))).collect::<Vec<_>>()
+    };
     page.gauge(
         "last_success_timestamp_seconds",
-        "When the snapshot was verified",
-        proofs().map(|(of, proof)| (of, seconds(proof.since_ms))),
+        "When the snapshot was verified, every block of it",
+        since(true),
     );
+    page.gauge("last_sampled_timestamp_seconds", "When some blocks of it were verified", since(false));
     page.gauge("level", "How deep", proofs().map(|(of, proof)| (of, f64::from(proof.level))));
     page.gauge("coverage_ratio", "How much of it", proofs().map(|(of, proof)| (of, proof.coverage())));
     page.gauge(

@@ -455,6 +455,7 @@ fn what_no_run_can_have_written_is_refused() {
         Entry { format: 3, ..whole(1) },
         Entry { format: 1, ..whole(1) },
         Entry { level: 4, ..whole(1) },
+        Entry { level: 3, ..whole(1) },
         Entry { blocks_read: 95, ..whole(1) },
         Entry { signature: Some("00".repeat(64)), ..whole(1) },
         against(whole(1), CounterpartKind::Snapshot),

@@ -1,6 +1,7 @@
 //! Entering a run into the ledger.
 
 use crate::block::{BlockSet, Digest};
+use crate::evidence::Key;
 use crate::fault::Fault;
 use crate::ledger::{
     self, Contents, Counterpart, CounterpartKind, Details, Entry, FORMAT, MAX_KNOWN, Record, Reference,
@@ -47,9 +48,7 @@ impl Known {
     ) -> Result<(), Fault> {
         let Some(snapshot_id) = &report.subject.snapshot_id else { return Ok(()) };
         let entry = self.entry(report, read, snapshot_id.to_string(), options);
-        let sign = options.sign_key.as_ref().map(|key| |bytes: &[u8]| key.sign(bytes));
-        let bytes = encode(&entry, sign.as_ref().map(|sign| sign as &dyn Fn(&[u8]) -> [u8; 64]));
-        contents(engine).put_bytes(Some(&entry.snapshot_id), &bytes)
+        put(&entry, options.sign_key.as_ref(), engine)
     }
 
     fn entry(self, report: &Report, read: &BlockSet, snapshot_id: String, options: &Options) -> Entry {
@@ -57,6 +56,9 @@ impl Known {
         let (coverage, mode) = (&report.coverage, &report.mode);
         let is_whole = report.is_whole();
         let is_all = is_whole && coverage.read == coverage.total;
+        // When an interrupted run read its blocks is not known: the entry stands after no other.
+        let is_resumed = coverage.resumed > 0;
+        let known = self.newest.iter().map(ToString::to_string).collect();
         let details = Details {
             extent: report.extent().as_str().to_owned(),
             reads_snapshot: report.subject.kind == SubjectKind::Snapshot,
@@ -73,8 +75,8 @@ impl Known {
             cycle_began_ms: report.cycle.map(|cycle| cycle.started_ms),
             read: if is_all { None } else { ranges(read) },
             failed: if report.wrong().is_empty() { None } else { ranges(report.wrong()) },
-            began_ms: self.began.0.min(report.started.0),
-            known: self.newest.iter().map(ToString::to_string).collect(),
+            began_ms: if is_resumed { 0 } else { self.began.0.min(report.started.0) },
+            known: if is_resumed { Vec::new() } else { known },
             bundle: None,
             public_key: options.sign_key.as_ref().map(|key| key.public().to_string()),
         };
@@ -97,6 +99,40 @@ impl Known {
             signature: None,
         }
     }
+}
+
+/// Names in the entry of a run the bundle of evidence that was kept of it, by an entry of the same run beside the first.
+///
+/// # Errors
+/// `Local` where the ledger cannot be read or written.
+pub fn name_bundle(
+    report: &Report,
+    bundle: &ledger::Bundle,
+    sign_key: Option<&Key>,
+    engine: &Engine,
+) -> Result<(), Fault> {
+    let Some(snapshot_id) = report.subject.snapshot_id.as_ref().map(ToString::to_string) else {
+        return Ok(());
+    };
+    let found = contents(engine).records(Some(&snapshot_id), &holds)?.records;
+    let public_key = sign_key.map(|key| key.public().to_string());
+    let own = found.into_iter().map(|record| record.entry).find(|entry| {
+        let details = entry.details.as_ref();
+        entry.run_id == report.run_id && details.is_some_and(|details| details.public_key == public_key)
+    });
+    // A level that reads no block enters nothing.
+    let Some(mut entry) = own else { return Ok(()) };
+    if let Some(details) = &mut entry.details {
+        details.bundle = Some(bundle.clone());
+    }
+    put(&entry, sign_key, engine)
+}
+
+/// Puts an entry into the ledger, signed where there is a key.
+fn put(entry: &Entry, sign_key: Option<&Key>, engine: &Engine) -> Result<(), Fault> {
+    let sign = sign_key.map(|key| |bytes: &[u8]| key.sign(bytes));
+    let bytes = encode(entry, sign.as_ref().map(|sign| sign as &dyn Fn(&[u8]) -> [u8; 64]));
+    contents(engine).put_bytes(Some(&entry.snapshot_id), &bytes)
 }
 
 fn contents(engine: &Engine) -> Contents {

@@ -306,13 +306,20 @@ fn signed_entries_prove_and_altered_ones_are_refused() {
     let (code, row_of) = row(&one, &words);
     assert_eq!((code, &row_of["state"]), (0, &"verified".into()), "{row_of}");
     assert_eq!(row_of["signed_by"].as_str().unwrap().len(), 64);
+    // The evidence of the run is named, and makes no run of its own.
+    let words_of = ["verify", one.id.as_str(), "--sign-key", "k", "--evidence", "kept"];
+    assert_eq!(one.run(&words_of).code, 0);
+    let (code, row_of) = row(&one, &words);
+    assert_eq!((code, &row_of["bundle"]["number"], &row_of["runs"]), (0, &1.into(), &3.into()), "{row_of}");
+    let statement = fs::read(one.here.path("kept/000001/statement.json")).unwrap();
+    assert_eq!(row_of["bundle"]["sha256"], icecore::block::Digest::of(&statement).to_string());
     // Another key's signature, and one that is not that of the bytes.
     assert_eq!(one.here.run(&["evidence", "key", "other"]).code, 0);
     assert_eq!(row(&one, &["--public-key", "other.pub"]).1["state"], "never");
     let entries = fs::read_dir(one.here.path("state/ledger")).unwrap();
     let signed = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
     let signed = signed.filter(|text| text.contains("signature")).collect::<Vec<_>>();
-    assert_eq!(signed.len(), 1);
+    assert_eq!(signed.len(), 3, "one and its bundle, and the first");
     put(&one, signed[0].replace("\"level\":2", "\"level\":3").as_bytes());
     let known = one.here.run(&["ledger", "--format", "json"]).json();
     assert_eq!(known["refused"].as_array().unwrap().len(), 1, "{known}");
