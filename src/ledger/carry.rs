@@ -60,7 +60,12 @@ pub fn carry(disk: &Arc<dyn Disk>, from: &Path, to: &Path, access: Access) -> Re
     Ok(carried)
 }
 
-fn carry_kind(disk: &Arc<dyn Disk>, [from, to]: &[Contents; 2], access: Access, carried: &mut Carried) -> Result<(), Fault> {
+fn carry_kind(
+    disk: &Arc<dyn Disk>,
+    [from, to]: &[Contents; 2],
+    access: Access,
+    carried: &mut Carried,
+) -> Result<(), Fault> {
     let max_bytes = from.max_bytes();
     let Names { names, odd } = from.names()?;
     carried.damaged.extend(odd);

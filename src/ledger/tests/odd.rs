@@ -75,7 +75,7 @@ fn what_is_no_regular_file_is_named_and_the_rest_is_carried() {
     let temporary = tempfile::tempdir().unwrap();
     let (from, to) = (temporary.path().join("from"), temporary.path().join("to"));
     furnished(&from);
-    let carried = carry(&real(), &from, &to).unwrap();
+    let carried = carry(&real(), &from, &to, Access::Owner).unwrap();
     assert_eq!(carried.copied, 1);
     all_are_named(&carried.damaged);
     // What stands in the target is neither followed nor replaced.
@@ -84,7 +84,7 @@ fn what_is_no_regular_file_is_named_and_the_rest_is_carried() {
     fs::write(&precious, b"precious").unwrap();
     fs::remove_file(&good).unwrap();
     symlink(&precious, &good).unwrap();
-    let carried = carry(&real(), &from, &to).unwrap();
+    let carried = carry(&real(), &from, &to, Access::Owner).unwrap();
     assert_eq!((carried.copied, carried.mended, carried.damaged.len()), (0, 0, 9));
     assert_eq!(fs::read(&precious).unwrap(), b"precious");
     assert!(fs::symlink_metadata(&good).unwrap().is_symlink());
@@ -99,15 +99,15 @@ fn a_directory_that_is_a_link_is_named_and_the_others_are_carried() {
     let elsewhere = temporary.path().join("elsewhere");
     fs::rename(from.join("ledger"), &elsewhere).unwrap();
     symlink(&elsewhere, from.join("ledger")).unwrap();
-    let carried = carry(&real(), &from, &to).unwrap();
+    let carried = carry(&real(), &from, &to, Access::Owner).unwrap();
     assert_eq!((carried.copied, carried.damaged.len()), (1, 1));
     assert!(carried.damaged[0].what.contains("link"), "{carried:?}");
     // Nor is one written through.
-    let carried = carry(&real(), &to, &from).unwrap();
+    let carried = carry(&real(), &to, &from, Access::Owner).unwrap();
     assert_eq!((carried.already, carried.damaged.len()), (1, 1));
     fs::remove_file(from.join("ledger")).unwrap();
     fs::write(from.join("ledger"), b"").unwrap();
-    let carried = carry(&real(), &from, &to).unwrap();
+    let carried = carry(&real(), &from, &to, Access::Owner).unwrap();
     assert!(carried.damaged[0].what.contains("no directory"), "{carried:?}");
 }
 
