@@ -29,7 +29,12 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let Command::Check { dir } = args.command;
     let output = cx.output()?;
     let report = ops::store_check::run(&dir, &open::local_engine(cx)).await?;
-    let exit = if report.found.is_clean() { Exit::Clean } else { Exit::Findings };
+    let exit = match &report.found {
+        found if !found.is_clean() => Exit::Findings,
+        // Another directory than was meant, or a store that lost everything: nothing shows that it is whole.
+        found if found.is_empty() => Exit::Stopped,
+        _ => Exit::Clean,
+    };
     output.show(&report)?;
     Ok(exit)
 }

@@ -12,7 +12,9 @@ use crate::cli::spelled::words;
 use crate::evidence::{Kept, Key};
 use crate::fault::{Fault, Kind, Place};
 use crate::ledger::Bundle;
-use crate::ops::verify::{self, Exception, Item, Job, Options, Outcome, Planned, Ready, Report, State};
+use crate::ops::verify::{
+    self, Exception, Item, Job, Options, Outcome, Planned, Ready, Report, State, Tagged,
+};
 use crate::render::Render;
 use crate::snapshot::Tag;
 use clap::Parser;
@@ -83,7 +85,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         Err(complaint) => {
             complaint.say();
             let outcome = Outcome::Failed(complaint.to_exception());
-            job.items.push(Item { name: "evidence".to_owned(), outcome });
+            job.items.push(Item::of("evidence".to_owned(), outcome));
         }
     }
     let exits = job.items.iter().map(|item| exit_of_item(item, cx));
@@ -170,13 +172,16 @@ async fn not_begun<R: Render>(
 async fn jobs(args: &Args, key: Option<Key>, cx: &Context) -> Result<Job, Complaint> {
     let selection = &args.typed.selection;
     // The places stay open for as long as anything is read from them.
+    let mut newer = Vec::new();
     let (mut planned, _places): (Vec<_>, Vec<_>) = match &args.plan {
-        Some(plan) => planned(cx, plan, selection).await?.into_iter().unzip(),
+        Some(plan) => planned(cx, plan, &args.typed).await?.into_iter().unzip(),
         None => {
             let place = open::open(cx, Access::Read).await?;
             let model = args.typed.model(cx)?;
-            let (tags, latest) = (&args.tag, args.latest_per_volume);
-            let planned = verify::tagged(tags, latest, &model, &place.services, &place.engine).await?;
+            let which =
+                Tagged { tags: &args.tag, latest_per_volume: args.latest_per_volume, rpo: args.typed.rpo() };
+            let planned;
+            (planned, newer) = verify::tagged(&which, &model, &place.services, &place.engine).await?;
             if planned.is_empty() {
                 // Nothing to verify is nothing verified.
                 return Err(Complaint::Usage(format!(
@@ -191,15 +196,12 @@ async fn jobs(args: &Args, key: Option<Key>, cx: &Context) -> Result<Job, Compla
         ready.options.sign_key = key.clone();
     }
     let deadline = selection.deadline.map(|span| span.0);
-    Ok(verify::run_all(planned, deadline, cx.global().max_usd).await)
+    let job = verify::run_all(planned, deadline, cx.global().max_usd).await;
+    Ok(Job { newer, ..job })
 }
 
 /// Every line of a plan; one that cannot be read fails alone.
-async fn planned(
-    cx: &Context,
-    path: &Path,
-    selection: &Selection,
-) -> Result<Vec<(Planned, Vec<Opened>)>, Complaint> {
+async fn planned(cx: &Context, path: &Path, job: &Typed) -> Result<Vec<(Planned, Vec<Opened>)>, Complaint> {
     let text = text_of(path)?;
     let mut planned = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -210,12 +212,12 @@ async fn planned(
         }
         let mut places = Vec::new();
         let item = match parsed(line) {
-            Ok(typed) => match typed.within(selection).resolve(cx).await {
+            Ok(typed) => match typed.within(job).resolve(cx).await {
                 Ok(resolved) => {
                     let services = resolved.place.as_ref().map(|place| place.services.clone());
                     places.extend(resolved.place.into_iter().chain(resolved.other));
                     let ready = Ready { options: resolved.options, services, engine: resolved.engine };
-                    Planned { name: line.to_owned(), ready: Ok(ready) }
+                    Planned::of(line.to_owned(), Ok(ready))
                 }
                 Err(complaint) => unplanned(path, line, number, &complaint.to_string()),
             },
@@ -252,7 +254,7 @@ fn text_of(path: &Path) -> Result<String, Fault> {
 fn unplanned(path: &Path, line: &str, number: usize, why: &str) -> Planned {
     let what = format!("line {number}: {why}");
     let fault = Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
-    Planned { name: line.to_owned(), ready: Err(fault) }
+    Planned::of(line.to_owned(), Err(fault))
 }
 
 fn parsed(line: &str) -> Result<Typed, String> {
@@ -271,18 +273,20 @@ fn parsed(line: &str) -> Result<Typed, String> {
 
 /// How a report ends the program; the first signal that came, where one did, is what interrupted it.
 fn exit_of(report: &Report, cx: &Context) -> Exit {
-    let state = exit_of_state(report.state());
+    let state = exit_of_state(report.verdict());
     let exits = report.exceptions.iter().map(|exception| exit_of_exception(exception, cx));
     let budget = report.stopped_by.map(|_| Exit::Stopped);
     exits.chain(budget).fold(state, Exit::worst)
 }
 
 fn exit_of_item(item: &Item, cx: &Context) -> Exit {
-    match &item.outcome {
+    let findings = if item.findings.is_empty() { Exit::Clean } else { Exit::Findings };
+    let outcome = match &item.outcome {
         Outcome::Done(report) => exit_of(report, cx),
         Outcome::Failed(exception) => exit_of_exception(exception, cx),
         Outcome::Skipped(_) => Exit::Stopped,
-    }
+    };
+    findings.worst(outcome)
 }
 
 /// How a verdict by itself ends the program.

@@ -151,6 +151,21 @@ impl Image {
         !self.is_file
     }
 
+    /// Names what is open, whatever path leads to it: a file by file system, number and time of birth, a device by what
+    /// tells it apart for good, or by its path until this machine starts again. Two files or devices that exist at the
+    /// same time have different names; it says nothing of what they hold.
+    pub fn lasting_name(&self) -> Result<String, Fault> {
+        let facts = self.file.facts()?;
+        if self.is_file {
+            let (file_system, number) = facts.id;
+            let born = facts.born.map(|born| format!(" of {}.{:09}", born.as_secs(), born.subsec_nanos()));
+            return Ok(format!("file {file_system}:{number}{}", born.unwrap_or_default()));
+        }
+        let path = || std::fs::canonicalize(self.path()).unwrap_or_else(|_| self.path().to_owned());
+        let until = || format!("{} until {:?}", path().display(), self.machine.disk.boot());
+        Ok(format!("device {}", self.stamp.lasting_name().unwrap_or_else(until)))
+    }
+
     /// Returns those of these blocks that have to be read to know them. The others are zeros: they lie beyond the
     /// image's end, or in a hole of a file.
     pub fn data_in(&self, blocks: &BlockSet) -> BlockSet {

@@ -195,6 +195,20 @@ impl Stamp {
         }
     }
 
+    /// Returns what tells a device from others for good, also after the machine was started again: its name, and the file
+    /// behind a loop device. `None` where it has no name of its own.
+    pub(super) fn lasting_name(&self) -> Option<String> {
+        let block = self.block.as_ref()?;
+        let name = block.name.clone()?;
+        match &block.backing {
+            None => Some(name),
+            Some(backing) => {
+                let file = self.backing.as_ref()?.id;
+                Some(format!("{name}, behind it {} of file {}:{}", backing.part, file.0, file.1))
+            }
+        }
+    }
+
     fn device_identity(&self) -> Option<String> {
         let (block, boot) = (self.block.as_ref()?, self.boot.as_ref()?);
         let name = block.name.as_deref().unwrap_or("without a serial number");

@@ -261,4 +261,8 @@ pub struct CycleEntry {
     pub read_ms: i64,
     /// The parts, from 1.
     pub parts: Vec<u32>,
+    /// A digest of what was read: of the same snapshot or manifest against the same, unchanged target it is the same.
+    /// Absent where nothing shows that a target is unchanged, and in entries of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
 }

@@ -15,6 +15,7 @@ mod conclude;
 mod cycle;
 mod explain;
 mod extent;
+mod finding;
 mod job;
 mod judge;
 mod leash;
@@ -31,7 +32,9 @@ mod void;
 mod work;
 
 pub use extent::{CycleProgress, Extent};
-pub use job::{Item, Job, Outcome, Planned, Ready, run_all, tagged};
+pub use finding::{Finding, Rule};
+pub(crate) use finding::{age, in_words};
+pub use job::{Item, Job, Newer, Outcome, Planned, Ready, Tagged, run_all, tagged};
 pub(crate) use job::{newest, readable};
 pub use level::Level;
 pub use mismatches::Mismatches;
@@ -135,6 +138,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Most that the requests may cost; then the run ends incomplete. `None` follows the services.
     pub max_usd: Option<Usd>,
+    /// How old the snapshot may be: an older one is a finding.
+    pub rpo: Option<Duration>,
     /// How long the run may take; then it ends incomplete.
     pub deadline: Option<Duration>,
     /// Whether snapshot and volume are known not to be encrypted, whatever is told of them.
@@ -171,6 +176,7 @@ impl Options {
             sample: None,
             seed: None,
             max_usd: None,
+            rpo: None,
             deadline: None,
             is_unencrypted: false,
             pads: false,
@@ -276,11 +282,12 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
     engine.monitor.on(Event::Stage { verb: "listing", total: None });
     let opened = sides::sides(options, services, engine);
     let sides = in_time(deadline, options.what.place(), opened).await?;
+    let findings = aged(&sides.subject, options, started)?;
     let seed = match options.seed {
         Some(seed) => seed,
         None => seed()?,
     };
-    let cycle = cycle::Remembered::take(options, &sides, engine, started)?;
+    let cycle = cycle::Remembered::take(options, &sides, services, engine, started)?;
     let parts = match &cycle {
         Some(cycle) => cycle.due().to_vec(),
         None => options.part.into_iter().collect(),
@@ -312,18 +319,38 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
         content_root: done.roots.map(|roots| roots.content),
         remarks: done.remarks,
         allows_empty: options.allow_empty,
+        findings,
         drift: done.drift,
         requests: done.requests,
         usd: done.usd,
         usd_estimated: done.usd_estimated,
     };
-    let kept = known.enter(&report, &read, options, engine).and_then(|()| match cycle {
-        Some(cycle) if report.is_whole() => cycle.finish(),
-        _ => Ok(()),
-    });
-    // What nobody will remember was not verified.
+    // Parts of which nothing was read are not done.
+    let finished = match cycle {
+        Some(cycle) if report.is_whole() && report.coverage.read > 0 => cycle.finish().map(Some),
+        _ => Ok(None),
+    };
+    match finished {
+        Ok(progress) => report.cycle = progress,
+        // What nobody will remember was not verified.
+        Err(fault) => report.exceptions.push(Exception::from(&fault)),
+    }
+    let kept = known.enter(&report, &read, options, engine);
     report.exceptions.extend(kept.err().as_ref().map(Exception::from));
     Ok(report)
+}
+
+/// Whether the subject is older than allowed.
+fn aged(subject: &Subject, options: &Options, now: UnixMillis) -> Result<Vec<Finding>, Fault> {
+    let Some(allowed) = options.rpo else { return Ok(Vec::new()) };
+    let unknown = || {
+        let what = "nothing says when its snapshot was taken, so --rpo cannot be judged";
+        Fault::new(Kind::Refused, options.what.place(), what).hint(
+            "leave --rpo out, or name the snapshot to a build with the feature ec2 that may describe it",
+        )
+    };
+    let info = subject.info.as_ref().ok_or_else(unknown)?;
+    Ok(Finding::rpo(info, allowed, now).into_iter().collect())
 }
 
 /// A name that no other run has.

@@ -82,6 +82,10 @@ struct Subject {
     /// When it was taken; `None` where nobody tells.
     taken: Option<UnixMillis>,
     way: Way,
+    /// Whether it is the newest of its volume and failed: then it is not drilled, and a finding.
+    is_newest_in_error: bool,
+    /// What is known beforehand that is to be said, in whole sentences.
+    notes: Vec<String>,
 }
 
 /// How a drill goes.
@@ -199,7 +203,7 @@ async fn worked(
         async move {
             let seen = Arc::<Seen>::default();
             if let Way::Unfit(_) = subject.way {
-                return Drill::unfit(subject);
+                return Drill::unfit(subject, started);
             }
             let steps = shop.steps(part, subject, zone, past, &seen);
             let walked =
@@ -273,7 +277,7 @@ async fn restored(
     };
     Ok(match found {
         Some(row) => Subject { way, ..Subject::of(row.info) },
-        None => Subject { snapshot, size: None, full_size: None, taken: None, way },
+        None => Subject { way, ..Subject::bare(snapshot) },
     })
 }
 
@@ -282,17 +286,30 @@ impl Subject {
     fn of(info: SnapshotInfo) -> Self {
         let way = readable(&info).map_or_else(|fault| Way::Unfit(Exception::from(&fault)), |()| Way::Made);
         Self {
-            snapshot: info.id,
             size: Some(info.volume_size),
             full_size: info.full_size,
             taken: Some(info.start_time),
             way,
+            ..Self::bare(info.id)
         }
     }
 
     /// A snapshot of which nothing is known but that it cannot be drilled.
     fn unfit(snapshot: SnapshotId, why: Exception) -> Self {
-        Self { snapshot, size: None, full_size: None, taken: None, way: Way::Unfit(why) }
+        Self { way: Way::Unfit(why), ..Self::bare(snapshot) }
+    }
+
+    /// A snapshot of which nothing is known.
+    fn bare(snapshot: SnapshotId) -> Self {
+        Self {
+            snapshot,
+            size: None,
+            full_size: None,
+            taken: None,
+            way: Way::Made,
+            is_newest_in_error: false,
+            notes: Vec::new(),
+        }
     }
 
     /// Blocks that it has, at most.

@@ -202,6 +202,8 @@ const fn goal(missed: &Missed) -> &'static str {
         Missed::Rto { .. } => "rto",
         Missed::Rpo { .. } => "rpo",
         Missed::Hook(_) => "hook",
+        Missed::NewestInError => "newest-in-error",
+        Missed::EmptySnapshot => "empty-snapshot",
     }
 }
 
@@ -357,6 +359,14 @@ fn particulars(drill: &Drill, out: &mut dyn Write) -> io::Result<()> {
             }
             Missed::Rpo { age, allowed } => {
                 ("rpo missed", format!("{} old, {} are allowed", span(*age), span(*allowed)))
+            }
+            Missed::NewestInError => {
+                let old = drill.age.map(|age| format!(", taken {} before the run", span(age)));
+                let old = old.unwrap_or_default();
+                ("newest in error", format!("the newest snapshot of its volume failed{old}"))
+            }
+            Missed::EmptySnapshot => {
+                ("empty", "the snapshot has no blocks; --allow-empty accepts that".to_owned())
             }
             Missed::Hook(hooked) => {
                 let ended = hooked

@@ -59,7 +59,12 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         damages: found.damages.iter().map(damage).collect(),
         unnamed: found.unnamed.as_ref().map(|files| files.len() as u64),
     };
-    json::object(out, "store-check", Frame { complete: true, requests: None, elapsed: None }, &view)
+    json::object(
+        out,
+        "store-check",
+        Frame { complete: !found.is_empty(), requests: None, elapsed: None },
+        &view,
+    )
 }
 
 fn damage(damage: &Damage) -> DamageView<'_> {
@@ -87,6 +92,7 @@ fn part(part: Part) -> &'static str {
 fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let found = &report.found;
     let verdict = match found.damages.len() as u64 {
+        0 if found.is_empty() => "no snapshot is in it, so nothing was checked".to_owned(),
         0 => "whole".to_owned(),
         1 => "1 file is damaged".to_owned(),
         n => format!("{} files are damaged", count(n)),

@@ -33,7 +33,7 @@ impl Render for Report {
 
 fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let frame = Frame { complete: true, requests: Some(report.requests), elapsed: Some(report.elapsed) };
-    json::stated(out, "verify", report.state().as_str(), frame, &View::of(report))
+    json::stated(out, "verify", report.verdict().as_str(), frame, &View::of(report))
 }
 
 /// One row for each wrong block: an empty table is what one hopes for.

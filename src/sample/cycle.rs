@@ -45,23 +45,39 @@ impl Cycle {
         (1..).zip(&self.done).filter(|(_, done)| **done).map(|(part, _)| part)
     }
 
-    /// The cycle that this run belongs to: the next one when this one has read all its parts.
+    /// Returns the cycle that a run belongs to, and the parts that the run does: the next cycle when this one has no part
+    /// left that has blocks. `has_blocks` says of each part, from the first on, whether it has any.
+    ///
+    /// All parts are done that are due by the day. A part without blocks is done at once and costs no run: the run goes on
+    /// to the next part that has some, and what is left without blocks at the end of the cycle is done with it. So a run
+    /// reads nothing only where no part has a block.
     #[must_use]
-    pub fn at(self, now_ms: i64) -> Self {
-        let days = self.days();
-        if self.done.iter().all(|done| *done) {
-            return Self { started_ms: now_ms, done: vec![false; days as usize] };
+    pub fn run(self, now_ms: i64, has_blocks: &[bool]) -> (Self, Vec<Partition>) {
+        let has = |part: &Partition| has_blocks.get(part.part() as usize - 1).copied().unwrap_or(false);
+        let next = || Self { started_ms: now_ms, done: vec![false; self.done.len()] };
+        let is_over = self.done.iter().all(|done| *done);
+        let cycle = if is_over { next() } else { self.clone() };
+        let due = cycle.due(now_ms, &has);
+        if due.iter().any(has) || !has_blocks.contains(&true) {
+            return (cycle, due);
         }
-        self
+        let cycle = next();
+        let due = cycle.due(now_ms, &has);
+        (cycle, due)
     }
 
-    /// The parts to read now: all that are due by the day, and at least one.
-    pub fn due(&self, now_ms: i64) -> Vec<Partition> {
+    fn due(&self, now_ms: i64, has: &impl Fn(&Partition) -> bool) -> Vec<Partition> {
         let day = now_ms.saturating_sub(self.started_ms).max(0) / DAY_MS;
         let owed = usize::try_from(day).unwrap_or(usize::MAX).saturating_add(1).min(self.done.len());
         let behind = self.done.iter().take(owed).filter(|done| !**done).count().max(1);
         let open = (1..).zip(&self.done).filter(|(_, done)| !**done);
-        open.take(behind).filter_map(|(part, _)| Partition::new(part, self.days())).collect()
+        let open: Vec<_> = open.filter_map(|(part, _)| Partition::new(part, self.days())).collect();
+        let first = open.iter().position(has).map_or(0, |at| at + 1);
+        let n_due = behind.max(first).min(open.len());
+        match open[n_due..].iter().any(has) {
+            true => open[..n_due].to_vec(),
+            false => open,
+        }
     }
 
     /// Remembers that these parts were read to the end.
@@ -75,62 +91,4 @@ impl Cycle {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::block::{BlockIndex, BlockRange, BlockSet};
-
-    fn parts(due: &[Partition]) -> Vec<u32> {
-        due.iter().map(|part| part.part()).collect()
-    }
-
-    #[test]
-    fn after_as_many_daily_runs_as_days_every_block_was_read_also_with_churn() {
-        let mut cycle = Cycle::beginning(7, 0).unwrap();
-        let always = BlockSet::from(BlockRange::new(BlockIndex::ZERO, 3_000));
-        let mut read = BlockSet::new();
-        for day in 0..7 {
-            let now = day * DAY_MS;
-            cycle = cycle.at(now);
-            let come_and_gone =
-                BlockSet::from(BlockRange::new(BlockIndex::new(3_000), 100 * u32::try_from(day).unwrap()));
-            let due = cycle.due(now);
-            for part in &due {
-                read = &read | &part.within(&(&always | &come_and_gone));
-            }
-            cycle.read(&due);
-        }
-        assert!((&always - &read).is_empty());
-        assert_eq!(cycle.at(7 * DAY_MS).done().count(), 0, "the next one begins");
-    }
-
-    #[test]
-    fn a_day_without_a_run_is_made_up_for() {
-        let mut cycle = Cycle::beginning(5, 0).unwrap();
-        let mut runs = Vec::new();
-        for day in [0, 1, 3, 4] {
-            let due = cycle.due(day * DAY_MS + 5_000);
-            runs.push(parts(&due));
-            cycle.read(&due);
-        }
-        assert_eq!(runs, [vec![1], vec![2], vec![3, 4], vec![5]]);
-    }
-
-    #[test]
-    fn a_run_that_failed_owes_its_part_to_the_next_one() {
-        let mut cycle = Cycle::beginning(3, 0).unwrap();
-        assert_eq!(parts(&cycle.due(0)), [1]);
-        assert_eq!(parts(&cycle.due(DAY_MS)), [1, 2]);
-        cycle.read(&cycle.due(DAY_MS));
-        assert_eq!(parts(&cycle.due(DAY_MS)), [3], "more runs than days read ahead");
-    }
-
-    #[test]
-    fn a_cycle_is_remembered_as_it_was() {
-        let mut cycle = Cycle::beginning(4, 99).unwrap();
-        cycle.read(&[Partition::new(2, 4).unwrap()]);
-        let remembered = Cycle::remembered(cycle.days(), cycle.started_ms(), cycle.done()).unwrap();
-        assert_eq!(remembered, cycle);
-        assert!(Cycle::remembered(4, 0, [5]).is_none() && Cycle::remembered(4, 0, [0]).is_none());
-        assert!(Cycle::beginning(0, 0).is_none());
-    }
-}
+mod tests;

@@ -59,6 +59,23 @@ impl Partition {
         stripes.take(Self::MOST as usize).map(first)
     }
 
+    /// Returns of each of so many parts, from the first on, whether it has blocks of the population.
+    pub fn occupied(population: &BlockSet, of: u32) -> Vec<bool> {
+        let mut occupied = vec![false; of as usize];
+        let mut n_empty = occupied.len();
+        for range in population.ranges() {
+            let (first, last) = (range.start().get() / STRIPE, (range.end() - 1) / STRIPE);
+            // More stripes than parts name every part.
+            for stripe in (first..=last).take(of as usize) {
+                n_empty -= usize::from(!std::mem::replace(&mut occupied[(stripe % of) as usize], true));
+            }
+            if n_empty == 0 {
+                break;
+            }
+        }
+        occupied
+    }
+
     /// The blocks of the population that are in this part.
     pub fn within(self, population: &BlockSet) -> BlockSet {
         let Some(last) = population.last() else { return BlockSet::new() };
@@ -105,6 +122,8 @@ mod tests {
                 let within = partition.within(&population);
                 prop_assert!((&within & &seen).is_empty());
                 prop_assert!(within.iter().all(|index| partition.contains(index)));
+                let occupied = Partition::occupied(&population, of);
+                prop_assert_eq!((occupied.len() as u32, occupied[part as usize - 1]), (of, !within.is_empty()));
                 seen = &seen | &within;
             }
             prop_assert_eq!(seen, population);

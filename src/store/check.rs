@@ -78,6 +78,11 @@ impl CheckReport {
     pub fn is_clean(&self) -> bool {
         self.damages.is_empty()
     }
+
+    /// Whether there was nothing to check: no damage was found because nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.damages.is_empty() && self.snapshots == 0 && self.layers == 0 && self.blocks == 0
+    }
 }
 
 /// Reads everything in the store of a directory and hashes every block.

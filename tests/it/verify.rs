@@ -1,7 +1,9 @@
 //! Verification and manifests: what is damaged is found, what is not read is not claimed.
 
+mod ages;
 mod changed;
 pub(crate) mod command;
+mod cycles;
 mod damage;
 #[cfg(feature = "ec2")]
 mod drift;

@@ -9,6 +9,7 @@ use crate::ops::verify::{Against, Level, Options, What};
 use crate::sample::{Aim, Partition};
 use crate::snapshot::{UnixMillis, VolumeId};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// One verification.
 #[derive(Clone, Debug, clap::Args)]
@@ -49,6 +50,10 @@ pub(crate) struct Typed {
     /// When the target was made of the snapshot, as in 2026-01-31T04:00:00Z
     #[arg(long, value_name = "TIME", value_parser = crate::render::parse_time)]
     restored_at: Option<UnixMillis>,
+
+    /// Fail where the snapshot is older than this, as in 26h; with --tag the newest readable one of each volume
+    #[arg(long, value_name = "SPAN")]
+    rpo: Option<Span>,
 
     #[command(flatten)]
     pub(super) selection: Selection,
@@ -103,7 +108,9 @@ pub(super) struct Resolved {
 
 impl Typed {
     /// A line of a job: what the job says of time and amount holds where the line says nothing.
-    pub(super) fn within(mut self, job: &Selection) -> Self {
+    pub(super) fn within(mut self, job: &Self) -> Self {
+        self.rpo = self.rpo.or(job.rpo);
+        let job = &job.selection;
         let own = &mut self.selection;
         let is_bare =
             own.delta_from.is_none() && own.part.is_none() && own.cycle.is_none() && own.sample.is_none();
@@ -123,7 +130,13 @@ impl Typed {
                 "--tag verifies snapshots alone; a --plan can name targets and manifests".into(),
             ));
         }
-        Ok(self.options(What::Manifest(PathBuf::new()), Against::Nothing, cx))
+        // Of a job by tag, ages are judged volume by volume.
+        Ok(Options { rpo: None, ..self.options(What::Manifest(PathBuf::new()), Against::Nothing, cx) })
+    }
+
+    /// How old snapshots may be.
+    pub(super) fn rpo(&self) -> Option<Duration> {
+        self.rpo.map(|span| span.0)
     }
 
     /// What it is called: the subject, and what that is held against.
@@ -183,6 +196,7 @@ impl Typed {
             against,
             manifest: self.manifest.clone(),
             level: self.level,
+            rpo: self.rpo(),
             older: self.older.clone(),
             max_usd: cx.global().max_usd,
             is_unencrypted: self.unencrypted,

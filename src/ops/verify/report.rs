@@ -4,7 +4,7 @@ use crate::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry};
 use crate::cost::Usd;
 use crate::device::FileSystem;
 use crate::fault::{Fault, Kind};
-use crate::ops::verify::{CycleProgress, Level, Mismatches};
+use crate::ops::verify::{CycleProgress, Finding, Level, Mismatches};
 use crate::pipeline::Requests;
 use crate::sample::{Aim, Partition};
 use crate::snapshot::{SnapshotId, SnapshotInfo, UnixMillis, VolumeId};
@@ -389,6 +389,8 @@ pub struct Report {
     pub content_root: Option<Digest>,
     /// Particulars of this run that the level's sentences do not say.
     pub remarks: Vec<String>,
+    /// What is wrong with the backup beside its blocks.
+    pub findings: Vec<Finding>,
     /// Whether a snapshot without blocks was accepted beforehand.
     pub allows_empty: bool,
     /// Whether the control plane and the block list disagree. At L1 that is what fails; deeper it is only said.
@@ -402,7 +404,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// How it ended.
+    /// How it ended, findings beside the blocks included: a backup that is too old fails, whatever it holds.
+    pub fn verdict(&self) -> State {
+        match self.findings.is_empty() {
+            true => self.state(),
+            false => State::Fail,
+        }
+    }
+
+    /// What the blocks show: this goes into the ledger.
     pub fn state(&self) -> State {
         let is_short = self.target.as_ref().is_some_and(|target| target.short_by > ByteSize::ZERO);
         let is_other = self.level == Level::BlockMap && self.drift.is_some();

@@ -5,7 +5,7 @@ use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, Event, SystemClock};
 use crate::ops::preflight::{described, open};
 use crate::ops::verify::{
-    Coverage, Drift, Level, Mode, Options, Report, Subject, SubjectKind, readable, run_id,
+    Coverage, Drift, Level, Mode, Options, Report, Subject, SubjectKind, aged, readable, run_id,
 };
 use crate::ops::{Engine, Services};
 use crate::pipeline::block_map;
@@ -39,21 +39,23 @@ pub(super) async fn run(
             (source.geometry(), listed.len(), Drift::of(info.as_ref(), BlockSize::EBS.of(listed.len())))
         }
     };
+    let subject = Subject {
+        name: id.to_string(),
+        kind: SubjectKind::Snapshot,
+        snapshot_id: Some(id.clone()),
+        geometry,
+        info,
+        blocks: (level == Level::BlockMap).then_some(blocks),
+    };
     Ok(Report {
         run_id: run_id()?,
         place: services.label.clone(),
         started,
         ended: SystemClock.now(),
         elapsed: start.elapsed(),
-        remarks: remarks(level, info.as_ref()),
-        subject: Subject {
-            name: id.to_string(),
-            kind: SubjectKind::Snapshot,
-            snapshot_id: Some(id.clone()),
-            geometry,
-            info,
-            blocks: (level == Level::BlockMap).then_some(blocks),
-        },
+        remarks: remarks(level, subject.info.as_ref()),
+        findings: aged(&subject, options, started)?,
+        subject,
         target: None,
         baseline: None,
         level,

@@ -2,10 +2,11 @@
 
 use crate::control::SnapshotQuery;
 use crate::fault::{Fault, Kind, Place};
-use crate::ops::verify::{Exception, newest, readable};
+use crate::monitor::{Clock, SystemClock};
+use crate::ops::verify::{Exception, age, in_words, newest, readable};
 use crate::ops::{Engine, Services, list};
 use crate::orchestrate::drill::Subject;
-use crate::snapshot::{SnapshotId, SnapshotInfo, Tag, VolumeId};
+use crate::snapshot::{SnapshotId, SnapshotInfo, SnapshotState, Tag, VolumeId};
 
 /// Which.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,11 +64,14 @@ pub(super) async fn chosen(
         }
         Choice::Latest(volume) => {
             let query = SnapshotQuery { volumes: vec![volume.clone()], ..SnapshotQuery::default() };
-            newest(all(query).await?)
+            return Ok(latest(all(query).await?));
         }
         Choice::Tagged { tags, latest_per_volume } => {
             let found = all(tagged(tags)).await?;
-            if *latest_per_volume { newest(found) } else { found }
+            if *latest_per_volume {
+                return Ok(latest(found));
+            }
+            found
         }
         Choice::Random { seed, tags } => {
             let mut found = all(tagged(tags)).await?;
@@ -78,6 +82,30 @@ pub(super) async fn chosen(
         }
     };
     Ok(infos.into_iter().map(Subject::of).collect())
+}
+
+/// The newest of each volume. One that failed is a drill of its own, which fails; newer ones that cannot be read yet or
+/// any more are named with that which is drilled.
+fn latest(found: Vec<SnapshotInfo>) -> Vec<Subject> {
+    let now = SystemClock.now();
+    let newest = newest(found);
+    let real = |info: &SnapshotInfo| info.volume_id.clone().filter(|id| id.is_real());
+    let chosen = newest.chosen.into_iter().map(|info| {
+        let others = newest.newer.iter().filter(|newer| real(newer).is_some() && real(newer) == real(&info));
+        let notes = others.map(|newer| {
+            let state = match newer.state {
+                SnapshotState::Completed => "archived",
+                state => state.as_str(),
+            };
+            let age = in_words(age(newer.start_time, now));
+            format!("{} is newer and {state}, taken {age} before the run; it was not drilled.", newer.id)
+        });
+        let notes = notes.collect();
+        Subject { notes, ..Subject::of(info) }
+    });
+    let in_error = newest.in_error.iter().cloned();
+    let in_error = in_error.map(|info| Subject { is_newest_in_error: true, ..Subject::of(info) });
+    chosen.collect::<Vec<_>>().into_iter().chain(in_error).collect()
 }
 
 fn missing(id: &SnapshotId) -> Fault {

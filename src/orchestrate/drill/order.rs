@@ -66,6 +66,10 @@ struct Target {
     restored: Option<Volume>,
     /// Why nothing can be made of the snapshot.
     unfit: Option<String>,
+    #[serde(default)]
+    is_newest_in_error: bool,
+    #[serde(default)]
+    notes: Vec<String>,
 }
 
 /// A volume that somebody restored.
@@ -182,7 +186,7 @@ impl Order {
 
 impl Target {
     fn of(subject: &Subject) -> Self {
-        let Subject { snapshot, size, full_size, taken, way } = subject;
+        let Subject { snapshot, size, full_size, taken, way, is_newest_in_error, notes } = subject;
         let (restored, unfit) = match way {
             Way::Made => (None, None),
             Way::Restored { volume, is_encrypted, is_here } => {
@@ -198,6 +202,8 @@ impl Target {
             taken: taken.map(|taken| taken.0),
             restored,
             unfit,
+            is_newest_in_error: *is_newest_in_error,
+            notes: notes.clone(),
         }
     }
 
@@ -215,6 +221,8 @@ impl Target {
             full_size: self.full_bytes.map(ByteSize::from_bytes),
             taken: self.taken.map(UnixMillis),
             way,
+            is_newest_in_error: self.is_newest_in_error,
+            notes: self.notes,
         })
     }
 }

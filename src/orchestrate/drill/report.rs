@@ -114,6 +114,10 @@ pub enum Missed {
     },
     /// The user's own command was not content.
     Hook(Hooked),
+    /// The newest snapshot of its volume failed, so that there was nothing to drill.
+    NewestInError,
+    /// The snapshot has no blocks, and that was not accepted beforehand.
+    EmptySnapshot,
 }
 
 /// One drill.
@@ -164,10 +168,14 @@ pub struct Drill {
 
 impl Drill {
     /// A drill that cannot be begun.
-    pub(super) fn unfit(subject: &Subject) -> Self {
+    pub(super) fn unfit(subject: &Subject, started: UnixMillis) -> Self {
         let mut drill = Self::bare(subject);
         if let Way::Unfit(why) = &subject.way {
             drill.exceptions.push(why.clone());
+        }
+        drill.age = subject.taken.map(|taken| age(taken, started));
+        if subject.is_newest_in_error {
+            drill.missed.push(Missed::NewestInError);
         }
         drill
     }
@@ -208,7 +216,11 @@ impl Drill {
             };
         }
         drill.age = subject.taken.map(|taken| age(taken, started));
-        drill.notes = seen.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        drill.notes.extend(seen.notes.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        let is_empty = drill.verified.as_ref().is_some_and(|report| report.subject.is_empty());
+        if is_empty && !options.verify.allow_empty {
+            drill.missed.push(Missed::EmptySnapshot);
+        }
         if let (Some(took), Some(allowed)) = (drill.restore, options.rto)
             && took > allowed
         {
@@ -259,7 +271,7 @@ impl Drill {
             missed: Vec::new(),
             unknown: Vec::new(),
             exceptions: Vec::new(),
-            notes: Vec::new(),
+            notes: subject.notes.clone(),
         }
     }
 

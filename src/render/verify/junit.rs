@@ -6,6 +6,7 @@ use crate::block::ByteSize;
 use crate::ops::verify::{Job, Level, Report, State};
 use crate::render::numbers::blocks;
 use crate::render::verify::run::Run;
+use crate::render::verify::text::shown;
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -71,6 +72,13 @@ fn status(run: &Run<'_>) -> TestCaseStatus {
     };
     match (run.state, run.report) {
         (State::Pass, _) => TestCaseStatus::success(),
+        // Wrong blocks say more than the age of a backup.
+        (State::Fail, report)
+            if !run.findings.is_empty() && report.is_none_or(|report| report.state() != State::Fail) =>
+        {
+            let all: Vec<_> = run.findings.iter().map(shown).collect();
+            not(NonSuccessKind::Failure, run.findings[0].rule.as_str(), &all.join("; "))
+        }
         (State::Fail | State::ChangedSinceRestore, Some(report)) => {
             let wrong = report.wrong();
             let message = match wrong.len() {

@@ -3,7 +3,7 @@
 //! A subject is labelled as it is named in every run of the same command. The time of the last success is there only
 //! after a pass; `icecore ledger --format metrics` has it always.
 
-use crate::ops::verify::{Job, Report, State};
+use crate::ops::verify::{Job, Report, State, age};
 use crate::render::openmetrics::{Labels, Page};
 use crate::render::verify::run::Run;
 use crate::snapshot::UnixMillis;
@@ -13,7 +13,7 @@ use std::time::Duration;
 const STATES: [State; 4] = [State::Pass, State::Fail, State::Incomplete, State::ChangedSinceRestore];
 
 pub(super) fn of_report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    page(&[Run::of(report)], report.state(), report.ended, report.elapsed, out)
+    page(&[Run::of(report)], report.verdict(), report.ended, report.elapsed, out)
 }
 
 pub(super) fn of_job(job: &Job, out: &mut dyn Write) -> io::Result<()> {
@@ -53,7 +53,7 @@ fn page(
         "last_success_timestamp_seconds",
         "When the subject was verified",
         reports()
-            .filter(|(_, report)| report.state() == State::Pass)
+            .filter(|(_, report)| report.verdict() == State::Pass)
             .map(|(of, report)| (of, seconds(report.ended))),
     );
     let mut each = |name: &str, help: &str, value: fn(&Report) -> f64| {
@@ -67,5 +67,17 @@ fn page(
     each("throttled", "Requests that were throttled", |report| report.requests.throttled as f64);
     let paid = reports().filter_map(|(of, report)| Some((of, report.usd?.nanos() as f64 / 1e9)));
     page.gauge("api_cost_usd", "What the requests cost at list prices", paid);
+    let ages = runs.iter().filter_map(|run| {
+        let age = age(run.taken?, ended);
+        Some((of(run), age.as_secs_f64()))
+    });
+    page.gauge("snapshot_age_seconds", "How old the snapshot was when the run ended", ages);
+    let findings = runs.iter().flat_map(|run| {
+        run.findings.iter().map(|finding| {
+            let rule = ("rule".to_owned(), finding.rule.to_string());
+            (of(run).into_iter().chain([rule]).collect(), 1.0)
+        })
+    });
+    page.gauge("finding", "What is wrong with the backup beside its blocks", findings);
     page.write(out)
 }

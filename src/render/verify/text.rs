@@ -1,9 +1,10 @@
 //! A verification on one screen.
 
 use crate::block::{BlockIndex, BlockRange, BlockSize, ByteSize, Digest};
-use crate::ops::verify::{Class, Level, Mismatch, Mismatches, Mode, Report, State};
+use crate::ops::verify::{Class, Finding, Level, Mismatch, Mismatches, Mode, Report, State};
+use crate::ops::verify::{age, in_words};
 use crate::render::escape::escaped;
-use crate::render::numbers::{blocks, count, span};
+use crate::render::numbers::{blocks, count, span, to_the_second};
 use crate::render::table::{self, wrapped};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -19,6 +20,9 @@ pub(in crate::render) fn text(report: &Report, out: &mut dyn Write) -> io::Resul
         State::Pass => report.claim().to_owned(),
         _ => format!("Not shown here; a pass says: {}", level.shows()),
     };
+    for finding in &report.findings {
+        wrapped(&mut facts, "finding", &escaped(&shown(finding)));
+    }
     wrapped(&mut facts, "level", &format!("{level} {}. {claim}", level.as_str()));
     let disclaimers = report.disclaimers();
     wrapped(&mut facts, "not shown", &disclaimers.join(" "));
@@ -26,6 +30,11 @@ pub(in crate::render) fn text(report: &Report, out: &mut dyn Write) -> io::Resul
     if let Some(bound) = report.upper_bound_95.filter(|bound| *bound > 0.0) {
         let share = format!("with 95 % confidence at most {:.3} % of the blocks are damaged", 100.0 * bound);
         wrapped(&mut facts, "bound", &share);
+    }
+    // Wrong blocks take the room on the screen.
+    if let Some(info) = report.subject.info.as_ref().filter(|_| report.mismatches.is_empty()) {
+        let old = in_words(age(info.start_time, report.started));
+        facts.push(("taken", format!("{}, {old} before the run", to_the_second(info.start_time))));
     }
     if let Some(baseline) = &report.baseline {
         facts.push(("baseline", format!("{}, {}", escaped(&baseline.name), baseline.origin.as_str())));
@@ -49,6 +58,11 @@ pub(in crate::render) fn text(report: &Report, out: &mut dyn Write) -> io::Resul
     wrong.list(out)
 }
 
+/// `rpo-exceeded: snap-0a: the newest readable snapshot ..; take a snapshot now`.
+pub(super) fn shown(finding: &Finding) -> String {
+    format!("{}: {}: {}; {}", finding.rule, finding.resource, finding.what, finding.fix)
+}
+
 /// The same as a string.
 pub(super) fn as_text(report: &Report) -> String {
     let mut bytes = Vec::new();
@@ -59,7 +73,7 @@ pub(super) fn as_text(report: &Report) -> String {
 
 /// `PASS  snap-0.. against /dev/nvme1n1`.
 fn verdict(report: &Report) -> String {
-    let state = match report.state() {
+    let state = match report.verdict() {
         State::Pass => "PASS",
         State::Fail => "FAIL",
         State::Incomplete => "INCOMPLETE",

@@ -2,7 +2,8 @@
 
 use crate::block::BlockSize;
 use crate::device::FileSystem;
-use crate::ops::verify::{Class, Exception, Mismatches, Report, State};
+use crate::ops::verify::age;
+use crate::ops::verify::{Class, Exception, Finding, Mismatches, Report, State};
 use crate::render::numbers::rfc3339;
 use crate::render::ranges::Pairs;
 use serde::ser::{Error, SerializeSeq};
@@ -45,6 +46,8 @@ pub(in crate::render) struct View<'a> {
     target: Option<TargetView<'a>>,
     baseline: Option<BaselineView<'a>>,
     cost: Cost,
+    /// What is wrong with the backup beside its blocks.
+    findings: Vec<FindingView<'a>>,
     /// Why a run that read all that was chosen proves nothing: it read no block. Null otherwise.
     reason: Option<String>,
     /// What was shown; null unless it was a pass.
@@ -92,6 +95,8 @@ struct SubjectView<'a> {
     account: Option<&'a str>,
     volume_id: Option<&'a str>,
     taken_at: Option<String>,
+    /// How old it was when the run began.
+    age_seconds: Option<u64>,
     encrypted: Option<bool>,
     kms_key_id: Option<&'a str>,
     tags: Option<&'a BTreeMap<String, String>>,
@@ -228,9 +233,32 @@ impl<'a> View<'a> {
             target: target(report),
             baseline: baseline(report),
             cost: Cost { usd: money(report.usd), usd_estimated: money(report.usd_estimated) },
+            findings: report.findings.iter().map(FindingView::of).collect(),
             reason: reason(report),
             claims: (report.state() == State::Pass).then(|| report.claim()),
             disclaimers: report.disclaimers(),
+        }
+    }
+}
+
+/// A finding, as other reports of findings have it.
+#[derive(Serialize)]
+pub(super) struct FindingView<'a> {
+    rule: &'static str,
+    severity: &'static str,
+    resource: &'a str,
+    what: &'a str,
+    fix: &'static str,
+}
+
+impl<'a> FindingView<'a> {
+    pub(super) fn of(finding: &'a Finding) -> Self {
+        Self {
+            rule: finding.rule.as_str(),
+            severity: Finding::SEVERITY,
+            resource: &finding.resource,
+            what: &finding.what,
+            fix: finding.fix,
         }
     }
 }
@@ -268,6 +296,7 @@ fn subject(report: &Report) -> SubjectView<'_> {
         account: info.map(|info| info.owner_id.as_str()),
         volume_id: info.and_then(|info| info.volume_id.as_ref()).map(|id| id.as_str()),
         taken_at: info.and_then(|info| rfc3339(info.start_time)),
+        age_seconds: info.map(|info| age(info.start_time, report.started).as_secs()),
         encrypted: info.map(|info| info.encrypted),
         kms_key_id: info.and_then(|info| info.kms_key_id.as_deref()),
         tags: info.map(|info| &info.tags),

@@ -5,11 +5,12 @@ use super::world::{BLOCKS, Trouble, World, counted, here};
 use icecore::block::BlockIndex;
 use icecore::cost::Usd;
 use icecore::fault::Kind;
+use icecore::monitor::{Clock, SystemClock};
 use icecore::ops::verify::State;
 use icecore::ops::warm::Amount;
 use icecore::orchestrate::drill::{self, Choice, Drill, Hook, Made, Missed, Options, What};
 use icecore::orchestrate::{Outcome, resume};
-use icecore::snapshot::{SnapshotId, Tag, UnixMillis};
+use icecore::snapshot::{SnapshotId, SnapshotState, Tag, UnixMillis};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,6 +217,31 @@ async fn snapshots_are_chosen_as_asked() {
         seen.extend(drawn(seed).await);
     }
     assert_eq!(seen.len(), 4, "every one is drawn some day");
+}
+
+#[tokio::test]
+async fn a_newest_snapshot_in_error_is_a_drill_of_its_own_that_fails_and_newer_ones_are_named() {
+    let world = World::new(3);
+    let now = SystemClock.now();
+    for (hours, id) in (1..).zip(world.snapshots.iter().rev()) {
+        world.account.snapshots.edit(id, |info| {
+            info.volume_id = Some("vol-0a".parse().unwrap());
+            info.start_time = now.plus_millis(-3_600_000 * hours);
+        });
+    }
+    let change = |id: &SnapshotId, state| world.account.snapshots.edit(id, |info| info.state = state);
+    let [readable, failed, pending] = &world.snapshots[..] else { panic!("three") };
+    change(failed, SnapshotState::Error);
+    change(pending, SnapshotState::Pending);
+    let options =
+        Options { what: What::Snapshots(Choice::Latest("vol-0a".parse().unwrap())), ..world.options() };
+    let report = drilled(&world, options).await;
+    let drills: Vec<_> = report.drills.iter().map(|drill| (&drill.snapshot_id, drill.state())).collect();
+    assert_eq!(drills, [(readable, State::Pass), (failed, State::Fail)]);
+    assert_eq!((report.state(), &report.drills[1].missed[..]), (State::Fail, &[Missed::NewestInError][..]));
+    let notes = report.drills[0].notes.join(" ");
+    assert!(notes.contains(pending.as_str()) && notes.contains("pending, taken 1h00m before"), "{notes}");
+    world.is_as_it_was();
 }
 
 /// What `--dry-run` prints of two drills that cost something, and one that cannot be made.

@@ -5,11 +5,11 @@ use icecore::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry};
 use icecore::cost::Usd;
 use icecore::fault::Kind;
 use icecore::ops::verify::{
-    self, Baseline, Budget, Class, Coverage, Exception, Item, Job, Level, Mismatch, Mode, Origin, Outcome,
-    Subject, SubjectKind, Target, TargetKind,
+    self, Baseline, Budget, Class, Coverage, Exception, Finding, Item, Job, Level, Mismatch, Mode, Newer,
+    Origin, Outcome, Rule, Subject, SubjectKind, Target, TargetKind,
 };
 use icecore::render::{Format, Render};
-use icecore::snapshot::UnixMillis;
+use icecore::snapshot::{SnapshotInfo, SnapshotState, StorageTier, UnixMillis};
 use std::time::Duration;
 
 pub(super) fn verified() -> verify::Report {
@@ -71,6 +71,7 @@ pub(super) fn verified() -> verify::Report {
         usd: Some(Usd::from_nanos(9_217_800)),
         usd_estimated: Some(Usd::from_nanos(9_218_400)),
         drift: None,
+        findings: Vec::new(),
         allows_empty: false,
     }
 }
@@ -199,16 +200,36 @@ fn text(report: &verify::Report) -> String {
 
 #[test]
 fn verify_of_several_as_one_job() {
-    let item = |name: &str, outcome| Item { name: name.to_owned(), outcome };
+    let item = |name: &str, outcome| Item::of(name.to_owned(), outcome);
     let failed = Exception { kind: Kind::NotFound, what: "snap-00: does not exist".into() };
     let items = vec![
         item(id(1).as_str(), Outcome::Done(verified())),
         item("snap-00", Outcome::Failed(failed)),
         item("a.manifest /dev/nvme2n1", Outcome::Done(stopped())),
         item("snap-01", Outcome::Skipped(Budget::Usd)),
+        Item {
+            taken: Some(UnixMillis(1_699_900_000_000)),
+            findings: vec![Finding {
+                rule: Rule::NewestInError,
+                resource: id(4).to_string(),
+                what: "the newest snapshot of vol-0a is in state error, taken 27h46m ago".into(),
+                fix: "take a new snapshot, and find out why this one failed",
+            }],
+            ..item(
+                id(4).as_str(),
+                Outcome::Failed(Exception {
+                    kind: Kind::NotReadable,
+                    what: format!("{}: the snapshot is in state error", id(4)),
+                }),
+            )
+        },
     ];
+    let pending = SnapshotInfo { state: SnapshotState::Pending, ..info(5) };
+    let archived = SnapshotInfo { tier: StorageTier::Archive, ..info(6) };
+    let newer = |info, minutes: u64| Newer { info, age: Duration::from_secs(60 * minutes) };
     let job = Job {
         items,
+        newer: vec![newer(pending, 12), newer(archived, 3_000)],
         started: UnixMillis(1_700_000_000_000),
         ended: UnixMillis(1_700_000_175_250),
         elapsed: Duration::from_millis(175_250),

@@ -130,6 +130,44 @@ async fn absent_blocks_that_cannot_be_judged_are_nothing_even_where_an_empty_sna
     }
 }
 
+#[test]
+fn an_empty_snapshot_in_a_job_is_a_finding_in_every_format_unless_that_is_accepted() {
+    let one = One::new();
+    let empty = one.empty();
+    let plan = |lines: &str| std::fs::write(one.here.path("plan"), lines).unwrap();
+    plan(&format!("{}\n{empty}\n", one.id));
+    let run = |format: &str, more: &[&str]| {
+        one.run(&[&["verify", "--plan", "plan", "--format", format], more].concat())
+    };
+    let found = run("json", &[]);
+    assert_eq!(found.code, 1, "{found:?}");
+    let job = one_object(&found.stdout);
+    let finding = &job["findings"][0];
+    assert_eq!((&job["state"], &finding["rule"]), (&"fail".into(), &"empty-snapshot".into()), "{job}");
+    assert_eq!((&finding["resource"], &finding["severity"]), (&empty.as_str().into(), &"error".into()));
+    assert!(finding["what"].is_string() && finding["fix"].is_string(), "{finding}");
+    assert_eq!((&job["items"][0]["state"], &job["items"][1]["state"]), (&"pass".into(), &"fail".into()));
+    let junit = run("junit", &[]).stdout;
+    assert!(junit.contains("failures=\"1\"") && junit.contains("empty-snapshot"), "{junit}");
+    let metrics = run("metrics", &[]).stdout;
+    let line = format!("icecore_verify_finding{{subject=\"{empty}\",rule=\"empty-snapshot\"}} 1.0");
+    assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    let text = run("text", &[]);
+    assert!(text.code == 1 && text.stdout.contains("empty-snapshot"), "{text:?}");
+    assert_eq!(run("json", &["--allow-empty"]).json()["findings"], serde_json::json!([]));
+    plan(&format!("{}\n{empty} --allow-empty\n", one.id));
+    assert_eq!(run("json", &[]).json()["state"], "pass", "a line accepts it for itself");
+}
+
+#[cfg(not(feature = "ec2"))]
+#[test]
+fn an_age_that_nothing_tells_is_not_held_against_rpo() {
+    let one = One::new();
+    for words in [&["verify", one.id.as_str()][..], &["verify", "a.manifest", "a.img"]] {
+        one.run(&[words, &["--rpo", "26h"]].concat()).refused(2, &["--rpo cannot be judged"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delta_in_which_nothing_changed_reads_nothing_and_is_incomplete() {
     let world = World::new();
