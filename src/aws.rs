@@ -19,7 +19,7 @@ mod refusal;
 
 pub use credentials::Generation;
 pub use failure::{broken_body, classify};
-pub use identity::{Identity, STORE};
+pub use identity::{FAULT, FAULT_DAMAGED, FAULT_LOCAL, Identity, STORE};
 pub use instance::{ThisInstance, this_instance};
 
 use crate::fault::{Fault, Kind, Place};

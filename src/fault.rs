@@ -7,7 +7,7 @@ use crate::block::BlockIndex;
 use crate::snapshot::{SnapshotId, VolumeId};
 use std::error::Error;
 use std::fmt;
-use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+use std::io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
 use std::path::PathBuf;
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -55,6 +55,8 @@ pub enum Kind {
     InvalidToken(TokenKind),
     /// The bytes are not what their checksum, length or headers claim.
     Corrupt,
+    /// The service says that it stores these bytes damaged: asking again gives the same.
+    Damaged,
     /// The service failed on its side (5xx).
     Service,
     /// No connection, or it broke.
@@ -92,6 +94,7 @@ impl Kind {
             Self::Throttled(_) => "throttled",
             Self::InvalidToken(_) => "invalid_token",
             Self::Corrupt => "corrupt",
+            Self::Damaged => "damaged",
             Self::Service => "service",
             Self::Unreachable => "unreachable",
             Self::Timeout => "timeout",
@@ -175,9 +178,18 @@ impl Fault {
             PermissionDenied => fault.hint("change its permissions, or run as somebody who may"),
             ReadOnlyFilesystem => fault.hint("choose a place that can be written"),
             StorageFull | QuotaExceeded => fault.hint("make room and give the same command again"),
+            FileTooLarge => {
+                fault.hint("raise the limit of the process (ulimit -f), or choose another file system")
+            }
+            _ if is_open_files_limit(&error) => fault.hint(OPEN_FILES),
             _ => fault,
         };
         fault.because(error)
+    }
+
+    /// The fault behind an error of a socket, where this process or machine may open no more files.
+    pub fn open_files_limit(at: Place, error: &std::io::Error) -> Option<Self> {
+        is_open_files_limit(error).then(|| Self::new(Kind::Local, at, io_reason(error)).hint(OPEN_FILES))
     }
 
     /// A file that another run is writing.
@@ -250,6 +262,14 @@ impl Error for Fault {
     }
 }
 
+/// Advice where no more files can be opened.
+const OPEN_FILES: &str = "raise the limit (ulimit -n), or lower --concurrency";
+
+/// EMFILE or ENFILE, which have no kind of their own; the same numbers on every Linux.
+fn is_open_files_limit(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
+}
+
 /// The operating system's reason without Rust's `(os error 28)`.
 fn io_reason(error: &std::io::Error) -> String {
     let text = error.to_string();
@@ -279,6 +299,18 @@ mod tests {
         let fault = Fault::local("/x", "write", std::io::Error::from_raw_os_error(28));
         assert_eq!(fault.to_string(), "/x: cannot write: no space left on device");
         assert_eq!(fault.advice(), Some("make room and give the same command again"));
+    }
+
+    #[test]
+    fn limits_of_the_process_are_local_and_name_the_limit() {
+        let fault = Fault::local("/x", "write", std::io::Error::from_raw_os_error(27));
+        assert_eq!(fault.to_string(), "/x: cannot write: file too large");
+        assert!(fault.advice().unwrap().contains("ulimit -f"));
+        let fault = Fault::local("/x", "open", std::io::Error::from_raw_os_error(24));
+        assert!(fault.advice().unwrap().contains("ulimit -n"), "{fault}");
+        let fault = Fault::open_files_limit(Place::Service, &std::io::Error::from_raw_os_error(24)).unwrap();
+        assert_eq!((fault.kind, fault.to_string().as_str()), (Kind::Local, "AWS: too many open files"));
+        assert!(Fault::open_files_limit(Place::Service, &std::io::Error::from_raw_os_error(111)).is_none());
     }
 
     #[test]

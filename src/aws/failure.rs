@@ -1,8 +1,8 @@
 //! From the SDK's errors to faults.
 
-use crate::aws::CREDENTIALS_HINT;
 use crate::aws::credentials::trouble;
 use crate::aws::refusal::{Answer, one_line};
+use crate::aws::{CREDENTIALS_HINT, FAULT};
 use crate::fault::{Fault, Kind, Place};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -42,7 +42,8 @@ where
         SdkError::ServiceError(answer) => {
             let raw = answer.raw();
             let (code, message) = (answer.err().code(), answer.err().message());
-            let answered = Answer { status: raw.status().as_u16(), code, reason, message };
+            let cause = raw.headers().get(FAULT);
+            let answered = Answer { status: raw.status().as_u16(), code, reason, message, cause };
             if raw.status().is_success() {
                 return unreadable(at);
             }
@@ -99,6 +100,10 @@ fn timeout(at: Place) -> Fault {
 
 /// Credentials that do not load and connections that fail, wherever in the chain of causes they are.
 fn network(error: &(dyn Error + 'static), at: &Place) -> Option<Fault> {
+    let mut causes = chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    if let Some(limit) = causes.find_map(|error| Fault::open_files_limit(at.clone(), error)) {
+        return Some(limit);
+    }
     if let Some(credentials) = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
         let fault = Fault::new(Kind::NoCredentials, at.clone(), trouble(credentials));
         return Some(fault.hint(CREDENTIALS_HINT));

@@ -5,6 +5,14 @@ use std::sync::{Arc, OnceLock};
 /// The header by which an endpoint over a store names that store in its answers.
 pub const STORE: &str = "x-icecore-store";
 
+/// The header by which an endpoint over a store names the cause of an answer 500 where asking again cannot help:
+/// [`FAULT_DAMAGED`] or [`FAULT_LOCAL`]. AWS has no such header: other clients see an ordinary 500.
+pub const FAULT: &str = "x-icecore-fault";
+/// What is stored is damaged.
+pub const FAULT_DAMAGED: &str = "damaged";
+/// A file of the store cannot be read or written: permissions, a full disk, too many open files.
+pub const FAULT_LOCAL: &str = "local";
+
 /// A collection of snapshots by a name of its own, whatever it is reached by: of AWS its partition, of an endpoint
 /// the store behind it. An endpoint that does not say is its address.
 #[derive(Clone, Debug)]

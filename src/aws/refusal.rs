@@ -3,9 +3,12 @@
 //! The names are those of botocore's EBS model, of the EC2 API's list of error codes, and of AWS's common errors;
 //! the pairs of name, reason and text were recorded live.
 
+use crate::aws::{FAULT_DAMAGED, FAULT_LOCAL};
 use crate::fault::{Kind, Scope, TokenKind};
 
 /// An answer that is no success.
+///
+/// [`FAULT`]: crate::aws::FAULT
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Answer<'a> {
     pub(super) status: u16,
@@ -14,6 +17,8 @@ pub(super) struct Answer<'a> {
     /// EBS's second name: `UNRELATED_SNAPSHOTS`.
     pub(super) reason: Option<&'a str>,
     pub(super) message: Option<&'a str>,
+    /// What the endpoint over a store says of the cause: the header [`FAULT`].
+    pub(super) cause: Option<&'a str>,
 }
 
 /// What it means, for machines and for people.
@@ -28,6 +33,9 @@ const KMS: &str =
     "a missing KMS right: allow kms:Decrypt on the snapshot's key, or ask for the key to be enabled";
 const KEYS: &str = "check the access key, its secret and this machine's clock";
 const SIGN_IN: &str = "sign in again: aws sso login, or renew the session's keys";
+const CHECK: &str = "icecore store check DIR names everything that is damaged";
+const STORE_FILES: &str =
+    "look at the store's files: permissions, room on the disk, and the limits of the process (ulimit -a)";
 const ID: &str = "check the id, the Region and the account with icecore list";
 const IAM: &str = "icecore iam-policy prints the rights a command needs";
 
@@ -40,6 +48,11 @@ impl Answer<'_> {
     fn kind(&self) -> (Kind, Option<&'static str>) {
         let message = self.message.unwrap_or_default();
         let bare = |kind| (kind, None);
+        match self.cause {
+            Some(FAULT_DAMAGED) => return (Kind::Damaged, Some(CHECK)),
+            Some(FAULT_LOCAL) => return (Kind::Local, Some(STORE_FILES)),
+            _ => {}
+        }
         match self.code.unwrap_or_default() {
             "ThrottlingException" | "Throttling" | "RequestLimitExceeded" | "TooManyRequestsException" => {
                 bare(Kind::Throttled(Scope::Account))

@@ -61,6 +61,7 @@ impl Exit {
             Kind::Quota
             | Kind::InvalidToken(_)
             | Kind::Corrupt
+            | Kind::Damaged
             | Kind::Service
             | Kind::Unreachable
             | Kind::Timeout => Self::Service,
@@ -121,6 +122,7 @@ mod tests {
             (Kind::ExpiredCredentials, 4),
             (Kind::Timeout, 5),
             (Kind::Corrupt, 5),
+            (Kind::Damaged, 5),
             (Kind::Vanished, 6),
             (Kind::Changed, 6),
             (Kind::Local, 7),

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first asks the work to end cleanly, the second ends the program.
+//! SIGINT and SIGTERM: the first asks the work to end cleanly, the second ends the program. SIGXFSZ is caught, so that
+//! a write past `ulimit -f` fails with an error instead of killing the process.
 
 use crate::cli::exit::{Exit, Signal};
 use crate::cli::log::NOTE;
@@ -18,6 +19,8 @@ impl Signals {
     /// Listens from now on. Where the system does not let us, signals keep their own meaning.
     pub(crate) fn listen() -> Self {
         let signals = Self { stop: Stop::new(), leave: Stop::new(), first: Arc::default() };
+        // Listening keeps the handler for good, also when the stream is dropped.
+        let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
         let streams = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
         if let (Ok(mut interrupt), Ok(mut terminate)) = streams {
             let heard = signals.clone();

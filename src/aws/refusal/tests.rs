@@ -3,7 +3,8 @@ use super::*;
 #[track_caller]
 fn check(status: u16, code: &str, reason: &str, message: &str, kind: Kind) {
     let some = |text| Some(text).filter(|text: &&str| !text.is_empty());
-    let answer = Answer { status, code: some(code), reason: some(reason), message: some(message) };
+    let answer =
+        Answer { status, code: some(code), reason: some(reason), message: some(message), cause: None };
     assert_eq!(answer.verdict().kind, kind, "{answer:?}");
 }
 
@@ -86,6 +87,7 @@ fn a_missing_key_right_names_the_right() {
         code: Some("ResourceNotFoundException"),
         reason: Some("DEPENDENCY_RESOURCE_NOT_FOUND"),
         message: Some("KMS key not found"),
+        cause: None,
     };
     let verdict = answer.verdict();
     assert_eq!(verdict.sentence, "KMS key not found");
@@ -107,7 +109,7 @@ fn a_sentence_never_repeats_a_token_or_a_signed_request() {
         ("InvalidSignatureException", None, format!("Canonical String: x-amz-security-token:{secret}")),
         ("SignatureDoesNotMatch", None, format!("Canonical String: x-amz-security-token:{secret}")),
     ] {
-        let answer = Answer { status: 400, code: Some(code), reason, message: Some(&message) };
+        let answer = Answer { status: 400, code: Some(code), reason, message: Some(&message), cause: None };
         let sentence = answer.verdict().sentence;
         assert!(!sentence.contains(secret) && !sentence.is_empty(), "{sentence}");
     }

@@ -130,7 +130,8 @@ pub(in crate::endpoint) fn refusal(fault: &Fault) -> Refusal {
         Kind::Refused => bad("IncorrectState", fault.to_string()),
         _ => {
             tracing::error!(%fault, "the shelf cannot answer");
-            Refusal::query(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", fault.to_string())
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Refusal::query(status, "InternalError", fault.to_string()).caused_by(fault)
         }
     }
 }
@@ -236,9 +237,11 @@ impl Xml {
     }
 }
 
-/// Control characters cannot stand in XML 1.0 at all, not even escaped.
+/// Replaces the characters that cannot stand in XML 1.0 at all, not even escaped (XML 1.0, 2.2 `Char`), and the other
+/// control characters and noncharacters, which it discourages.
 fn printable(text: &str) -> String {
-    let allowed = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
+    let is_noncharacter = |c: char| u32::from(c) & 0xfffe == 0xfffe || ('\u{fdd0}'..='\u{fdef}').contains(&c);
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r') || !(c.is_control() || is_noncharacter(c));
     text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
 }
 
@@ -248,9 +251,9 @@ mod tests {
 
     #[test]
     fn text_that_xml_cannot_hold_does_not_break_the_document() {
-        let document = Xml::document("a", Some("ns"), |xml| xml.text("b", "<&>'\u{1}\n"));
-        let expected =
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a xmlns=\"ns\"><b>&lt;&amp;&gt;'\u{fffd}\n</b></a>";
+        let document =
+            Xml::document("a", Some("ns"), |xml| xml.text("b", "<&>'\u{1}\u{fffe}\u{ffff}\u{1ffff}\n"));
+        let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a xmlns=\"ns\"><b>&lt;&amp;&gt;'\u{fffd}\u{fffd}\u{fffd}\u{fffd}\n</b></a>";
         assert_eq!(String::from_utf8(document).unwrap(), expected);
     }
 

@@ -3,6 +3,7 @@
 //! EBS has two styles, told apart by the suffix of `x-amzn-ErrorType` and by the spelling of the body's keys
 //! (both recorded live). EC2 and STS wrap theirs in different XML.
 
+use crate::aws;
 use crate::endpoint::wire::Reply;
 use crate::endpoint::wire::ec2::Xml;
 use crate::fault::{Fault, Kind, Place};
@@ -37,6 +38,8 @@ pub(in crate::endpoint) struct Refusal {
     message: String,
     reason: Option<&'static str>,
     origin: Origin,
+    /// Value of the header [`aws::FAULT`]: why asking again cannot help.
+    cause: Option<&'static str>,
 }
 
 impl Refusal {
@@ -52,7 +55,7 @@ impl Refusal {
         reason: Option<&'static str>,
         message: impl Into<String>,
     ) -> Self {
-        Self { status, code, message: message.into(), reason, origin: Origin::Service }
+        Self { status, code, message: message.into(), reason, origin: Origin::Service, cause: None }
     }
 
     /// EBS, 404: there is no such snapshot, or none that can be read. The same words for both.
@@ -69,7 +72,7 @@ impl Refusal {
     /// EBS, 400: the model's constraints do not hold.
     pub(in crate::endpoint) fn constraint(message: String) -> Self {
         let (status, code) = (StatusCode::BAD_REQUEST, "ValidationException");
-        Self { status, code, message, reason: None, origin: Origin::Constraint }
+        Self { status, code, message, reason: None, origin: Origin::Constraint, cause: None }
     }
 
     /// EBS, 403 of the layer before the service: signatures and checksums.
@@ -83,7 +86,7 @@ impl Refusal {
         code: &'static str,
         message: impl Into<String>,
     ) -> Self {
-        Self { status, code, message: message.into(), reason: None, origin: Origin::Common }
+        Self { status, code, message: message.into(), reason: None, origin: Origin::Common, cause: None }
     }
 
     /// EC2 or STS.
@@ -95,8 +98,27 @@ impl Refusal {
         Self::common_with(status, code, message)
     }
 
+    /// A failure of the store: the same, with the cause where asking again cannot help.
+    pub(in crate::endpoint) fn caused_by(self, fault: &Fault) -> Self {
+        let cause = match fault.kind {
+            Kind::Corrupt => Some(aws::FAULT_DAMAGED),
+            Kind::Local => Some(aws::FAULT_LOCAL),
+            _ => None,
+        };
+        Self { cause, ..self }
+    }
+
     /// As the protocol writes it.
     pub(in crate::endpoint) fn print(self, dialect: Dialect, request_id: &str) -> Reply {
+        let cause = self.cause;
+        let reply = self.print_in(dialect, request_id);
+        match cause {
+            Some(cause) => reply.header(aws::FAULT, HeaderValue::from_static(cause)),
+            None => reply,
+        }
+    }
+
+    fn print_in(self, dialect: Dialect, request_id: &str) -> Reply {
         match dialect {
             Dialect::Ebs => self.json(),
             Dialect::Ec2 => {
@@ -165,7 +187,7 @@ impl From<Fault> for Refusal {
             _ => {
                 tracing::error!(%fault, "the shelf cannot answer");
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                Self::service(status, "InternalServerException", None, told(&fault))
+                Self::service(status, "InternalServerException", None, told(&fault)).caused_by(&fault)
             }
         }
     }

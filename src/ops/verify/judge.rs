@@ -270,7 +270,7 @@ impl BlockSink for Judge {
                 let expected = self.expected.of(index)?.flatten();
                 self.wrong(index, expected, None, Class::Transport)
             }
-            Kind::Service | Kind::Unreachable | Kind::Timeout => {
+            Kind::Service | Kind::Damaged | Kind::Unreachable | Kind::Timeout => {
                 self.unread(index, &fault);
                 let mut verdicts = self.lock();
                 verdicts.failed += 1;

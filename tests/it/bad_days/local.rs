@@ -14,6 +14,7 @@ use icecore::disk::Disk;
 use icecore::disk::faulty::{Act, Faulty};
 use icecore::endpoint::Config;
 use icecore::fault::{Fault, Kind};
+use icecore::monitor::Event;
 use icecore::ops::Engine;
 use icecore::ops::export::{self, Options};
 use icecore::ops::import;
@@ -342,7 +343,9 @@ async fn a_store_damaged_under_a_running_server_delivers_nothing_wrong_and_serve
             sync: false,
         };
         let fault = export::run(&exporting(&hurt), &services, &engine).await.unwrap_err();
-        assert_eq!(fault.kind, Kind::Service, "{how}: {fault}");
+        assert_eq!(fault.kind, Kind::Damaged, "{how}: {fault}");
+        let is_retry = |event: &Event| matches!(event, Event::Retry { .. });
+        assert!(!lab.recorder.events().iter().any(is_retry), "{how}: it stays damaged");
         assert!(fault.to_string().starts_with(&format!("block 5 of {hurt}")), "{how}: {fault}");
         assert!(!lab.path(&format!("{hurt}.img")).exists());
         // The server lives, and what is whole is served.
