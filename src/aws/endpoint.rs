@@ -77,13 +77,35 @@ impl Override {
     }
 }
 
-/// The host of an endpoint URL.
+/// The host of an endpoint URL. The URL becomes the name of the account in logs, reports and checkpoints, and requests
+/// carry nothing of it but host, port and path: one with a user, a query or a fragment is refused, and not repeated.
 pub(super) fn check(url: &str) -> Result<String, Fault> {
+    let refused = |what: String| Err(Fault::new(Kind::Refused, Place::Service, what));
+    let bare = without_secrets(url);
     let uri = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
-    uri.as_ref().and_then(Uri::host).map(ToOwned::to_owned).ok_or_else(|| {
-        let what = format!("'{url}' is not an endpoint URL: expected http://HOST:PORT or https://HOST");
-        Fault::new(Kind::Refused, Place::Service, what)
-    })
+    let Some(host) = uri.as_ref().and_then(Uri::host).filter(|host| !host.is_empty()) else {
+        return refused(format!(
+            "'{bare}' is not an endpoint URL: expected http://HOST:PORT or https://HOST"
+        ));
+    };
+    if bare != url {
+        return refused(format!(
+            "the endpoint URL '{bare}' has a user, a query or a fragment, which no request would carry; remove it"
+        ));
+    }
+    Ok(host.to_owned())
+}
+
+/// The URL without its user, query and fragment, which may hold a password or a token.
+fn without_secrets(url: &str) -> String {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let (scheme, rest) = url[..end].split_once("://").unwrap_or(("", &url[..end]));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match scheme {
+        "" => format!("{host}{path}"),
+        _ => format!("{scheme}://{host}{path}"),
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +150,23 @@ mod tests {
     fn what_is_no_url_is_refused_with_the_form_expected() {
         for bad in ["", "localhost:9000", "ftp://host", "/path", "http://"] {
             assert_eq!(check(bad).unwrap_err().kind, Kind::Refused, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_url_with_a_secret_is_refused_and_the_secret_not_shown() {
+        for (url, shown) in [
+            ("http://host:1/?token=SECRET", "'http://host:1/'"),
+            ("http://host:1/a#SECRET", "'http://host:1/a'"),
+            ("https://user:SECRET@host/a", "'https://host/a'"),
+            ("http://SECRET@host?SECRET", "'http://host'"),
+            ("ftp://user:SECRET@host/a?SECRET", "'ftp://host/a'"),
+            ("user:SECRET@host", "'host'"),
+        ] {
+            let fault = check(url).unwrap_err();
+            assert_eq!(fault.kind, Kind::Refused);
+            let said = format!("{fault} {fault:?}");
+            assert!(said.contains(shown) && !said.contains("SECRET"), "{said}");
         }
     }
 }
