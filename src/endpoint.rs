@@ -6,14 +6,16 @@
 //! of readiness and faults are for those who test clients: none of them unless [`Config`] says so, and what
 //! they do follows from the requests, the plan and the clock alone.
 //!
-//! Promises: it binds loopback and nothing else; requests, headers and idle connections are bounded; whatever
-//! comes in, the answer is a reply of the protocol in question and the server lives. Signatures are parsed, not
+//! Promises: it binds loopback and nothing else, and serves no web page; requests, headers and idle connections are
+//! bounded, and idle clients keep nobody out; whatever comes in, the answer is a reply of the protocol in question and
+//! the server lives. Signatures are parsed, not
 //! verified: there is no secret to verify with, and what keeps others out is the access key of
 //! [`Config::access_key`].
 
 mod act;
 mod auth;
 mod body;
+mod connection;
 mod counts;
 mod fault;
 #[cfg(any(test, fuzzing))]
@@ -25,6 +27,7 @@ mod stall;
 #[cfg(test)]
 mod tests;
 mod token;
+mod web_page;
 mod wire;
 
 pub use crate::account::{KeyState, Pace, Settings, Shelves};
@@ -49,7 +52,8 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
     /// The simulated account.
     pub account: Settings,
-    /// How long a connection may stand idle, dawdle over its headers or a body, or not take its answer.
+    /// How long a connection may stand idle, dawdle over a body, or not take its answer. The head of a request has five
+    /// seconds at the most.
     pub idle: Duration,
     /// Which quotas to keep.
     pub quotas: Quotas,

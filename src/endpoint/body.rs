@@ -1,5 +1,6 @@
 //! The body of an answer, on its way: whole, in pieces, or breaking off.
 
+use crate::endpoint::connection::BusyGuard;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use std::io;
@@ -36,6 +37,8 @@ pub(super) struct Sent {
     piece: usize,
     pause: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Its connection is busy until the body is gone.
+    _busy: Option<BusyGuard>,
 }
 
 impl Sent {
@@ -48,7 +51,12 @@ impl Sent {
         if course == Course::Truncated {
             body.truncate(body.len() / 2);
         }
-        Self { rest: body, announced, piece, pause, waiting: None }
+        Self { rest: body, announced, piece, pause, waiting: None, _busy: None }
+    }
+
+    /// Keeps its connection busy until the body is gone.
+    pub(super) fn holding(self, busy: BusyGuard) -> Self {
+        Self { _busy: Some(busy), ..self }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The socket: who may connect, how many, for how long, and how it all ends.
 
 use crate::endpoint::body::{Course, Sent};
+use crate::endpoint::connection::{Connection, Registry};
 use crate::endpoint::service::{Answered, Service};
 use crate::endpoint::stall::Impatient;
+use crate::endpoint::web_page;
 use crate::endpoint::wire::Refusal;
 use crate::endpoint::{Config, Counts, Shelves};
 use crate::estate::Held;
@@ -20,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
@@ -30,7 +32,8 @@ const BODY_LIMIT: usize = 524_288 + 16_384;
 const HEAD_LIMIT: usize = 64 * 1024;
 /// Headers of a request: SDKs send about twenty.
 const HEADERS_LIMIT: usize = 64;
-/// Connections at a time; more wait to be accepted. Every one may hold a body, which makes 300 MiB at worst.
+/// Connections at a time. For one more, the one that has been idle longest is closed; where none is idle, it waits.
+/// Every one may hold a body, which makes 300 MiB at worst.
 const CONNECTIONS: usize = 512;
 /// How long requests may take to end once the endpoint is told to stop.
 const STOP_WAIT: Duration = Duration::from_millis(1200);
@@ -136,50 +139,63 @@ impl Error for Cut {}
 
 async fn accept(listener: TcpListener, desk: Desk) {
     let mut stopped = desk.stopped.clone();
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let registry = Arc::new(Registry::default());
     let mut connections = JoinSet::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = told(&mut stopped) => break,
         };
-        match accepted {
-            Ok((stream, _)) => {
-                let serving = serve(stream, desk.clone());
-                connections.spawn(async move {
-                    serving.await;
-                    drop(place);
-                });
-            }
+        while connections.try_join_next().is_some() {}
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file descriptors, most likely: a moment later a connection may have closed.
+                // Out of file descriptors, most likely: an idle connection holds one, or one closes a moment later.
                 tracing::warn!(%error, "cannot accept a connection");
+                registry.close_oldest_idle();
                 tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
+        while connections.len() >= CONNECTIONS {
+            registry.close_oldest_idle();
+            tokio::select! {
+                _ = connections.join_next() => {}
+                () = registry.idle() => {}
+                () = told(&mut stopped) => break,
             }
         }
-        while connections.try_join_next().is_some() {}
+        connections.spawn(serve(stream, desk.clone(), registry.add()));
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(stream: TcpStream, desk: Desk) {
+async fn serve(stream: TcpStream, desk: Desk, connection_state: Arc<Connection>) {
     let (idle, mut stopped) = (desk.idle, desk.stopped.clone());
     // A reply's head and body are written together; the last part of a body must not wait for an ACK.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let answer = service_fn(move |request| answer(desk.clone(), request));
+    let state = Arc::clone(&connection_state);
+    let answer = service_fn(move |request| answer(desk.clone(), Arc::clone(&state), request));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(idle)
         .max_buf_size(HEAD_LIMIT)
         .max_headers(HEADERS_LIMIT)
-        .serve_connection(TokioIo::new(Impatient::new(stream, idle)), answer);
+        .serve_connection(TokioIo::new(Impatient::new(stream, idle, Arc::clone(&connection_state))), answer);
     let ended = tokio::select! {
         ended = &mut connection => ended,
         () = told(&mut stopped) => {
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+        () = connection_state.closed_for_another() => {
+            // A request may have arrived since it was chosen.
+            if !connection_state.is_busy() {
+                return;
+            }
             std::pin::Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await
         }
@@ -200,15 +216,25 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-async fn answer(mut desk: Desk, request: Request<Incoming>) -> Result<Response<Sent>, Cut> {
+async fn answer(
+    mut desk: Desk,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<Sent>, Cut> {
     let (arrived, patience) = (Instant::now(), desk.idle);
+    let (busy, is_ambiguous) = connection.begin();
     let (head, body) = request.into_parts();
-    let body = match tokio::time::timeout(patience, read(body)).await {
-        Ok(body) => body,
-        Err(_) => {
-            Err(unread(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", "The body did not arrive."))
+    let read = async {
+        web_page::refuse(&head)?;
+        if is_ambiguous {
+            let what = "Content-Length and Transfer-Encoding exclude each other.";
+            return Err(unread(StatusCode::BAD_REQUEST, "SerializationException", what));
         }
+        let late =
+            |_| unread(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", "The body did not arrive.");
+        tokio::time::timeout(patience, read(body)).await.map_err(late)?
     };
+    let body = read.await;
     // The shelf reads files. A thread of the blocking pool costs ten microseconds, a block a few hundred.
     let service = desk.service;
     let answered = tokio::task::spawn_blocking(move || service.answer(&head, body)).await;
@@ -229,7 +255,7 @@ async fn answer(mut desk: Desk, request: Request<Incoming>) -> Result<Response<S
             Err(Cut)
         }
         Course::Whole | Course::Slow(_) | Course::Truncated => {
-            Ok(response.map(|body| Sent::new(body, course)))
+            Ok(response.map(|body| Sent::new(body, course).holding(busy)))
         }
     }
 }

@@ -69,7 +69,7 @@ async fn ask(stream: &mut TcpStream, request: &[u8]) -> Answer {
 }
 
 async fn get(running: &Running, path: &str, headers: &str) -> Answer {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
     ask(&mut connect(running).await, request.as_bytes()).await
 }
 
@@ -77,14 +77,15 @@ async fn get(running: &Running, path: &str, headers: &str) -> Answer {
 async fn a_block_is_listed_and_read_over_one_connection() {
     let (running, id) = endpoint(Config::default()).await;
     let mut stream = connect(&running).await;
-    let request = format!("GET /snapshots/{id}/blocks HTTP/1.1\r\nHost: x\r\n{KEY}\r\n");
+    let request = format!("GET /snapshots/{id}/blocks HTTP/1.1\r\nHost: localhost\r\n{KEY}\r\n");
     let listed = ask(&mut stream, request.as_bytes()).await;
     assert_eq!((listed.status, listed.header("content-type")), (200, Some("application/json")));
     assert!(listed.header("x-amzn-requestid").is_some());
     let token =
         listed.text().split("\"BlockToken\":\"").nth(2).unwrap().split('"').next().unwrap().to_owned();
 
-    let request = format!("GET /snapshots/{id}/blocks/7?blockToken={token} HTTP/1.1\r\nHost: x\r\n{KEY}\r\n");
+    let request =
+        format!("GET /snapshots/{id}/blocks/7?blockToken={token} HTTP/1.1\r\nHost: localhost\r\n{KEY}\r\n");
     let block = ask(&mut stream, request.as_bytes()).await;
     assert_eq!((block.status, block.body.len()), (200, 524_288));
     assert_eq!(Digest::of(&block.body), filled(2).digest);
@@ -130,21 +131,23 @@ async fn nobody_is_let_in_without_authorization_or_with_another_key() {
 #[tokio::test]
 async fn malformed_requests_get_a_4xx_and_the_server_lives() {
     let (running, id) = endpoint(Config::default()).await;
-    let huge = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(300_000));
-    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(100));
+    let huge = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "a".repeat(300_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(100));
     for (request, status) in [
         ("GARBAGE\r\n\r\n".to_owned(), 400),
         ("GET / HTTP/1.1\r\nBad Header: x\r\n\r\n".to_owned(), 400),
         (huge, 431),
         (many, 431),
-        (format!("GET /nothing/here HTTP/1.1\r\nHost: x\r\n{KEY}\r\n"), 404),
-        (format!("DELETE /snapshots/{id} HTTP/1.1\r\nHost: x\r\n{KEY}\r\n"), 404),
-        (format!("GET /snapshots/{id}/blocks?maxResults=x HTTP/1.1\r\nHost: x\r\n{KEY}\r\n"), 400),
-        (format!("GET /snapshots/%ff%00/blocks HTTP/1.1\r\nHost: x\r\n{KEY}\r\n"), 400),
-        (format!("POST /snapshots HTTP/1.1\r\nHost: x\r\n{KEY}Content-Length: 2\r\n\r\n{{]"), 400),
-        (format!("POST /snapshots HTTP/1.1\r\nHost: x\r\n{KEY}Content-Length: 9000000\r\n\r\n"), 413),
+        (format!("GET /nothing/here HTTP/1.1\r\nHost: localhost\r\n{KEY}\r\n"), 404),
+        (format!("DELETE /snapshots/{id} HTTP/1.1\r\nHost: localhost\r\n{KEY}\r\n"), 404),
+        (format!("GET /snapshots/{id}/blocks?maxResults=x HTTP/1.1\r\nHost: localhost\r\n{KEY}\r\n"), 400),
+        (format!("GET /snapshots/%ff%00/blocks HTTP/1.1\r\nHost: localhost\r\n{KEY}\r\n"), 400),
+        (format!("POST /snapshots HTTP/1.1\r\nHost: localhost\r\n{KEY}Content-Length: 2\r\n\r\n{{]"), 400),
+        (format!("POST /snapshots HTTP/1.1\r\nHost: localhost\r\n{KEY}Content-Length: 9000000\r\n\r\n"), 413),
         (
-            format!("PUT /snapshots/{id}/blocks/0 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eA==\r\n\r\n"),
+            format!(
+                "PUT /snapshots/{id}/blocks/0 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic eA==\r\n\r\n"
+            ),
             403,
         ),
     ] {
@@ -158,7 +161,7 @@ async fn malformed_requests_get_a_4xx_and_the_server_lives() {
 #[tokio::test]
 async fn a_400_hangs_up_and_a_404_does_not() {
     let (running, id) = endpoint(Config::default()).await;
-    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n{KEY}\r\n").into_bytes();
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{KEY}\r\n").into_bytes();
     let mut stream = connect(&running).await;
     assert_eq!(ask(&mut stream, &request("/snapshots/snap-0fff/blocks")).await.status, 404);
     let refused = ask(&mut stream, &request(&format!("/snapshots/{id}/blocks?maxResults=1"))).await;
@@ -171,7 +174,7 @@ async fn requests_under_way_are_answered_when_the_endpoint_stops() {
     let (running, id) = endpoint(Config::default()).await;
     let mut stream = connect(&running).await;
     let head = format!(
-        "PUT /snapshots/{id}/blocks/0 HTTP/1.1\r\nHost: x\r\n{KEY}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+        "PUT /snapshots/{id}/blocks/0 HTTP/1.1\r\nHost: localhost\r\n{KEY}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n"
     );
     // The interim answer says that the request is being served.
     assert_eq!(ask(&mut stream, head.as_bytes()).await.status, 100);
@@ -184,7 +187,7 @@ async fn an_unbounded_body_is_cut_off() {
     let (running, id) = endpoint(Config::default()).await;
     let mut stream = connect(&running).await;
     let head = format!(
-        "PUT /snapshots/{id}/blocks/0 HTTP/1.1\r\nHost: x\r\n{KEY}Transfer-Encoding: chunked\r\n\r\n"
+        "PUT /snapshots/{id}/blocks/0 HTTP/1.1\r\nHost: localhost\r\n{KEY}Transfer-Encoding: chunked\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = [b"80000\r\n".as_slice(), &vec![0; 0x80000], b"\r\n"].concat();
@@ -199,7 +202,7 @@ async fn idle_connections_are_closed() {
     let (running, id) = endpoint(Config { idle: Duration::from_millis(50), ..Config::default() }).await;
     let mut silent = connect(&running).await;
     let mut used = connect(&running).await;
-    let request = format!("GET /snapshots/{id}/blocks HTTP/1.1\r\nHost: x\r\n{KEY}\r\n");
+    let request = format!("GET /snapshots/{id}/blocks HTTP/1.1\r\nHost: localhost\r\n{KEY}\r\n");
     assert_eq!(ask(&mut used, request.as_bytes()).await.status, 200);
     for stream in [&mut silent, &mut used] {
         let mut rest = Vec::new();
@@ -234,7 +237,7 @@ async fn unknown_actions_are_answered_in_xml() {
     ] {
         let key = KEY.replace("/ebs/", &format!("/{service}/"));
         let request = format!(
-            "POST / HTTP/1.1\r\nHost: x\r\n{key}Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n\
+            "POST / HTTP/1.1\r\nHost: localhost\r\n{key}Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n\
              Content-Length: {}\r\n\r\n{action}",
             action.len()
         );
@@ -242,4 +245,58 @@ async fn unknown_actions_are_answered_in_xml() {
         assert_eq!((refused.status, refused.header("content-type")), (400, Some("text/xml;charset=UTF-8")));
         assert!(refused.text().contains(code), "{}", refused.text());
     }
+}
+
+#[tokio::test]
+async fn a_request_that_a_web_page_may_have_sent_is_refused_before_anything_is_done() {
+    let (running, id) = endpoint(Config::default()).await;
+    for headers in [
+        "Host: evil.example",
+        "Host: localhost\r\nOrigin: null",
+        "Host: localhost\r\nSec-Fetch-Site: cross-site",
+    ] {
+        let request = format!("GET /snapshots/{id}/blocks HTTP/1.1\r\n{headers}\r\n{KEY}\r\n");
+        let refused = ask(&mut connect(&running).await, request.as_bytes()).await;
+        assert_eq!(refused.status, 403, "{headers}");
+        assert!(
+            refused.text().contains("web page") || refused.text().contains("loopback name"),
+            "{}",
+            refused.text()
+        );
+    }
+    let form = "POST / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(ask(&mut connect(&running).await, form.as_bytes()).await.status, 403);
+    assert!(running.counts().iter().all(|(_, asked)| asked == 0), "nothing was looked at");
+}
+
+#[tokio::test]
+async fn a_length_given_in_two_ways_is_a_bad_request_in_either_order() {
+    let (running, id) = endpoint(Config::default()).await;
+    let [length, chunked] = ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"];
+    for headers in [format!("{length}{chunked}"), format!("{chunked}{length}")] {
+        let request = format!(
+            "PUT /snapshots/{id}/blocks/1 HTTP/1.1\r\nHost: localhost\r\n{headers}{KEY}\r\n0\r\n\r\n"
+        );
+        let refused = ask(&mut connect(&running).await, request.as_bytes()).await;
+        assert_eq!(refused.status, 400, "{headers}: {}", refused.text());
+        assert!(refused.text().contains("exclude each other"), "{headers}: {}", refused.text());
+    }
+}
+
+#[tokio::test]
+async fn idle_clients_keep_nobody_out_and_a_busy_one_is_not_cut_off() {
+    let latency = Duration::from_millis(300);
+    let (running, id) = endpoint(Config { latency, ..Config::default() }).await;
+    let request = format!("GET /snapshots/{id}/blocks HTTP/1.1\r\nHost: localhost\r\n{KEY}\r\n");
+    let mut busy = connect(&running).await;
+    busy.write_all(request.as_bytes()).await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..600 {
+        idle.push(connect(&running).await);
+    }
+    assert_eq!(answer(&mut busy).await.status, 200);
+    let mut late = connect(&running).await;
+    assert_eq!(ask(&mut late, request.as_bytes()).await.status, 200);
+    // The oldest has given way.
+    assert_eq!(idle[0].read(&mut [0; 1]).await.unwrap_or(0), 0);
 }
