@@ -54,6 +54,11 @@ impl Ebs {
         Self { page: i32::from(entries).clamp(100, PAGE), ..self }
     }
 
+    /// Entries that a page is asked for.
+    fn max_entries(&self) -> Option<u32> {
+        u32::try_from(self.page).ok()
+    }
+
     /// The session it speaks through: whether it is AWS, and how to renew its credentials.
     pub fn session(&self) -> &Session {
         &self.session

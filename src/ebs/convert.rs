@@ -113,7 +113,7 @@ fn page<T>(
     let next = token.zip(from).map(|(token, from)| Cursor { from, token: Some(token) });
     let volume_size =
         volume_size.map(GiB::try_from).transpose().map_err(|error| corrupt(at, error.to_string()))?;
-    Ok(Page { entries, next, volume_size })
+    Ok(Page { entries, next, volume_size, max_entries: None })
 }
 
 /// What a started snapshot is, from the reply and, where it is silent, from what was asked.

@@ -30,6 +30,7 @@ impl Opened {
         let listing = Listing::read(&body, &at)?;
         let geometry = convert::geometry(&listing, &at)?;
         let first = convert::listed(listing, &Cursor::start(), geometry, &at)?;
+        let first = Page { max_entries: ebs.max_entries(), ..first };
         Ok(Self { ebs: ebs.clone(), id: id.clone(), geometry, first: Mutex::new(Some(first)) })
     }
 
@@ -61,7 +62,8 @@ impl BlockSource for Opened {
             }
             let at = self.place();
             let body = page(&self.ebs, &self.id, &cursor, &at).await?;
-            convert::listed(Listing::read(&body, &at)?, &cursor, self.geometry, &at)
+            let page = convert::listed(Listing::read(&body, &at)?, &cursor, self.geometry, &at)?;
+            Ok(Page { max_entries: self.ebs.max_entries(), ..page })
         }
         .boxed()
     }
@@ -154,7 +156,8 @@ impl ChangeFeed for Changes {
                 .set_starting_block_index(from);
             let answer = request.customize().interceptor(aside.clone()).send();
             let body = self.ebs.listed(&at, answer, aside).await?;
-            convert::changed(Listing::read(&body, &at)?, &cursor, &at)
+            let page = convert::changed(Listing::read(&body, &at)?, &cursor, &at)?;
+            Ok(Page { max_entries: self.ebs.max_entries(), ..page })
         }
         .boxed()
     }

@@ -1,6 +1,6 @@
 //! Walking listings, page by page.
 
-use crate::block::{BlockIndex, GiB};
+use crate::block::{BlockIndex, BlockSize, GiB};
 use crate::fault::{Fault, Kind, Place, TokenKind};
 use crate::pipeline::attempt::{Ask, Tries};
 use crate::pipeline::{Action, Engine};
@@ -34,13 +34,24 @@ pub(crate) struct Walk<'a> {
     next: Option<Cursor>,
     /// It has been seen: if it is not found from now on, it has gone.
     is_seen: bool,
-    empty_pages: u32,
+    empty_pages: u64,
     volume_size: Option<GiB>,
 }
 
-/// Empty pages in a row that a listing may have: 64 TiB in windows of the smallest size there is, 100 blocks, are
-/// 1,342,178. A service that gives more does not end.
-const MOST_EMPTY_PAGES: u32 = 1_400_000;
+/// The smallest page that can be asked for (EBS direct APIs reference, `MaxResults`).
+const MIN_ENTRIES: u32 = 100;
+
+/// Number of empty pages in a row after which a listing is taken for one that does not end.
+///
+/// A page covers a window of as many blocks as entries were asked for, and is empty where none of them is listed (user
+/// guide, "Read EBS snapshots"): a volume has so many windows and no more. The service may return less than it was
+/// asked for, so windows of a tenth are allowed. Of two compared snapshots the larger is unknown: 64 TiB.
+fn max_empty_pages(place: &Place, volume_size: Option<GiB>, max_entries: Option<u32>) -> u64 {
+    let volume_size = volume_size.filter(|_| matches!(place, Place::Snapshot(_))).map_or(GiB::MAX, GiB::get);
+    let blocks = (u64::from(volume_size) << 30) / u64::from(BlockSize::EBS.bytes());
+    let window = max_entries.map_or(MIN_ENTRIES, |entries| (entries / 10).max(MIN_ENTRIES));
+    blocks.div_ceil(u64::from(window)) + 1
+}
 
 impl<'a> Walk<'a> {
     /// A walk from this index on.
@@ -109,8 +120,14 @@ impl<'a> Walk<'a> {
         self.is_seen = true;
         self.volume_size = page.volume_size.or(self.volume_size);
         self.empty_pages = if page.entries.is_empty() { self.empty_pages + 1 } else { 0 };
-        if self.empty_pages > MOST_EMPTY_PAGES {
-            return Err(Fault::new(Kind::Service, self.place.clone(), "the listing does not end"));
+        let limit = max_empty_pages(&self.place, self.volume_size, page.max_entries);
+        if self.empty_pages > limit && page.next.is_some() {
+            let what = format!(
+                "the listing does not end: {} pages in a row were empty, and the volume has room for {limit} at most",
+                self.empty_pages
+            );
+            return Err(Fault::new(Kind::Service, self.place.clone(), what)
+                .hint("report it to the operator of the endpoint"));
         }
         self.next = page.next.map(|next| Cursor { from: from.max(next.from), token: next.token });
         Ok(Some(page.entries))
@@ -183,5 +200,55 @@ mod tests {
             faulty = faulty.listing([expired]);
         }
         assert_eq!(seen, whole);
+    }
+
+    /// Counts the pages of a snapshot of 1 GiB whose listing has so many empty ones before its end.
+    async fn walked_through_empty_pages(empty: u64, max_entries: u32) -> Result<u64, Fault> {
+        let engine = Engine::for_tests();
+        let place = Place::Snapshot("snap-0a".parse().unwrap());
+        let mut walk = Walk::new(&engine, place, BlockIndex::ZERO);
+        let mut pages = 0;
+        loop {
+            pages += 1;
+            let is_last = pages > empty;
+            let list = |cursor: Cursor| {
+                let token = crate::snapshot::PageToken::new(pages.to_string());
+                let next = (!is_last).then_some(Cursor { from: cursor.from, token: Some(token) });
+                let volume_size = Some(GiB::try_from(1).unwrap());
+                let page =
+                    Page::<Listed> { entries: vec![], next, volume_size, max_entries: Some(max_entries) };
+                Box::pin(std::future::ready(Ok(page))) as BoxFuture<'static, _>
+            };
+            if walk.page(list).await?.is_none() {
+                return Ok(pages - 1);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn empty_pages_that_the_volume_has_room_for_do_not_end_a_run_and_endless_ones_do() {
+        // 2,048 blocks in windows of 100.
+        assert_eq!(walked_through_empty_pages(21, 100).await.unwrap(), 22);
+        let fault = walked_through_empty_pages(u64::MAX, 100).await.unwrap_err();
+        assert_eq!(fault.kind, Kind::Service);
+        assert!(
+            fault.to_string().contains("the listing does not end: 23 pages in a row were empty"),
+            "{fault}"
+        );
+        let fault = walked_through_empty_pages(u64::MAX, 10_000).await.unwrap_err();
+        assert!(fault.to_string().contains("does not end: 5 pages"), "{fault}");
+    }
+
+    #[test]
+    fn thousands_of_empty_pages_are_legal_where_the_volume_is_large_or_unknown() {
+        let (one, pair) =
+            ("snap-0a".parse().unwrap(), ("snap-0a".parse().unwrap(), "snap-0b".parse().unwrap()));
+        let (one, pair) = (Place::Snapshot(one), Place::Pair(pair.0, pair.1));
+        let size = |gib: i64| Some(GiB::try_from(gib).unwrap());
+        assert_eq!(max_empty_pages(&one, size(65_536), Some(100)), 1_342_179);
+        assert_eq!(max_empty_pages(&one, size(65_536), Some(10_000)), 134_219);
+        assert_eq!(max_empty_pages(&one, None, None), 1_342_179);
+        // In reverse the first is the larger one, and only the second tells its size.
+        assert_eq!(max_empty_pages(&pair, size(1), Some(10_000)), 134_219);
     }
 }

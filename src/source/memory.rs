@@ -280,7 +280,7 @@ fn cut<T>(
 ) -> Page<T> {
     let entries = indexes.by_ref().take(page).filter_map(entry).collect();
     let next = indexes.next().map(|from| Cursor { from, token: Some(PageToken::new(from.to_string())) });
-    Page { entries, next, volume_size: None }
+    Page { entries, next, volume_size: None, max_entries: None }
 }
 
 fn position(cursor: &Cursor) -> Result<BlockIndex, Fault> {

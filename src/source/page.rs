@@ -61,4 +61,6 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
     /// Size of the volume, where the service says; of two compared, the second's. Last pages may not say it.
     pub volume_size: Option<GiB>,
+    /// Number of entries that the request asked for; `None` where the source has no such limit.
+    pub max_entries: Option<u32>,
 }

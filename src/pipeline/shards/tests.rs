@@ -48,7 +48,8 @@ where
             // The memory's tokens are positions.
             let token = cursor.token.unwrap_or_else(|| PageToken::new(cursor.from.to_string()));
             let next = Some(Cursor { from: cursor.from, token: Some(token) });
-            return ready(Ok(Page { entries: Vec::new(), next, volume_size: None })).boxed();
+            return ready(Ok(Page { entries: Vec::new(), next, volume_size: None, max_entries: None }))
+                .boxed();
         }
         (self.list)(cursor)
     }
@@ -228,7 +229,7 @@ fn slow(n_blocks: u32, page: u32) -> impl Fn(Cursor) -> BoxFuture<'static, Resul
             let next = (end < n_blocks)
                 .then(|| Cursor { from: BlockIndex::new(end), token: Some(PageToken::new("next")) });
             let entries = (cursor.from.get()..end).map(listed).collect();
-            Ok(Page { entries, next, volume_size: None })
+            Ok(Page { entries, next, volume_size: None, max_entries: None })
         }
         .boxed()
     }

@@ -99,7 +99,7 @@ impl BlockSource for Weathered {
     fn list(&self, _: Cursor) -> BoxFuture<'_, Result<Page<Listed>, Fault>> {
         let listed = |index| Listed { index: BlockIndex::new(index), token: BlockToken::new("token") };
         let entries = (0..self.n_blocks).map(listed).collect();
-        Box::pin(async { Ok(Page { entries, next: None, volume_size: None }) })
+        Box::pin(async { Ok(Page { entries, next: None, volume_size: None, max_entries: None }) })
     }
 
     fn fetch<'a>(&'a self, block: &'a Listed) -> BoxFuture<'a, Result<Fetched, Fault>> {
