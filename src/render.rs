@@ -33,7 +33,8 @@ mod table;
 mod verify;
 mod warm;
 
-pub use escape::escaped;
+pub(crate) use escape::EscapeWriter;
+pub use escape::{escaped, escaped_lines};
 pub use evidence::NewKey;
 pub use format::{Format, FormatError};
 pub use numbers::{blocks, count, parse_time, span};

@@ -6,6 +6,7 @@
 //! requests with their tokens are logged there.
 
 use crate::cli::args::{Global, LogFormat};
+use crate::render::escaped_lines;
 use indicatif::ProgressBar;
 use std::fmt;
 use std::io::{self, Write};
@@ -86,8 +87,10 @@ where
             Level::TRACE => out.write_str("trace: ")?,
             Level::ERROR | Level::WARN | Level::INFO => {}
         }
-        cx.field_format().format_fields(out.by_ref(), event)?;
-        writeln!(out)
+        // Paths and what services say stand in it.
+        let mut fields = String::new();
+        cx.field_format().format_fields(Writer::new(&mut fields), event)?;
+        writeln!(out, "{}", escaped_lines(&fields))
     }
 }
 

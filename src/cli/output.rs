@@ -5,7 +5,7 @@ use crate::cli::complaint::Complaint;
 use crate::cli::paint::{self, Painted};
 use crate::cli::progress::Progress;
 use crate::fault::Fault;
-use crate::render::{Format, Printer, Render};
+use crate::render::{EscapeWriter, Format, Printer, Render};
 use std::fs::Permissions;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -50,19 +50,26 @@ impl<R: Render> Output<R> {
         self.progress.finish();
         self.keep(report)?;
         to_stdout(|out| match self.format == Format::Text && has_colours() {
-            false => (self.printer)(report, out),
+            false => self.print(report, out),
             true => {
                 let mut painted = Painted::new(out);
-                (self.printer)(report, &mut painted)?;
+                self.print(report, &mut painted)?;
                 painted.flush()
             }
         })
     }
 
+    /// Prints it in its format, foreign text escaped.
+    fn print(&self, report: &R, out: &mut dyn Write) -> io::Result<()> {
+        let mut out = BufWriter::new(EscapeWriter::new(out, self.format));
+        (self.printer)(report, &mut out)?;
+        out.flush()
+    }
+
     /// Writes it to the file, where there is one.
     fn keep(&mut self, report: &R) -> Result<(), Complaint> {
         let Some((mut file, path)) = self.file.take() else { return Ok(()) };
-        let written = print(self.printer, report, &mut file).and_then(|()| file.as_file().sync_data());
+        let written = self.print(report, &mut file).and_then(|()| file.as_file().sync_data());
         written.map_err(|error| Fault::local(&path, "write the report", error))?;
         file.persist(&path).map_err(|error| Fault::local(&path, "write the report", error.error))?;
         Ok(())
@@ -91,12 +98,6 @@ pub(crate) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
             Ok(())
         }
     }
-}
-
-fn print<R>(printer: Printer<R>, report: &R, file: &mut NamedTempFile) -> io::Result<()> {
-    let mut out = BufWriter::new(file);
-    printer(report, &mut out)?;
-    out.flush()
 }
 
 fn unsuitable(format: Format, suitable: &[Format]) -> Complaint {

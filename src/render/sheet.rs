@@ -1,9 +1,10 @@
 //! Rows of CSV, as RFC 4180 has them, that a spreadsheet only reads.
 //!
 //! Every row of every report that holds words goes through [`row`]. Names and tags are written by whoever may tag a
-//! snapshot: a cell that begins as a formula does would be run by the spreadsheet of whoever opens the report (OWASP,
-//! "CSV Injection"). Such a cell gets an apostrophe before it, which spreadsheets take for "this is text"; numbers,
-//! negative ones too, stay numbers.
+//! snapshot: a cell that begins as a formula does would be run by the spreadsheet that opens the report (OWASP, "CSV
+//! Injection"), and so would what follows a semicolon, where the spreadsheet separates cells by semicolons. Such a
+//! formula gets an apostrophe before it, which spreadsheets take for "this is text"; numbers, negative ones too, stay
+//! numbers.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -20,16 +21,45 @@ pub(super) fn maybe<T: ToString>(value: Option<T>) -> String {
 }
 
 fn field(text: &str) -> String {
-    let guard = if begins_a_formula(text) && !is_number(text) { "'" } else { "" };
-    match text.contains([',', '"', '\n', '\r', '\t']) {
-        true => format!("\"{guard}{}\"", text.replace('"', "\"\"")),
-        false => format!("{guard}{text}"),
+    let guarded = guarded(text);
+    match guarded.contains([',', ';', '"', '\n', '\r', '\t']) {
+        true => format!("\"{}\"", guarded.replace('"', "\"\"")),
+        false => guarded,
     }
 }
 
+/// The text with an apostrophe before each formula: at its start, and after each character that some spreadsheet takes
+/// for the end of a cell. Blanks and quotes before a formula do not hide it.
+fn guarded(text: &str) -> String {
+    if is_number(text) {
+        return text.to_owned();
+    }
+    let mut guarded = String::with_capacity(text.len() + 1);
+    let mut is_start = true;
+    if text.starts_with(['\t', '\r', '\n']) {
+        // Spreadsheets drop these, and see what comes after them.
+        guarded.push('\'');
+        is_start = false;
+    }
+    for c in text.chars() {
+        match c {
+            ',' | ';' | '|' | '\t' | '\r' | '\n' => is_start = true,
+            ' ' | '"' => {}
+            _ => {
+                if is_start && begins_a_formula(c) {
+                    guarded.push('\'');
+                }
+                is_start = false;
+            }
+        }
+        guarded.push(c);
+    }
+    guarded
+}
+
 /// In the wide forms as well, which some spreadsheets take for the same.
-fn begins_a_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+fn begins_a_formula(c: char) -> bool {
+    matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠')
 }
 
 /// A decimal number as reports write it.
@@ -66,11 +96,21 @@ mod tests {
         for cell in ["+1 555", "-cmd", "@SUM(A1)", "－1", "-", "-1-1", "+1"] {
             check(cell, &format!("'{cell}"));
         }
-        for cell in ["\t=1", "\r=1", "\n=1"] {
-            check(cell, &format!("\"'{cell}\""));
-        }
+        check("\t=1", "\"'\t'=1\"");
+        check("\r=1", "\"'\r'=1\"");
+        check("\n=1", "\"'\n'=1\"");
+        check(" =1", " '=1");
         for cell in ["-10.75", "-3", "0.05", "12", "a=b", "snap-0a"] {
             check(cell, cell);
         }
+    }
+
+    #[test]
+    fn a_formula_after_any_separator_of_cells_is_text() {
+        check(";=1+1", "\";'=1+1\"");
+        check("a;=1+1", "\"a;'=1+1\"");
+        check("a; \"=1+1", "\"a; \"\"'=1+1\"");
+        check("a,@b|-c", "\"a,'@b|'-c\"");
+        check("a;b=1;c-d", "\"a;b=1;c-d\"");
     }
 }
