@@ -86,6 +86,7 @@ fn part(part: Part) -> &'static str {
         Part::Layer => "layer",
         Part::Block(_) => "block",
         Part::Clock => "clock",
+        Part::Account => "account",
     }
 }
 
@@ -117,8 +118,12 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     table::facts(out, &facts)?;
     for damage in &found.damages {
         writeln!(out, "\n{}: {}", damage.file.display(), damage.what)?;
-        if damage.hurts.is_empty() {
-            writeln!(out, "  no snapshot needs it")?;
+        match damage.part {
+            Part::Account => {
+                writeln!(out, "  volumes, images and locks of the account are lost, no snapshot is")?
+            }
+            _ if damage.hurts.is_empty() => writeln!(out, "  no snapshot needs it")?,
+            _ => {}
         }
         for hurt in &damage.hurts {
             let lost = hurt.blocks.as_ref().map_or_else(|| "unknown blocks".to_owned(), lost);

@@ -7,7 +7,7 @@ use crate::block::{BlockIndex, BlockSet, BlockSize, Digest};
 use crate::disk::RealDisk;
 use crate::fault::{Fault, Kind};
 use crate::monitor::{Event, Monitor};
-use crate::shelf::Shelf as _;
+use crate::shelf::{Shelf as _, Vault as _};
 use crate::snapshot::{SnapshotId, SnapshotState};
 use crate::store::blocks::Bad;
 use crate::store::collect::Suspects;
@@ -31,6 +31,8 @@ pub enum Part {
     Block(Digest),
     /// The latest start time.
     Clock,
+    /// The facts of the account beside its snapshots: volumes, images, locks.
+    Account,
 }
 
 /// What a damaged file takes from a snapshot.
@@ -105,6 +107,9 @@ pub(crate) fn check_files(files: Files, monitor: &dyn Monitor) -> Result<CheckRe
     if let Err(fault) = Times::of(&store) {
         damages.push(damage(store.files.clock(), Part::Clock, fault)?);
     }
+    if let Err(fault) = store.load() {
+        damages.push(damage(store.files.account(), Part::Account, fault)?);
+    }
     let mut whole = BTreeSet::new();
     let mut digests = Vec::new();
     for version in records.iter().flat_map(|record| &record.layers).collect::<BTreeSet<_>>() {
@@ -124,7 +129,7 @@ pub(crate) fn check_files(files: Files, monitor: &dyn Monitor) -> Result<CheckRe
     // In the order of their names a disk finds them soonest.
     digests.sort_unstable();
     digests.dedup();
-    let is_all_named = damages.iter().all(|damage| damage.part == Part::Clock);
+    let is_all_named = damages.iter().all(|damage| matches!(damage.part, Part::Clock | Part::Account));
     let unnamed = is_all_named.then(|| unnamed(&store, found, &whole, &digests)).transpose()?;
     let bad = damaged_blocks(&store, &digests, monitor);
     damages.extend(hurting(&store, &records, &whole, bad)?);
@@ -242,7 +247,7 @@ fn still_named(store: &Store, mut damages: Vec<Damage>) -> Result<Vec<Damage>, F
         }
     }
     damages.retain(|damage| match damage.part {
-        Part::Clock => true,
+        Part::Clock | Part::Account => true,
         Part::Record => store.files.is_there(&damage.file).unwrap_or(true),
         Part::Layer => layer_files.contains(&damage.file),
         Part::Block(digest) => digests.contains(&digest),

@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::store::Store;
 use crate::store::pending::Pending;
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What may have become garbage.
@@ -32,9 +33,13 @@ impl Suspects {
     }
 }
 
-/// Moves those suspects that no record and no pending snapshot names to `tmp`, for the caller to empty. Nobody may
-/// put meanwhile, and removing files can take milliseconds each; renaming them does not.
-pub(crate) fn collect(store: &Store, pending: &[Arc<Pending>], mut suspects: Suspects) -> Result<(), Fault> {
+/// Moves those suspects that no record and no pending snapshot names to `tmp`, and returns their paths there, for the
+/// caller to remove. Nobody may put meanwhile, and removing files can take milliseconds each; renaming them does not.
+pub(crate) fn collect(
+    store: &Store,
+    pending: &[Arc<Pending>],
+    mut suspects: Suspects,
+) -> Result<Vec<PathBuf>, Fault> {
     let mut named = HashSet::new();
     for id in store.ids()? {
         if let Some(record) = store.record(&id)? {
@@ -60,12 +65,13 @@ pub(crate) fn collect(store: &Store, pending: &[Arc<Pending>], mut suspects: Sus
         }
     }
     let files = &store.files;
+    let mut discarded = Vec::new();
     for version in &suspects.layers {
-        files.discard(&files.layer(*version))?;
+        discarded.extend(files.discard(&files.layer(*version))?);
     }
     for digest in &suspects.blocks {
-        files.discard(&files.block(digest))?;
+        discarded.extend(files.discard(&files.block(digest))?);
         store.blocks.forget(digest);
     }
-    Ok(())
+    Ok(discarded)
 }

@@ -196,16 +196,17 @@ impl Files {
         }
     }
 
-    /// Moves a file out of the way, to `tmp`; it is well if it has gone.
-    pub(crate) fn discard(&self, path: &Path) -> Result<(), Fault> {
-        let name = path.file_name().unwrap_or_default();
-        match self.disk.rename(path, &self.tmp().join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::local(path, "remove", error)),
-            _ => Ok(()),
+    /// Moves a file out of the way, to `tmp`, and returns its path there; `None` if it has gone.
+    pub(crate) fn discard(&self, path: &Path) -> Result<Option<PathBuf>, Fault> {
+        let moved = self.tmp().join(path.file_name().unwrap_or_default());
+        match self.disk.rename(path, &moved) {
+            Ok(()) => Ok(Some(moved)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Fault::local(path, "remove", error)),
         }
     }
 
-    /// Removes the drafts in `tmp`. Anything else there is left alone, and a warning names it.
+    /// Removes the drafts in `tmp`, when a writer opens the store: later, some of them are being written. Anything else there is left alone, and a warning names it.
     pub(crate) fn empty_tmp(&self) -> Result<(), Fault> {
         let tmp = self.tmp();
         let swept = self.disk.remove_tree(&tmp, &Sweep::files(&is_draft));

@@ -217,8 +217,9 @@ impl StoreWriter {
         drop(alone);
         let files = &self.store.files;
         match collected {
-            Ok(()) => {
-                files.empty_tmp()?;
+            Ok(discarded) => {
+                // Not all that is in `tmp`: the account's file and devices are written there meanwhile.
+                discarded.iter().try_for_each(|file| files.remove(file))?;
                 // Else the sign could stay away and the garbage come back.
                 files.sync_all()?;
                 files.remove(&files.sweep())

@@ -110,7 +110,73 @@ async fn a_damaged_block_is_a_failure_of_the_service_and_never_wrong_data() {
     let (running, ebs) = serve(dir.path()).await;
     let source = ebs.open(&id).await.unwrap();
     let page = source.list(Cursor::start()).await.unwrap();
-    assert_eq!(source.fetch(&page.entries[0]).await.unwrap_err().kind, Kind::Service);
+    assert_eq!(source.fetch(&page.entries[0]).await.unwrap_err().kind, Kind::Damaged);
     assert_eq!(source.list(Cursor::start()).await.unwrap().entries.len(), 1, "the rest is served");
+    running.stop().await;
+}
+
+/// Deletes a snapshot as EC2's clients do; returns the status and the body.
+async fn delete(address: &str, id: &str) -> (u16, String) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let body = format!("Action=DeleteSnapshot&SnapshotId={id}&Version=2016-11-15");
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/ec2/aws4_request, \
+         SignedHeaders=host;x-amz-date, Signature={}\r\n\r\n{body}",
+        body.len(),
+        "0".repeat(64)
+    );
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    (answer[9..12].parse().unwrap(), answer)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_racing_deletes_one_succeeds_and_the_others_find_no_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let (running, ebs) = serve(dir.path()).await;
+    let address = running.url().strip_prefix("http://").unwrap().to_owned();
+    for round in 0..4 {
+        let mut ids = Vec::new();
+        let mut parent = None;
+        for block in 0..6 {
+            let id =
+                conformance::written(&ebs, &ebs, parent.as_ref(), &[conformance::filled(block, round)]).await;
+            ids.push(id.to_string());
+            parent = Some(id);
+        }
+        let racing = (0..36).map(|n| {
+            let (address, id) = (address.clone(), ids[n % 6].clone());
+            tokio::spawn(async move { (id.clone(), delete(&address, &id).await) })
+        });
+        let mut deleted = std::collections::BTreeMap::<String, u32>::new();
+        for racer in racing.collect::<Vec<_>>() {
+            let (id, (status, answer)) = racer.await.unwrap();
+            match status {
+                200 => *deleted.entry(id).or_default() += 1,
+                _ => assert!(status == 400 && answer.contains("InvalidSnapshot.NotFound"), "{answer}"),
+            }
+        }
+        assert_eq!(deleted.len(), 6);
+        assert!(deleted.values().all(|times| *times == 1), "{deleted:?}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_damaged_layer_is_said_in_a_sentence_and_asking_again_is_not_advised() {
+    let dir = tempfile::tempdir().unwrap();
+    let (running, ebs) = serve(dir.path()).await;
+    let id = conformance::written(&ebs, &ebs, None, &[conformance::filled(1, 1)]).await;
+    running.stop().await;
+    damage(&dir.path().join("layers"));
+    let (running, ebs) = serve(dir.path()).await;
+    let fault = ebs.open(&id).await.unwrap_err();
+    assert_eq!(fault.kind, Kind::Damaged, "{fault}");
+    assert!(!fault.kind.is_retryable());
+    assert!(fault.to_string().contains("is damaged"), "{fault}");
+    assert_eq!(fault.advice(), Some("icecore store check DIR names everything that is damaged"));
     running.stop().await;
 }

@@ -112,3 +112,25 @@ fn a_damaged_record_leaves_open_what_is_garbage() {
     assert_eq!(report.damages[0].hurts, [Hurt { snapshot: b, blocks: None }]);
     assert_eq!(report.unnamed, None);
 }
+
+#[test]
+fn an_account_file_with_impossible_ids_is_damage_and_says_what_is_lost() {
+    let (disk, ..) = two();
+    let files = files_on(&disk);
+    let whole = crate::store::holdings::encode(&crate::store::holdings::tests::full());
+    files.replace(&files.account(), &whole, crate::disk::Access::Usual).unwrap();
+    assert!(checked(&disk).is_clean());
+    let text = crate::store::record::checked(&whole).unwrap();
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    let bent = text.replacen("\"vol-", "\"vol-zz", 1);
+    assert_ne!(text, bent);
+    let bent: serde_json::Value = serde_json::from_str(&bent).unwrap();
+    files
+        .replace(&files.account(), &crate::store::record::summed(&bent), crate::disk::Access::Usual)
+        .unwrap();
+    let report = checked(&disk);
+    assert_eq!(report.damages.len(), 1);
+    assert_eq!((report.damages[0].part, &report.damages[0].file), (Part::Account, &files.account()));
+    assert!(report.damages[0].what.contains("is not a volume id"), "{}", report.damages[0].what);
+    assert_eq!(report.unnamed, Some(vec![]), "it hides nothing that the store's files are named by");
+}
