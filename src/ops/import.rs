@@ -8,7 +8,7 @@ mod send;
 
 use crate::block::{ByteSize, Geometry, GiB};
 use crate::device::Image;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
 use crate::ops::preflight::{open, suspended};
 use crate::ops::{Engine, Services};
@@ -83,6 +83,7 @@ pub struct Report {
 /// A run that was interrupted goes on into the same snapshot.
 pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Result<Report, Fault> {
     let start = Instant::now();
+    check_tags(options)?;
     let image = Arc::new(Image::open(&options.image, engine.machine())?);
     let parent = match &options.parent {
         Some(id) => Some(open(services, engine, id).await?),
@@ -108,7 +109,7 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
     complete(services, engine, &id, sent.written).await.map_err(suspended)?;
     checkpoint.remove()?;
     if options.wait {
-        until_readable(services, engine, &id).await?;
+        until_readable(services, engine, &id, sent.counts.resumed > 0).await?;
     }
     Ok(Report {
         snapshot_id: id,
@@ -135,6 +136,24 @@ fn changed(fault: Fault, id: &SnapshotId) -> Fault {
         )),
         _ => fault,
     }
+}
+
+/// Tags that a snapshot takes at most (EBS direct APIs reference, StartSnapshot, `Tags`).
+const MAX_TAGS: usize = 50;
+
+/// Refuses more tags than a snapshot takes, the one that tells the parent included.
+fn check_tags(options: &Options) -> Result<(), Fault> {
+    let adds_parent = options.parent.is_some() && !options.tags.contains_key(begin::PARENT_TAG);
+    let given = options.tags.len();
+    if given + usize::from(adds_parent) <= MAX_TAGS {
+        return Ok(());
+    }
+    let (what, most) = match adds_parent {
+        true => (format!("{given} tags, and the tag {} for --parent", begin::PARENT_TAG), MAX_TAGS - 1),
+        false => (format!("{given} tags"), MAX_TAGS),
+    };
+    Err(Fault::new(Kind::Unsuitable, Place::Program, format!("{what}: a snapshot takes {MAX_TAGS} at most"))
+        .hint(format!("give {most} tags at most")))
 }
 
 /// What an earlier run sent, if that was all, so that it is only to be completed. A completed snapshot takes no block

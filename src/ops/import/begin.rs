@@ -66,6 +66,9 @@ pub(super) struct Before {
     pub(super) is_kept: bool,
 }
 
+/// The tag that names the parent.
+pub(super) const PARENT_TAG: &str = "icecore:parent";
+
 /// Facts in the checkpoint: under which token the snapshot was started, and which it became.
 const CLIENT_TOKEN: &str = "client_token";
 const SNAPSHOT: &str = "snapshot";
@@ -149,7 +152,7 @@ pub(super) async fn started(
     let mut tags = options.tags.clone();
     if let Some(parent) = &options.parent {
         // AWS shows no parent; the tag does.
-        tags.insert("icecore:parent".to_owned(), parent.to_string());
+        tags.insert(PARENT_TAG.to_owned(), parent.to_string());
     }
     let new = NewSnapshot {
         volume_size: geometry.volume_size,

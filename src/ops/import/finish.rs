@@ -36,10 +36,15 @@ pub(super) async fn is_readable(
 }
 
 /// Waits until the block service lists it: EC2 says completed up to a minute earlier.
+///
+/// # Errors
+/// `Service` where the service found other blocks than were sent; `Changed` where the run went on from an earlier one,
+/// since the image may have changed between the two; `Timeout` where it does not become readable.
 pub(super) async fn until_readable(
     services: &Services,
     engine: &Engine,
     id: &SnapshotId,
+    is_resumed: bool,
 ) -> Result<(), Fault> {
     engine.monitor.on(Event::Stage { verb: "waiting for completion", total: None });
     let start = Instant::now();
@@ -52,9 +57,19 @@ pub(super) async fn until_readable(
             facts(services, engine, id).await.filter(|info| info.state == SnapshotState::Error)
         {
             let why = info.state_message.unwrap_or_else(|| "no reason given".to_owned());
-            let what = format!("the service refused the completed snapshot: {why}");
-            return Err(Fault::new(Kind::Service, Place::Snapshot(id.clone()), what)
-                .hint("delete it and import again"));
+            let place = Place::Snapshot(id.clone());
+            let fault = match is_resumed {
+                true => {
+                    let what = "the blocks of this run and of the interrupted one before it do not make one image: it \
+                                changed between the two";
+                    Fault::new(Kind::Changed, place, format!("{what} ({why})"))
+                }
+                false => {
+                    let what = format!("the service refused the completed snapshot: {why}");
+                    Fault::new(Kind::Service, place, what)
+                }
+            };
+            return Err(fault.hint("delete it and import again"));
         }
         let patience = engine.settings.patience.unreadable;
         if start.elapsed() > patience {
