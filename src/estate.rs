@@ -17,7 +17,7 @@ pub use bin::{BinKind, BinRule, BinnedImage, BinnedSnapshot, BinnedVolume, RuleT
 pub use hold::{FastRestore, FastRestoreState, Lock, LockState, Shares, Tiering, TieringState};
 pub use image::{Image, ImageState};
 pub use instance::{Instance, InstanceState};
-pub use manage::{Manager, image_of};
+pub use manage::{Manager, image_of, is_vm_import};
 pub use template::{TemplateVersion, launched};
 pub use volume::{Attachment, AttachmentState, Initialization, NewVolume, Volume, VolumeKind, VolumeState};
 

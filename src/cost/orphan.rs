@@ -17,6 +17,8 @@ pub enum Reason {
     VolumeGone,
     /// It was made for an image that is gone.
     ImageGone,
+    /// VM Import made it, and no volume, image or launch template uses it.
+    ImportUnused,
     /// No policy or tag of ours owns it.
     NoOwner,
     /// It holds what its neighbour holds.
@@ -35,6 +37,7 @@ impl Reason {
         match self {
             Self::VolumeGone => "volume_gone",
             Self::ImageGone => "image_gone",
+            Self::ImportUnused => "vm_import_unused",
             Self::NoOwner => "no_owner",
             Self::Duplicate => "duplicate_of_neighbour",
             Self::CopyOfKept => "copy_of_kept",
@@ -48,6 +51,7 @@ impl Reason {
         match self {
             Self::VolumeGone => "its volume is gone",
             Self::ImageGone => "the image it was made for is gone",
+            Self::ImportUnused => "VM Import made it, and no volume, image or launch template uses it",
             Self::NoOwner => "no policy owns it",
             Self::Duplicate => "nothing was written since the one before it",
             Self::CopyOfKept => "it is a copy of one that is kept",
@@ -73,6 +77,9 @@ pub struct Surroundings {
     pub is_managed: bool,
     /// Whether the image that it says it was made for is there; `None` where it says of none.
     pub image_exists: Told<bool>,
+    /// Of a snapshot that VM Import made, whether a volume, an image or a launch template uses it; `None` of any other,
+    /// and where one of the three is unknown.
+    pub import_is_used: Told<bool>,
     /// Blocks written since the one before it on the same volume.
     pub written_since_last: Told<u64>,
     /// Whether the snapshot that it is a copy of is kept.
@@ -95,6 +102,7 @@ pub fn reasons(
     [
         (info.volume_id.is_some() && around.volume_exists == Some(false), Reason::VolumeGone),
         (around.image_exists == Some(false), Reason::ImageGone),
+        (around.import_is_used == Some(false), Reason::ImportUnused),
         (!is_owned, Reason::NoOwner),
         (around.written_since_last == Some(0), Reason::Duplicate),
         (is_copy && around.source_is_kept == Some(true), Reason::CopyOfKept),
@@ -152,6 +160,7 @@ mod tests {
         let ago = |days: i64| Some(Some(NOW.plus_millis(-days * 86_400_000)));
         check("", Surroundings { volume_exists: Some(false), ..none() }, None, &[Reason::VolumeGone]);
         check("", Surroundings { image_exists: Some(false), ..none() }, None, &[Reason::ImageGone]);
+        check("", Surroundings { import_is_used: Some(false), ..none() }, None, &[Reason::ImportUnused]);
         check("", Surroundings { written_since_last: Some(0), ..none() }, None, &[Reason::Duplicate]);
         let copied = "[Copied snap-0123 from us-east-1] backup";
         check(copied, Surroundings { source_is_kept: Some(true), ..none() }, None, &[Reason::CopyOfKept]);
@@ -172,7 +181,12 @@ mod tests {
         check("", Surroundings { unattached_since: Some(None), ..none() }, None, &[]);
         check(
             "",
-            Surroundings { written_since_last: Some(1), source_is_kept: Some(true), ..none() },
+            Surroundings {
+                written_since_last: Some(1),
+                source_is_kept: Some(true),
+                import_is_used: Some(true),
+                ..none()
+            },
             None,
             &[],
         );

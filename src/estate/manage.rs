@@ -47,6 +47,12 @@ pub fn image_of(info: &SnapshotInfo) -> Option<ImageId> {
     rest.split_whitespace().next()?.parse().ok()
 }
 
+/// Whether VM Import made a snapshot (`ImportSnapshot`, `ImportImage`). It writes this description whatever is asked
+/// for, and no volume stands behind the snapshot (aws-cli issue 9047).
+pub fn is_vm_import(info: &SnapshotInfo) -> bool {
+    info.description.starts_with("Created by AWS-VMImport service for import-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +102,18 @@ mod tests {
         assert_eq!(image(copied).as_deref(), Some("ami-01"));
         for none in ["", "Created by CreateImage(i-0abc)", "Created by CreateImage(i-0abc) for lunch"] {
             assert_eq!(image(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn snapshots_of_vm_import_are_known_by_their_description() {
+        for (text, expected) in [
+            ("Created by AWS-VMImport service for import-snap-0041568aab14529ee", true),
+            ("Created by AWS-VMImport service for import-ami-fhc6by6q", true),
+            ("Not Created by AWS-VMImport service for import-snap-0a", false),
+            ("Created by CreateImage(i-0abc) for ami-0def", false),
+        ] {
+            assert_eq!(is_vm_import(&described(text, None)), expected, "{text}");
         }
     }
 }

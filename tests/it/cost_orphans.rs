@@ -36,26 +36,30 @@ async fn candidates_have_their_reasons_and_what_stands_against_them() {
     assert_eq!(report.untold.len(), 1);
 }
 
+fn volume(id: &str) -> Volume {
+    Volume {
+        id: id.parse().unwrap(),
+        state: VolumeState::Available,
+        size: gib(),
+        zone: "us-east-1a".into(),
+        kind: VolumeKind::Gp3,
+        iops: None,
+        throughput: None,
+        snapshot: None,
+        encrypted: false,
+        kms_key_id: None,
+        created: None,
+        attachments: Vec::new(),
+        fast_restored: None,
+        tags: Tags::new(),
+    }
+}
+
 #[tokio::test]
 async fn a_volume_that_every_look_for_a_month_saw_unattached_makes_candidates() {
     let ground = Ground::with(|g| {
         g.options.keeps_listings = true;
-        g.held.volumes.push(Volume {
-            id: "vol-0a".parse().unwrap(),
-            state: VolumeState::Available,
-            size: gib(),
-            zone: "us-east-1a".into(),
-            kind: VolumeKind::Gp3,
-            iops: None,
-            throughput: None,
-            snapshot: None,
-            encrypted: false,
-            kms_key_id: None,
-            created: None,
-            attachments: Vec::new(),
-            fast_restored: None,
-            tags: Tags::new(),
-        });
+        g.held.volumes.push(volume("vol-0a"));
     });
     let dir = tempfile::tempdir().unwrap();
     let look = async || {
@@ -71,4 +75,33 @@ async fn a_volume_that_every_look_for_a_month_saw_unattached_makes_candidates() 
     let orphans = look().await;
     assert_eq!(orphans.len(), 4);
     assert_eq!(orphans[0].reasons, [Reason::NoOwner, Reason::VolumeUnattached]);
+}
+
+#[tokio::test]
+async fn a_snapshot_of_vm_import_that_nothing_uses_is_a_candidate() {
+    let found = async |ground: &Ground| {
+        let report = ground.measured().await.orphans(None, &ground.services(), &engine()).await.unwrap();
+        let ours = report.orphans.into_iter().find(|orphan| orphan.row.info.id == ground.infos[0].id);
+        ours.map(|orphan| orphan.reasons).unwrap_or_default()
+    };
+    let imported = |change: &dyn Fn(&mut Ground)| {
+        Ground::with(|g| {
+            g.infos[0].description =
+                "Created by AWS-VMImport service for import-snap-0041568aab14529ee".into();
+            g.infos[0].volume_id = Some("vol-ffffffff".parse().unwrap());
+            change(g);
+        })
+    };
+    assert_eq!(found(&imported(&|_| {})).await, [Reason::ImportUnused, Reason::NoOwner]);
+    let used = imported(&|g| {
+        let snapshot = Some(g.infos[0].id.clone());
+        g.held.volumes.push(Volume { snapshot, ..volume("vol-0c") });
+    });
+    assert_eq!(found(&used).await, [], "a volume was made of it");
+    for call in
+        ["DescribeVolumes", "DescribeImages", "DescribeLaunchTemplateVersions", "ListImagesInRecycleBin"]
+    {
+        let denied = imported(&|g| g.denied.push(call));
+        assert_eq!(found(&denied).await, [], "without {call} nothing is known");
+    }
 }

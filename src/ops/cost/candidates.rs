@@ -5,12 +5,12 @@ use crate::cost::archive::{Archiving, Use};
 use crate::cost::orphan::{self, Reason, Surroundings};
 use crate::cost::protection::{Blocker, NotAsked};
 use crate::cost::{Amount, Prices, Quality};
-use crate::estate::{Manager, image_of};
+use crate::estate::{Manager, image_of, is_vm_import};
 use crate::fault::Fault;
 use crate::ops::cost::facts::Holders;
 use crate::ops::cost::measured::{Measured, Row, Spent};
 use crate::ops::{Engine, Services};
-use crate::snapshot::{SnapshotId, StorageTier};
+use crate::snapshot::{SnapshotId, SnapshotInfo, StorageTier};
 use std::time::Duration;
 
 /// A snapshot that nobody seems to need.
@@ -138,8 +138,21 @@ impl Measured {
             unattached_since: volume.and_then(|id| self.facts.unattached_since(id)),
             is_managed: Manager::of(info).is_some(),
             image_exists: image_of(info).and_then(|id| holders.image_exists(&id)),
+            import_is_used: is_vm_import(info).then(|| self.is_used(info, holders)).flatten(),
             written_since_last: written,
             source_is_kept: source.map(is_there).filter(|kept| *kept),
+        }
+    }
+
+    /// Whether a volume, an image or a launch template uses a snapshot; `None` where one of them is unknown and no other
+    /// does.
+    fn is_used(&self, info: &SnapshotInfo, holders: &Holders) -> Option<bool> {
+        let volumes = self.facts.volumes.get();
+        let by_volume = volumes.map(|all| all.values().any(|one| one.snapshot.as_ref() == Some(&info.id)));
+        let uses = [by_volume, holders.is_in_image(info), holders.is_in_template(info)];
+        match uses.contains(&Some(true)) {
+            true => Some(true),
+            false => uses.iter().all(Option::is_some).then_some(false),
         }
     }
 

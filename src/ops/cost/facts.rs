@@ -201,7 +201,7 @@ impl Holders {
 
     /// Whether a launch template needs it; nobody may tell. Whatever a parameter names is an image that is there: if
     /// it is ours, it holds the snapshot itself.
-    fn is_in_template(&self, info: &SnapshotInfo) -> Option<bool> {
+    pub(super) fn is_in_template(&self, info: &SnapshotInfo) -> Option<bool> {
         let made_for = image_of(info);
         let held_by = self.images.iter().flatten().filter(|image| image.snapshots.contains(&info.id));
         let images: Vec<&ImageId> = held_by.map(|image| &image.id).chain(&made_for).collect();
@@ -209,6 +209,15 @@ impl Holders {
             one.snapshots.contains(&info.id) || images.iter().any(|image| one.names(image))
         };
         self.templates.as_ref().map(|all| all.iter().any(needs))
+    }
+
+    /// Whether an image needs it. An image in the Recycle Bin may, and does not say which snapshots it has.
+    pub(super) fn is_in_image(&self, info: &SnapshotInfo) -> Option<bool> {
+        let images = self.images.as_ref()?;
+        if images.iter().any(|image| image.binds_snapshots() && image.snapshots.contains(&info.id)) {
+            return Some(true);
+        }
+        self.binned_images.as_ref().filter(|binned| binned.is_empty()).map(|_| false)
     }
 
     pub(super) fn knows_images(&self) -> bool {
