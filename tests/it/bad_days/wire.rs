@@ -27,7 +27,7 @@ fn planned(plan: &str) -> Config {
 /// A connection on which one listing has been asked for.
 async fn asked(url: &str) -> TcpStream {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
-    let request = format!("GET /snapshots/snap-0abc/blocks HTTP/1.1\r\nHost: x\r\n{KEY}\r\n");
+    let request = format!("GET /snapshots/snap-0abc/blocks HTTP/1.1\r\nHost: localhost\r\n{KEY}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }
