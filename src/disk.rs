@@ -180,9 +180,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// does.
     fn entry(&self, path: &Path) -> io::Result<Option<Facts>>;
 
-    /// Returns whether files found in this directory of the program's own count: not where other users may write to it,
-    /// or put another in its place, unless the disk was made to trust such directories. A warning says so once.
-    fn trusts(&self, dir: &Path) -> bool;
+    /// Returns this directory, or the one above it, where other users may write to that, so that files in this one can be
+    /// forged. Always `None` of a disk that was made to trust such directories.
+    fn open_to_others(&self, dir: &Path) -> Option<PathBuf>;
 
     /// Makes a directory; it is well if it is there.
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()>;
@@ -273,9 +273,9 @@ pub trait Handle: fmt::Debug + Send + Sync {
     /// Gives it these permission bits. A file system that keeps none is left as it is.
     fn set_mode(&self, mode: u32) -> io::Result<()>;
 
-    /// Gives it the owner, group and mode, without set-id bits, of the regular file that stands under a path; where none
-    /// does, the mode of a new image: as the umask says, at most 0640. Links are not followed.
-    fn succeed(&self, path: &Path) -> io::Result<()>;
+    /// Gives it the group and mode, without set-id bits, and where asked for the owner, of the regular file that stands
+    /// under a path; where none does, the mode of a new image: as the umask says, at most 0640. Links are not followed.
+    fn succeed(&self, path: &Path, with_owner: bool) -> io::Result<()>;
 
     /// Makes what was written durable, and the file's length.
     fn sync(&self) -> io::Result<()>;

@@ -80,7 +80,7 @@ impl ImageFile {
         self.sync()?;
         let (part, target) = (&self.part, &self.target);
         // It is whole: from here on whoever could use what it replaces can use it.
-        self.file.succeed(target).map_err(|error| unwritable(target, error))?;
+        self.file.succeed(target, true).map_err(|error| unwritable(target, error))?;
         let renamed = match replaces {
             true => self.disk.rename(part, target),
             false => self.disk.rename_new(part, target),

@@ -181,8 +181,8 @@ impl Disk for Cold {
         self.inner.entry(path)
     }
 
-    fn trusts(&self, dir: &Path) -> bool {
-        self.inner.trusts(dir)
+    fn open_to_others(&self, dir: &Path) -> Option<PathBuf> {
+        self.inner.open_to_others(dir)
     }
 
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {
@@ -300,8 +300,8 @@ impl Handle for ColdFile {
         self.inner.set_mode(mode)
     }
 
-    fn succeed(&self, path: &Path) -> io::Result<()> {
-        self.inner.succeed(path)
+    fn succeed(&self, path: &Path, with_owner: bool) -> io::Result<()> {
+        self.inner.succeed(path, with_owner)
     }
 
     fn sync(&self) -> io::Result<()> {

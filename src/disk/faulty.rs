@@ -66,8 +66,8 @@ impl Disk for Faulty {
         self.inner.entry(path)
     }
 
-    fn trusts(&self, dir: &Path) -> bool {
-        self.inner.trusts(dir)
+    fn open_to_others(&self, dir: &Path) -> Option<PathBuf> {
+        self.inner.open_to_others(dir)
     }
 
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {
@@ -207,9 +207,9 @@ impl Handle for FaultyFile {
         self.inner.set_mode(mode)
     }
 
-    fn succeed(&self, path: &Path) -> io::Result<()> {
+    fn succeed(&self, path: &Path, with_owner: bool) -> io::Result<()> {
         (self.rule)(Act::Name, &self.path)?;
-        self.inner.succeed(path)
+        self.inner.succeed(path, with_owner)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -353,8 +353,8 @@ impl Disk for MemoryDisk {
         }))
     }
 
-    fn trusts(&self, _: &Path) -> bool {
-        true
+    fn open_to_others(&self, _: &Path) -> Option<PathBuf> {
+        None
     }
 
     fn make_dir(&self, dir: &Path, _: Access) -> io::Result<()> {

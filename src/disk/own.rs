@@ -6,10 +6,15 @@
 //! cut or removed: [`Disk::own_name`] names it in a warning, and the work starts under another name.
 
 use crate::disk::{Access, Disk, Handle, Lock, Opening, directory, unique};
+use crate::fault::{Fault, Kind, Place};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+/// What a user can do about a directory that others may write to.
+const TRUST: &str = "chmod go-w it, or give --trust-state-dir";
 
 /// The reason why a file under a name of this program's own is left alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +134,36 @@ impl dyn Disk + '_ {
         }
     }
 
+    /// Returns whether files found in this directory of the program's own count: not where other users may have forged
+    /// them. A warning says so once.
+    pub fn trusts(&self, dir: &Path) -> bool {
+        static WARNED: Once = Once::new();
+        let open = self.open_to_others(dir);
+        if let Some(open) = &open {
+            WARNED.call_once(|| {
+                tracing::warn!(
+                    "{}: other users may write to it, so nothing that is found there counts; {TRUST}",
+                    open.display()
+                );
+            });
+        }
+        open.is_none()
+    }
+
+    /// Refuses work that follows what is found in a directory of the program's own, where other users may have forged it.
+    ///
+    /// # Errors
+    /// `Unsuitable`.
+    pub fn refuse_untrusted(&self, dir: &Path) -> Result<(), Fault> {
+        match self.open_to_others(dir) {
+            None => Ok(()),
+            Some(open) => {
+                let what = "other users may write to it: what is found there may be forged";
+                Err(Fault::new(Kind::Unsuitable, Place::File(open), what).hint(TRUST))
+            }
+        }
+    }
+
     /// Returns the path, or one beside it with a random name where something foreign stands under it, which a warning
     /// names. What is made under a random name is not found again by a later run.
     pub fn own_name(&self, path: &Path) -> io::Result<PathBuf> {
@@ -165,7 +200,8 @@ impl dyn Disk + '_ {
         })
     }
 
-    /// The same, for those who may use the regular file under another path.
+    /// The same, for those who may use the regular file under another path. It gets that one's owner only where that is
+    /// the directory's too: else the file would be [`Foreign`] to this user.
     pub fn replace_like(&self, path: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
         let draft = Draft { bytes, access: Access::Owner, like: Some(like), is_durable: true };
         self.place(path, &draft, |draft| self.rename(draft, path))
@@ -196,7 +232,10 @@ impl dyn Disk + '_ {
         let file = self.open(&name, Opening::New(draft.access))?;
         let written = || {
             file.write_at(draft.bytes, 0)?;
-            draft.like.map_or(Ok(()), |like| file.succeed(like))?;
+            if let Some(like) = draft.like {
+                let owner = |path: &Path| Ok::<_, io::Error>(self.entry(path)?.map(|facts| facts.owner));
+                file.succeed(like, owner(like)? == owner(&directory(path).join("."))?)?;
+            }
             if draft.is_durable { file.sync() } else { Ok(()) }
         };
         let placed = written().and_then(|()| rename(&name));

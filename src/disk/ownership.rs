@@ -8,20 +8,23 @@ use std::os::unix::fs::MetadataExt as _;
 
 /// Gives a new file the owner, the group and the mode of the regular file that it is about to replace, without set-id
 /// bits. What this user may not give away stays: a group that could not be kept gets no rights of the old one's.
-pub fn preserve(replaced: &Metadata, new: &File) -> io::Result<()> {
+pub fn preserve(old: &Metadata, new: &File) -> io::Result<()> {
+    replaced(old, new, true)
+}
+
+/// The same; the owner only where that is asked for.
+pub(super) fn replaced(old: &Metadata, new: &File, with_owner: bool) -> io::Result<()> {
     let meta = new.metadata()?;
     let is_refused = |changed: Result<(), Errno>| match changed {
         Ok(()) => Ok(false),
         Err(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(true),
         Err(error) => Err(io::Error::from(error)),
     };
-    if meta.uid() != replaced.uid() {
-        is_refused(rustix::fs::fchown(new, Some(Uid::from_raw(replaced.uid())), None))?;
+    if with_owner && meta.uid() != old.uid() {
+        is_refused(rustix::fs::fchown(new, Some(Uid::from_raw(old.uid())), None))?;
     }
-    let mut mode = replaced.mode() & 0o1777;
-    if meta.gid() != replaced.gid()
-        && is_refused(rustix::fs::fchown(new, None, Some(Gid::from_raw(replaced.gid()))))?
-    {
+    let mut mode = old.mode() & 0o1777;
+    if meta.gid() != old.gid() && is_refused(rustix::fs::fchown(new, None, Some(Gid::from_raw(old.gid()))))? {
         mode &= !0o070;
     }
     is_refused(rustix::fs::fchmod(new, Mode::from_raw_mode(mode)))?;

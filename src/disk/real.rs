@@ -6,7 +6,7 @@ mod sweep;
 use crate::disk::direct::Direct;
 use crate::disk::drain::Drain;
 use crate::disk::own::holder;
-use crate::disk::ownership::{image_mode, preserve};
+use crate::disk::ownership::{image_mode, replaced};
 use crate::disk::{Access, BlockFacts, Disk, Facts, Handle, Lock, Near, Node, Opening, Sweep, Swept};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, OFlags, RenameFlags, SeekFrom};
@@ -15,26 +15,18 @@ use std::fs::{self, File, FileType, OpenOptions, TryLockError};
 use std::io;
 use std::num::NonZero;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
-use std::sync::{Once, OnceLock};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The machine's own.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RealDisk {
     /// The one directory that all this is about, if it is one, open from before the first write: `syncfs` reports
     /// those writes' failures that happened since this descriptor was made (Linux 5.8).
     root: Option<File>,
     /// Whether files count that are found where other users may write.
     trusts_all: bool,
-    /// Whether it has said that they do not.
-    warned: Once,
-}
-
-impl Default for RealDisk {
-    fn default() -> Self {
-        Self { root: None, trusts_all: false, warned: Once::new() }
-    }
 }
 
 impl RealDisk {
@@ -91,16 +83,8 @@ impl Disk for RealDisk {
         }
     }
 
-    fn trusts(&self, dir: &Path) -> bool {
-        let Some(open) = own::open_to_others(dir).filter(|_| !self.trusts_all) else { return true };
-        self.warned.call_once(|| {
-            tracing::warn!(
-                "{}: other users may write to it, so nothing that is found there counts; \
-                 chmod go-w it, or give --trust-state-dir",
-                open.display()
-            );
-        });
-        false
+    fn open_to_others(&self, dir: &Path) -> Option<PathBuf> {
+        if self.trusts_all { None } else { own::open_to_others(dir).map(Path::to_owned) }
     }
 
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {
@@ -313,9 +297,9 @@ impl Handle for RealFile {
         own::set_mode(&self.file, mode)
     }
 
-    fn succeed(&self, path: &Path) -> io::Result<()> {
+    fn succeed(&self, path: &Path, with_owner: bool) -> io::Result<()> {
         match fs::symlink_metadata(path) {
-            Ok(meta) if meta.is_file() => preserve(&meta, &self.file),
+            Ok(meta) if meta.is_file() => replaced(&meta, &self.file, with_owner),
             _ => own::set_mode(&self.file, image_mode()),
         }
     }

@@ -49,10 +49,8 @@ pub fn run(direction: Direction, dir: &Path, engine: &Engine) -> Result<Report, 
         let place = Place::File(path.to_owned());
         return Err(Fault::new(Kind::Unsuitable, place, what).hint("check the path"));
     }
-    if direction == Direction::Push && !machine.disk.trusts(&from.join("ledger")) {
-        let what = "other users may write to this state directory: what it holds may be forged";
-        return Err(Fault::new(Kind::Unsuitable, Place::File(from.to_owned()), what)
-            .hint("chmod go-w it, or give --trust-state-dir"));
+    if direction == Direction::Push {
+        machine.disk.refuse_untrusted(&from.join("ledger"))?;
     }
     // A state directory is its owner's; the other one may be a group's.
     let access = match direction {

@@ -169,11 +169,7 @@ impl Journal {
             return Err(Fault::new(Kind::NotFound, Place::File(path), what)
                 .hint("it has ended, or ran with another --state-dir; icecore cleanup finds what is left by its tags"));
         }
-        if !machine.disk.trusts(directory(&path)) {
-            let what = "other users may write to the directory of this journal: it may be forged";
-            return Err(Fault::new(Kind::Unsuitable, Place::File(path), what)
-                .hint("chmod go-w the state directory, or give --trust-state-dir"));
-        }
+        machine.disk.refuse_untrusted(directory(&path))?;
         let lock = locked(machine.disk.as_ref(), &path)?;
         let failed = |error| Fault::local(&path, "read the journal", error);
         let bytes = machine.disk.read_found(&path, LONGEST).map_err(failed)?;

@@ -145,6 +145,7 @@ const KEYS: &[(&str, &[&str])] = &[
         &[
             "aws",
             "device",
+            "device",
             "disk",
             "ebs",
             "ec2",

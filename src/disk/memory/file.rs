@@ -130,7 +130,7 @@ impl Handle for MemoryFile {
         Ok(())
     }
 
-    fn succeed(&self, _: &Path) -> io::Result<()> {
+    fn succeed(&self, _: &Path, _: bool) -> io::Result<()> {
         Ok(())
     }
 

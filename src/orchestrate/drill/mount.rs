@@ -8,7 +8,7 @@
 //! journal and of the state directory.
 
 use crate::device::{FileSystem, FileSystemKind, Image, Signature, Signed, hyphened, signatures};
-use crate::disk::{Access, InUse, Machine, Mounting, Node, Opening, Use, directory};
+use crate::disk::{Access, InUse, Machine, Mounting, Node, Opening, Use};
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::verify::State;
 use crate::orchestrate::drill::report::{Mounted, Seen};
@@ -163,15 +163,12 @@ fn shut(machine: &Machine, point: &Path) -> Result<(), Fault> {
     let Some(mounts) = point.parent().and_then(Path::parent) else { return Ok(()) };
     let failed = |error| Fault::local(mounts, "close to other users", error);
     machine.disk.make_dirs(mounts, Access::Owner).map_err(failed)?;
-    let refused = |what| {
-        Fault::new(Kind::Unsuitable, Place::File(mounts.to_owned()), what)
-            .hint("chmod go-w the state directory, or give --trust-state-dir")
-    };
-    if !machine.disk.trusts(directory(mounts)) {
-        return Err(refused("nothing is mounted where other users may write"));
-    }
+    machine.disk.refuse_untrusted(mounts)?;
     match machine.disk.entry(mounts).map_err(failed)? {
-        Some(facts) if facts.node != Node::Dir => Err(refused("it is not a directory")),
+        Some(facts) if facts.node != Node::Dir => {
+            let what = "it is not a directory";
+            Err(Fault::new(Kind::Unsuitable, Place::File(mounts.to_owned()), what).hint("move it away"))
+        }
         Some(facts) if !facts.is_private() => {
             machine.disk.open(mounts, Opening::Read).and_then(|dir| dir.set_mode(0o700)).map_err(failed)
         }
