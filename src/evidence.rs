@@ -19,6 +19,7 @@
 
 mod chain;
 mod draft;
+mod entry;
 mod examine;
 mod key;
 mod statement;
@@ -41,6 +42,11 @@ const SIGNATURE: &str = "statement.sig";
 /// The directory of a bundle. Numbers begin at 1.
 fn bundle(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:06}"))
+}
+
+/// Whether a name looks like the number of a bundle.
+fn is_numeric(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The number that a name stands for, written as [`bundle`] does.

@@ -1,8 +1,9 @@
 //! Keeping bundles: one behind the other, each whole before it has its number.
 
 use crate::block::Digest;
-use crate::disk::{Access, Disk};
+use crate::disk::{Access, Disk, Node};
 use crate::evidence::draft::Draft;
+use crate::evidence::entry::{self, Entry};
 use crate::evidence::statement::{About, Statement};
 use crate::evidence::{Key, REPORT, SIGNATURE, STATEMENT, bundle, number};
 use crate::fault::{Fault, Kind, Place};
@@ -57,7 +58,8 @@ pub struct Chain {
 
 /// The newest bundle.
 struct Head {
-    number: u64,
+    /// The number of the bundle that follows.
+    next: u64,
     hash: Digest,
     is_signed: bool,
 }
@@ -116,7 +118,8 @@ impl Chain {
     fn number(&self, draft: &Draft<'_>, mut statement: Statement) -> Result<Kept, Fault> {
         for _ in 0..MOST_TRIES {
             let head = self.head()?;
-            statement = statement.following(head.map(|head| (head.number, head.hash)));
+            let number = head.as_ref().map_or(1, |head| head.next);
+            statement = statement.following(head.map(|head| head.hash), number);
             let bytes = statement.encode();
             draft.put(STATEMENT, &bytes).map_err(|error| self.failed(error))?;
             if let Some(key) = &self.key {
@@ -141,20 +144,30 @@ impl Chain {
         let names = self.disk.names(&self.dir).map_err(failed)?;
         let Some(number) = names.iter().filter_map(|name| number(name)).max() else { return Ok(None) };
         self.disk.sync(&self.dir).map_err(failed)?;
-        let path = bundle(&self.dir, number).join(STATEMENT);
-        let damaged = || {
-            let what = "the newest bundle is damaged, and nothing can be chained to it";
-            Fault::new(Kind::Unsuitable, Place::File(path.clone()), what)
+        let dir = bundle(&self.dir, number);
+        let path = dir.join(STATEMENT);
+        let refused = |path: &Path, what: &str| {
+            Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what)
                 .hint("see icecore evidence verify, and give --evidence another directory")
         };
-        let bytes = match self.disk.read(&path, LONGEST) {
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
-                return Err(damaged());
-            }
-            read => read.map_err(failed)?,
+        let damaged = || refused(&path, "the newest bundle is damaged, and nothing can be chained to it");
+        let Some(next) = number.checked_add(1) else {
+            return Err(refused(
+                &dir,
+                "it has the highest number that there is, and no bundle can follow it",
+            ));
+        };
+        if self.disk.entry(&dir).map_err(failed)?.is_none_or(|entry| entry.node != Node::Dir) {
+            return Err(damaged());
+        }
+        let Entry::File(Some(bytes)) = entry::read(&*self.disk, &path, LONGEST).map_err(failed)? else {
+            return Err(damaged());
         };
         let statement = Statement::decode(&bytes).map_err(|_| damaged())?;
-        Ok(Some(Head { number, hash: Digest::of(&bytes), is_signed: statement.public_key.is_some() }))
+        if statement.number != number {
+            return Err(damaged());
+        }
+        Ok(Some(Head { next, hash: Digest::of(&bytes), is_signed: statement.public_key.is_some() }))
     }
 
     fn is_name(&self, name: &str) -> Result<(), Fault> {

@@ -1,11 +1,12 @@
 //! Looking whether evidence is as it was kept.
 
 use crate::block::Digest;
-use crate::disk::Disk;
+use crate::disk::{Disk, Node};
 use crate::evidence::chain::LONGEST;
 use crate::evidence::draft::Draft;
+use crate::evidence::entry::{self, Entry};
 use crate::evidence::statement::{Listed, Statement};
-use crate::evidence::{PublicKey, SIGNATURE, STATEMENT, bundle, number};
+use crate::evidence::{PublicKey, SIGNATURE, STATEMENT, bundle, is_numeric, number};
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::UnixMillis;
 use std::collections::BTreeSet;
@@ -26,6 +27,12 @@ pub struct Trust {
 pub enum Wrong {
     /// A bundle is not there, though later ones are.
     MissingBundle,
+    /// A name looks like a bundle's number and is none, or what has the number is no directory.
+    NotABundle,
+    /// A link, a directory or a pipe stands in the place of a bundle's file. It is not followed.
+    NotAFile,
+    /// A bundle or a file of it cannot be read, so that nothing is known of it.
+    Unreadable,
     /// A file that a bundle names is not there.
     MissingFile,
     /// A file is not what the bundle says.
@@ -51,6 +58,9 @@ impl Wrong {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MissingBundle => "missing_bundle",
+            Self::NotABundle => "not_a_bundle",
+            Self::NotAFile => "not_a_file",
+            Self::Unreadable => "unreadable",
             Self::MissingFile => "missing_file",
             Self::AlteredFile => "altered_file",
             Self::AddedFile => "added_file",
@@ -102,6 +112,8 @@ pub struct Examined {
     pub had_keys: bool,
     /// What runs left that were interrupted: not evidence, and not counted as missing.
     pub drafts: u64,
+    /// Other names in the directory, in order: not evidence, and not looked at.
+    pub others: Vec<String>,
     /// When it was looked at.
     pub at: UnixMillis,
 }
@@ -116,6 +128,11 @@ impl Examined {
     /// today.
     pub fn is_expired(&self, bundle: &Bundle) -> bool {
         bundle.statement.about.expires_at.is_some_and(|end| end.0 <= self.at.0)
+    }
+
+    /// Whether something is not as it was kept, or not there; what only cannot be read may be as it was.
+    pub fn is_altered(&self) -> bool {
+        self.findings.iter().any(|finding| finding.wrong != Wrong::Unreadable)
     }
 
     /// How many bundles are past their time.
@@ -139,20 +156,30 @@ pub fn examine(disk: &dyn Disk, dir: &Path, trust: &Trust, now: UnixMillis) -> R
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         names => names.map_err(failed)?,
     };
-    let last = names.iter().filter_map(|name| number(name)).max().unwrap_or(0);
-    if last == 0 && trust.anchor.is_none() {
+    if !names.iter().any(|name| is_numeric(name)) && trust.anchor.is_none() {
         let what = "there is no evidence here";
         return Err(Fault::new(Kind::NotFound, Place::File(dir.to_owned()), what)
             .hint("give the directory that --evidence named"));
     }
     let mut chain = Examination { disk, trust, findings: Vec::new(), bundles: Vec::new(), is_signed: false };
-    let there: BTreeSet<u64> = names.iter().filter_map(|name| number(name)).collect();
-    let mut expected = 1;
+    let (numeric, mut others): (BTreeSet<String>, Vec<String>) = {
+        let (numeric, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| is_numeric(name));
+        (numeric.into_iter().collect(), others)
+    };
+    chain.strays(numeric.iter().filter(|name| number(name).is_none()));
+    let there: BTreeSet<u64> = numeric.iter().filter_map(|name| number(name)).collect();
+    let mut expected = Some(1);
     for number in there {
-        chain.missing(expected, number);
-        chain.bundle(number, &bundle(dir, number)).map_err(failed)?;
-        expected = number + 1;
+        chain.missing(expected.unwrap_or(number), number);
+        let path = bundle(dir, number);
+        if let Err(error) = chain.bundle(number, &path) {
+            chain.unreadable(number, &error);
+        }
+        expected = number.checked_add(1);
     }
+    let drafts = others.iter().filter(|name| Draft::is_name(name)).count() as u64;
+    others.retain(|name| !Draft::is_name(name));
+    others.sort();
     let anchored = chain.anchored();
     let Examination { findings, bundles, .. } = chain;
     Ok(Examined {
@@ -162,7 +189,8 @@ pub fn examine(disk: &dyn Disk, dir: &Path, trust: &Trust, now: UnixMillis) -> R
         anchored,
         had_anchor: trust.anchor.is_some(),
         had_keys: !trust.public_keys.is_empty(),
-        drafts: names.iter().filter(|name| Draft::is_name(name)).count() as u64,
+        drafts,
+        others,
         at: now,
     })
 }
@@ -193,11 +221,27 @@ impl Examination<'_> {
         }
     }
 
+    /// Names that look like numbers of bundles, as a bundle's would after an overflow.
+    fn strays<'n>(&mut self, names: impl Iterator<Item = &'n String>) {
+        for name in names {
+            let shown: String = name.chars().take(40).collect();
+            let what = format!("{shown} is no number of a bundle: they are written from 000001 on");
+            self.findings.push(Finding { bundle: None, wrong: Wrong::NotABundle, what });
+        }
+    }
+
+    /// What cannot be read is neither altered nor as it was; the rest is looked at all the same.
+    fn unreadable(&mut self, number: u64, error: &io::Error) {
+        self.say(number, Wrong::Unreadable, format!("it cannot be read: {error}"));
+    }
+
     fn bundle(&mut self, number: u64, path: &Path) -> io::Result<()> {
-        let Some(bytes) = self.file(&path.join(STATEMENT))? else {
-            self.say(number, Wrong::MissingFile, format!("{STATEMENT} is missing"));
+        if self.disk.entry(path)?.is_none_or(|entry| entry.node != Node::Dir) {
+            let what = "it is a link, a file or a pipe, and no directory; it is not followed";
+            self.say(number, Wrong::NotABundle, what);
             return Ok(());
-        };
+        }
+        let Some(bytes) = self.small(number, path, STATEMENT, Wrong::MissingFile)? else { return Ok(()) };
         let statement = match Statement::decode(&bytes) {
             Ok(statement) if statement.number == number => statement,
             Ok(other) => {
@@ -213,7 +257,9 @@ impl Examination<'_> {
         self.signature(number, path, &bytes, statement.public_key)?;
         self.link(number, &statement);
         for listed in &statement.files {
-            self.listed(number, path, listed)?;
+            if let Err(error) = self.listed(number, path, listed) {
+                self.say(number, Wrong::Unreadable, format!("{} cannot be read: {error}", listed.name));
+            }
         }
         let is_known = |name: &str| {
             [STATEMENT, SIGNATURE].contains(&name) || statement.files.iter().any(|file| file.name == name)
@@ -241,8 +287,8 @@ impl Examination<'_> {
             return Ok(());
         };
         self.is_signed = true;
-        match self.file(&path.join(SIGNATURE))? {
-            None => self.say(number, Wrong::MissingSignature, format!("{SIGNATURE} is missing")),
+        match self.small(number, path, SIGNATURE, Wrong::MissingSignature)? {
+            None => {}
             Some(signature) if !key.has_signed(statement, &signature) => {
                 let what = format!("{STATEMENT} or {SIGNATURE} was altered: the signature does not fit");
                 self.say(number, Wrong::BadSignature, what);
@@ -257,7 +303,8 @@ impl Examination<'_> {
 
     /// The statement before, where it can be read, has to be the one that this one means.
     fn link(&mut self, number: u64, statement: &Statement) {
-        let before = self.bundles.last().filter(|before| before.statement.number + 1 == number);
+        let before =
+            self.bundles.last().filter(|before| before.statement.number.checked_add(1) == Some(number));
         let (before, previous) = (before.map(|before| before.hash), statement.previous);
         let what = match (before, previous) {
             (Some(before), Some(previous)) if before != previous => {
@@ -273,33 +320,39 @@ impl Examination<'_> {
     fn listed(&mut self, number: u64, path: &Path, listed: &Listed) -> io::Result<()> {
         // What a statement says is not to lead anywhere else.
         let is_plain = !listed.name.contains('/') && listed.name != "..";
-        let found = if is_plain { self.hash(&path.join(&listed.name))? } else { None };
+        let found = match is_plain {
+            true => entry::has(self.disk, &path.join(&listed.name), listed.bytes, listed.sha256)?,
+            false => Entry::Missing,
+        };
+        let name = &listed.name;
         match found {
-            None => self.say(number, Wrong::MissingFile, format!("{} is missing", listed.name)),
-            Some(found) if found != (listed.bytes, listed.sha256) => {
-                self.say(number, Wrong::AlteredFile, format!("{} was altered", listed.name));
-            }
-            Some(_) => {}
+            Entry::Missing => self.say(number, Wrong::MissingFile, format!("{name} is missing")),
+            Entry::NotAFile => self.not_a_file(number, name),
+            Entry::File(false) => self.say(number, Wrong::AlteredFile, format!("{name} was altered")),
+            Entry::File(true) => {}
         }
         Ok(())
     }
 
-    /// A small file; `None` where there is none.
-    fn file(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        match self.disk.read(path, LONGEST) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            // Too long to be what it should be.
-            Err(error) if error.kind() == ErrorKind::InvalidData => Ok(Some(Vec::new())),
-            read => read.map(Some),
-        }
+    fn not_a_file(&mut self, number: u64, name: &str) {
+        let what = format!("{name} is a link, a directory or a pipe, and no file; it is not followed");
+        self.say(number, Wrong::NotAFile, what);
     }
 
-    /// Length and SHA-256 of a file; `None` where there is none.
-    fn hash(&self, path: &Path) -> io::Result<Option<(u64, Option<Digest>)>> {
-        match self.disk.sha256(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            hashed => hashed.map(|(len, digest)| Some((len, Some(digest)))),
-        }
+    /// A small file of a bundle, empty where it is too long to be what it should be; `None` where there is none, which is
+    /// said.
+    fn small(&mut self, number: u64, path: &Path, name: &str, wrong: Wrong) -> io::Result<Option<Vec<u8>>> {
+        Ok(match entry::read(self.disk, &path.join(name), LONGEST)? {
+            Entry::File(bytes) => Some(bytes.unwrap_or_default()),
+            Entry::NotAFile => {
+                self.not_a_file(number, name);
+                None
+            }
+            Entry::Missing => {
+                self.say(number, wrong, format!("{name} is missing"));
+                None
+            }
+        })
     }
 
     /// The bundle that is the anchor; a finding where none is.

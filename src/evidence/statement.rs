@@ -24,8 +24,18 @@ pub struct About {
     pub tool_sha256: Option<Digest>,
     /// The machine's name.
     pub host: Option<String>,
-    /// Who ran it on that machine.
+    /// The name of the user that ran it on that machine, as the machine's list of users has it. Versions up to 0.1 took
+    /// what the environment said.
     pub user: Option<String>,
+    /// The id of that user (the real user id of the process); `None` in bundles of versions up to 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// The user id with whose rights it ran, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_uid: Option<u32>,
+    /// The user that the environment named (`SUDO_USER`, else `USER`), where that is another one: a claim of the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_user: Option<String>,
     /// Whose credentials asked AWS; `None` where nobody tells.
     #[serde(default)]
     pub principal_arn: Option<String>,
@@ -100,13 +110,9 @@ impl Statement {
         }
     }
 
-    /// The same behind this one.
-    pub(super) fn following(self, head: Option<(u64, Digest)>) -> Self {
-        Self {
-            number: head.map_or(1, |(number, _)| number + 1),
-            previous: head.map(|(_, hash)| hash),
-            ..self
-        }
+    /// The same with this number, behind the statement with this hash.
+    pub(super) fn following(self, previous: Option<Digest>, number: u64) -> Self {
+        Self { number, previous, ..self }
     }
 
     /// The bytes that are hashed and signed: JSON, a field a line.

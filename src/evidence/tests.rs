@@ -2,6 +2,7 @@
 
 mod drafts;
 mod frozen;
+mod odd;
 
 use super::*;
 use crate::block::Digest;

@@ -14,6 +14,9 @@ use std::path::PathBuf;
 /// Bundles shown to people, the newest; programs get all of them.
 const SHOWN: usize = 10;
 
+/// Other entries of the directory shown to people.
+const NAMED: usize = 5;
+
 /// What no chain shows by itself.
 const TAIL: &str = "A chain does not show that its newest bundles were cut off. Keep this anchor where whoever can write \
                     here cannot, or the bundles in an S3 bucket with Object Lock.";
@@ -86,6 +89,8 @@ struct View<'a> {
     keys_known: bool,
     bundles: Vec<BundleView<'a>>,
     drafts: u64,
+    /// Other names in the directory, which are not evidence.
+    other_entries: &'a [String],
     disclaimers: Vec<String>,
 }
 
@@ -109,6 +114,12 @@ struct BundleView<'a> {
     verified: Option<&'a str>,
     host: Option<&'a str>,
     user: Option<&'a str>,
+    /// Null in bundles of versions that took the user from the environment.
+    uid: Option<u32>,
+    /// Null where it is `uid`.
+    effective_uid: Option<u32>,
+    /// What the environment said, where that is another user.
+    claimed_user: Option<&'a str>,
     principal_arn: Option<&'a str>,
     labels: &'a BTreeMap<String, String>,
     public_key: Option<String>,
@@ -138,6 +149,7 @@ fn as_json(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
         keys_known: examined.had_keys,
         bundles: examined.bundles.iter().map(|bundle| self::bundle(examined, bundle)).collect(),
         drafts: examined.drafts,
+        other_entries: &examined.others,
         disclaimers: disclaimers(examined),
     };
     let frame = Frame { complete: true, requests: None, elapsed: None };
@@ -158,6 +170,9 @@ fn bundle<'a>(examined: &Examined, bundle: &'a Bundle) -> BundleView<'a> {
         verified: statement.verified.as_deref(),
         host: statement.about.host.as_deref(),
         user: statement.about.user.as_deref(),
+        uid: statement.about.uid,
+        effective_uid: statement.about.effective_uid,
+        claimed_user: statement.about.claimed_user.as_deref(),
         principal_arn: statement.about.principal_arn.as_deref(),
         labels: &statement.about.labels,
         public_key: statement.public_key.map(|key| key.to_string()),
@@ -165,7 +180,11 @@ fn bundle<'a>(examined: &Examined, bundle: &'a Bundle) -> BundleView<'a> {
 }
 
 fn state(examined: &Examined) -> &'static str {
-    if examined.findings.is_empty() { "pass" } else { "fail" }
+    match (examined.findings.is_empty(), examined.is_altered()) {
+        (true, _) => "pass",
+        (false, true) => "fail",
+        (false, false) => "incomplete",
+    }
 }
 
 fn is_tail_unproven(examined: &Examined) -> bool {
@@ -196,7 +215,7 @@ fn disclaimers(examined: &Examined) -> Vec<String> {
 
 fn text(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
     let total = examined.bundles.len() as u64;
-    let verdict = if examined.findings.is_empty() { "PASS" } else { "FAIL" };
+    let verdict = state(examined).to_uppercase();
     writeln!(out, "{verdict}  {} bundle{} in {}", count(total), plural(total), examined.dir.display())?;
     let mut facts = Vec::new();
     for finding in &examined.findings {
@@ -232,6 +251,9 @@ fn text(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
     if examined.drafts > 0 {
         facts.push(("drafts", format!("{} left by interrupted runs; not evidence", count(examined.drafts))));
     }
+    if !examined.others.is_empty() {
+        wrapped(&mut facts, "also here", &format!("{}; not evidence", named(&examined.others)));
+    }
     table::facts(out, &facts)?;
     if examined.bundles.is_empty() {
         return Ok(());
@@ -252,6 +274,15 @@ fn text(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
     match examined.bundles.len().saturating_sub(SHOWN) {
         0 => Ok(()),
         more => writeln!(out, "  .. and {} before them", count(more as u64)),
+    }
+}
+
+/// The first of these names, and how many more there are.
+fn named(names: &[String]) -> String {
+    let first: Vec<_> = names.iter().take(NAMED).map(|name| escaped(name)).collect();
+    match names.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {} more", first.join(", "), count(more as u64)),
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::block::Digest;
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
+use crate::cli::evidence::user::User;
 use crate::cli::log::NOTE;
-use crate::cli::settings::variable;
 use crate::cli::spelled::Days;
 use crate::disk::{Disk, RealDisk};
 use crate::evidence::{About, Attachment, Chain, Kept, Key};
@@ -78,6 +78,7 @@ impl Keeper {
         key: Option<Key>,
         command: &str,
     ) -> Result<Self, Fault> {
+        let user = User::current(&*disk);
         let about = About {
             command: command.to_owned(),
             tool: concat!("icecore ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -85,7 +86,10 @@ impl Keeper {
             host: std::fs::read_to_string("/proc/sys/kernel/hostname")
                 .ok()
                 .map(|name| name.trim().to_owned()),
-            user: variable("USER").map(|user| user.to_string_lossy().into_owned()),
+            user: user.name,
+            uid: Some(user.uid),
+            effective_uid: user.effective_uid,
+            claimed_user: user.claimed,
             principal_arn: None,
             expires_at: None,
             labels: BTreeMap::new(),
