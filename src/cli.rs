@@ -19,6 +19,7 @@ mod exit;
 mod export;
 mod iam_policy;
 mod import;
+mod inputs;
 mod ledger;
 mod list;
 mod log;
@@ -28,6 +29,7 @@ mod open;
 mod output;
 mod paint;
 mod progress;
+mod report_file;
 mod resume;
 mod serve;
 mod settings;
@@ -36,17 +38,26 @@ mod signals;
 mod spelled;
 mod state;
 mod store;
+mod unparsed;
 mod verify;
 mod warm;
 
 pub use exit::Exit;
 
+use crate::orchestrate::RunId;
+use crate::{ops, render};
 use args::Global;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use complaint::Complaint;
 use context::Context;
+use inputs::Inputs;
+use report_file::Verdict;
 use signals::Signals;
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
 use std::process::ExitCode;
 
 /// Inspect EBS snapshots block by block: what changed, what they hold, what a restore would read
@@ -98,6 +109,33 @@ impl Command {
         }
     }
 
+    /// The command as it is typed, where it gives a verdict: its report file never holds the verdict of an earlier run.
+    fn verdict(&self) -> Option<&'static str> {
+        match self {
+            Self::Verify(_) => Some("verify"),
+            Self::Ledger(_) => Some("ledger"),
+            Self::Warm(_) => Some("warm"),
+            Self::Drill(args) => (!args.is_rehearsal()).then_some("drill"),
+            Self::Resume(_) => Some("resume"),
+            Self::Evidence(args) => args.is_verdict().then_some("evidence verify"),
+            Self::Store(_) => Some("store check"),
+            Self::Demo(_) | Self::Serve(_) | Self::Import(_) | Self::List(_) | Self::Show(_) => None,
+            Self::Blocks(_) | Self::Diff(_) | Self::Cost(_) | Self::Export(_) | Self::Manifest(_) => None,
+            Self::Cleanup(_) | Self::State(_) | Self::IamPolicy(_) | Self::Completions(_) | Self::Man(_) => {
+                None
+            }
+        }
+    }
+
+    /// Chooses the id of the run.
+    fn run_id(&self) -> Result<String, Complaint> {
+        match self {
+            Self::Drill(_) => Ok(RunId::random()?.to_string()),
+            Self::Resume(args) => Ok(args.run().to_string()),
+            _ => Ok(ops::verify::run_id()?),
+        }
+    }
+
     async fn run(self, cx: &Context) -> Result<Exit, Complaint> {
         match self {
             Self::Demo(args) => demo::run(args, cx).await,
@@ -128,9 +166,11 @@ impl Command {
 
 /// The program: what was typed in, an exit code out.
 pub fn main() -> ExitCode {
-    let typed = match Cli::try_parse() {
-        Ok(typed) => typed,
-        Err(answer) => return answered_by_clap(&answer).into(),
+    set_hook(Box::new(say_panic));
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let (typed, inputs) = match parsed(&words) {
+        Ok(parsed) => parsed,
+        Err(answer) => return answered_by_clap(&answer, &words).into(),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -139,40 +179,90 @@ pub fn main() -> ExitCode {
             return Exit::Local.into();
         }
     };
-    let exit = runtime.block_on(run(typed));
+    let exit = caught(|| runtime.block_on(run(typed, inputs)));
     // Whatever still runs is not waited for: after a second signal that is the point, and otherwise nothing does.
     runtime.shutdown_background();
     exit.into()
 }
 
-async fn run(typed: Cli) -> Exit {
+/// Reads what was typed, and which files it names.
+fn parsed(words: &[OsString]) -> Result<(Cli, Inputs), clap::Error> {
+    let mut command = command();
+    command.build();
+    let matches = command.clone().try_get_matches_from(words)?;
+    let inputs = Inputs::of(&command, &matches);
+    let typed = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((typed, inputs))
+}
+
+async fn run(typed: Cli, inputs: Inputs) -> Exit {
     let signals = Signals::listen();
-    let cx = Context::new(typed.global, typed.command.endpoint(), signals.clone());
+    let Cli { global, command } = typed;
+    let mut cx = Context::new(global, command.endpoint(), signals.clone());
+    let begun = command.run_id().and_then(|run_id| {
+        let verdict = command.verdict().map(|command| Verdict { command, run_id: run_id.clone() });
+        cx.begin(run_id, verdict, &inputs)
+    });
+    let work = async {
+        begun?;
+        command.run(&cx).await
+    };
     let outcome = tokio::select! {
-        outcome = typed.command.run(&cx) => outcome,
+        outcome = work => outcome,
         exit = signals.second() => return exit,
     };
     cx.progress().finish();
     outcome.unwrap_or_else(|complaint| {
         complaint.say();
+        cx.close_report(&complaint);
         complaint.exit(signals.first())
     })
 }
 
+/// Runs it; a panic ends it as a fault of this machine would, and leaves what it has written.
+fn caught(work: impl FnOnce() -> Exit) -> Exit {
+    // What a panic may have left half done is not looked at any more.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Exit::Local)
+}
+
+/// Says a panic in one line.
+fn say_panic(panic: &PanicHookInfo<'_>) {
+    let at = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
+    let what = panic_message(panic.payload());
+    log::last_words(&format!(
+        "internal error{at}: {}; this is a bug, please report it",
+        render::escaped(what)
+    ));
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        log::last_words(&format!("backtrace:\n{backtrace}"));
+    }
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
 /// Help and version are results; anything else that clap says is a usage error.
-fn answered_by_clap(answer: &clap::Error) -> Exit {
+fn answered_by_clap(answer: &clap::Error, words: &[OsString]) -> Exit {
     match answer.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // A reader that went away has seen what it wanted.
             let _ = answer.print();
             Exit::Clean
         }
-        ErrorKind::MissingSubcommand if std::env::args_os().len() == 1 => {
+        ErrorKind::MissingSubcommand if words.len() == 1 => {
             log::last_words(&format!("no command is given\n\n{}", command().render_help()));
             Exit::Usage
         }
         _ => {
             let _ = answer.print();
+            let text = answer.to_string();
+            let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let mut command = command();
+            command.build();
+            unparsed::refuse(&command, words.get(1..).unwrap_or_default(), why);
             Exit::Usage
         }
     }

@@ -4,6 +4,7 @@
 //! stores, checkpoints, exported images, what is known of a target. [`RealDisk`] is the machine's; [`memory`] forgets
 //! on demand whatever was not synced; [`faulty`] wraps any other and fails when told to; [`cold`] makes a file slow.
 //! [`Reading`] and [`Hashing`] are an open file as a stream.
+//! [`OutputFile`] is where a user wants a result.
 //! [`Mounts`] tells what the machine has mounted.
 //!
 //! Nothing is durable before [`Disk::sync`], [`Disk::sync_all`] or [`Handle::sync`] has returned; a file's bytes and
@@ -17,6 +18,7 @@ pub mod faulty;
 pub mod memory;
 mod mounts;
 mod near;
+mod output;
 mod own;
 mod ownership;
 mod real;
@@ -25,6 +27,7 @@ mod stream;
 pub use block_facts::{Backing, BlockFacts, Writes};
 pub use mounts::{InUse, Mounting, Mounts, RealMounts, Use};
 pub use near::Near;
+pub use output::{OutputFile, Writing};
 pub use own::{Foreign, Sweep, Swept};
 pub use ownership::preserve;
 pub use real::RealDisk;
@@ -305,17 +308,7 @@ impl dyn Disk + '_ {
 
     /// Length and SHA-256 of a file, read in pieces.
     pub fn sha256(&self, path: &Path) -> io::Result<(u64, Digest)> {
-        const PIECE: usize = 1 << 20;
-        let file = self.open(path, Opening::Read)?;
-        let len = file.facts()?.len;
-        let mut hash = Sha256::new();
-        let mut piece = vec![0; usize::try_from(len).unwrap_or(PIECE).min(PIECE)];
-        for at in (0..len).step_by(PIECE) {
-            let n = usize::try_from(len - at).unwrap_or(PIECE).min(PIECE);
-            file.read_at(&mut piece[..n], at)?;
-            hash.update(&piece[..n]);
-        }
-        Ok((len, Digest::from_bytes(hash.finalize().into())))
+        self.open(path, Opening::Read)?.sha256()
     }
 
     /// Removes a file for good; it is well if it has gone.
@@ -324,6 +317,22 @@ impl dyn Disk + '_ {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed.and_then(|()| self.sync(directory(path))),
         }
+    }
+}
+
+impl dyn Handle + '_ {
+    /// Length and SHA-256 of the file, read in pieces.
+    pub fn sha256(&self) -> io::Result<(u64, Digest)> {
+        const PIECE: usize = 1 << 20;
+        let len = self.facts()?.len;
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; usize::try_from(len).unwrap_or(PIECE).min(PIECE)];
+        for at in (0..len).step_by(PIECE) {
+            let n = usize::try_from(len - at).unwrap_or(PIECE).min(PIECE);
+            self.read_at(&mut piece[..n], at)?;
+            hash.update(&piece[..n]);
+        }
+        Ok((len, Digest::from_bytes(hash.finalize().into())))
     }
 }
 

@@ -30,6 +30,7 @@ mod show;
 mod state;
 mod store_check;
 mod table;
+mod unfinished;
 mod verify;
 mod warm;
 
@@ -38,6 +39,7 @@ pub use escape::{escaped, escaped_lines};
 pub use evidence::NewKey;
 pub use format::{Format, FormatError};
 pub use numbers::{blocks, count, parse_time, span};
+pub use unfinished::Unfinished;
 
 use std::io::{self, Write};
 

@@ -4,9 +4,11 @@ use crate::aws::Session;
 use crate::cli::args::Global;
 use crate::cli::complaint::Complaint;
 use crate::cli::exit::Signal;
+use crate::cli::inputs::Inputs;
 use crate::cli::log;
 use crate::cli::output::Output;
 use crate::cli::progress::Progress;
+use crate::cli::report_file::{ReportFile, Verdict};
 use crate::cli::signals::Signals;
 use crate::monitor::{Event, Monitor};
 use crate::pipeline::Stop;
@@ -21,6 +23,8 @@ pub(crate) struct Context {
     signals: Signals,
     stop: Stop,
     account: OnceLock<Session>,
+    run_id: Option<String>,
+    report_file: Option<Arc<ReportFile>>,
 }
 
 impl Context {
@@ -29,7 +33,37 @@ impl Context {
         let progress = Arc::new(Progress::new(&global));
         log::start(&global, endpoint, progress.bar());
         let stop = signals.stop();
-        Self { global, progress, signals, stop, account: OnceLock::new() }
+        let account = OnceLock::new();
+        Self { global, progress, signals, stop, account, run_id: None, report_file: None }
+    }
+
+    /// Begins the run: looks at its report file and, of a command that gives a verdict, puts there that it has none yet.
+    pub(crate) fn begin(
+        &mut self,
+        run_id: String,
+        verdict: Option<Verdict>,
+        inputs: &Inputs,
+    ) -> Result<(), Complaint> {
+        self.run_id = Some(run_id);
+        if let Some(path) = &self.global.report_file {
+            let report_file = ReportFile::open(path, self.global.format, verdict, inputs)?;
+            self.report_file = Some(Arc::new(report_file));
+        }
+        Ok(())
+    }
+
+    /// The id of the run, for its report.
+    pub(crate) fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref()
+    }
+
+    /// Puts into the report file that the run ended without a result, where it gives a verdict.
+    pub(crate) fn close_report(&self, complaint: &Complaint) {
+        if let Some(report_file) = &self.report_file
+            && let Err(fault) = report_file.close(complaint)
+        {
+            Complaint::from(fault).say();
+        }
     }
 
     /// The options of every command.
@@ -84,6 +118,6 @@ impl Context {
 
     /// Where the report will go. Refused before any work where it cannot be shown so, or not be written there.
     pub(crate) fn output<R: Render>(&self) -> Result<Output<R>, Complaint> {
-        Output::open(&self.global, Arc::clone(&self.progress))
+        Output::open(self.global.format, self.report_file.clone(), Arc::clone(&self.progress))
     }
 }

@@ -191,6 +191,11 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
 }
 
 impl Args {
+    /// Whether only the plan is shown.
+    pub(crate) fn is_rehearsal(&self) -> bool {
+        self.dry_run
+    }
+
     fn what(&self, cx: &Context) -> Result<What, Complaint> {
         if let Some(volume) = &self.restored_volume {
             return match &self.snapshots[..] {
@@ -239,6 +244,7 @@ impl Args {
             owner: self.owner.clone().unwrap_or_else(settings::user),
             lifetime: self.expires.0,
             waits: Waits::default(),
+            run: cx.run_id().and_then(|id| id.parse().ok()),
             ..Options::of(what, here)
         }
     }

@@ -1,6 +1,7 @@
 //! `icecore evidence`, and the options by which other commands keep evidence.
 
 mod keep;
+mod user;
 
 pub(crate) use keep::{KeepArgs, Keeper, keep};
 
@@ -8,7 +9,7 @@ use crate::block::{Digest, DigestError};
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::disk::{Access, Disk, RealDisk};
+use crate::disk::{Access, Disk, OutputFile, RealDisk};
 use crate::evidence::{self, Key, PublicKey, Trust};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, SystemClock};
@@ -52,6 +53,13 @@ enum Command {
     },
 }
 
+impl Args {
+    /// Whether evidence is judged.
+    pub(crate) fn is_verdict(&self) -> bool {
+        matches!(self.command, Command::Verify { .. })
+    }
+}
+
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let disk = RealDisk::default();
     match args.command {
@@ -59,7 +67,11 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
             let output = cx.output()?;
             let public_keys = public_key.iter().map(|text| public(&disk, text)).collect::<Result<_, _>>()?;
             let examined = evidence::examine(&disk, &dir, &Trust { anchor, public_keys }, SystemClock.now())?;
-            let exit = if examined.findings.is_empty() { Exit::Clean } else { Exit::Findings };
+            let exit = match (examined.findings.is_empty(), examined.is_altered()) {
+                (true, _) => Exit::Clean,
+                (false, true) => Exit::Findings,
+                (false, false) => Exit::Local,
+            };
             output.show(&examined)?;
             Ok(exit)
         }
@@ -92,6 +104,8 @@ pub(crate) fn public(disk: &dyn Disk, text: &str) -> Result<PublicKey, Complaint
 }
 
 fn new_key(disk: &RealDisk, file: PathBuf) -> Result<NewKey, Complaint> {
+    // What is no place for a file is refused before a key is made.
+    OutputFile::open(&file)?;
     let mut beside = file.clone().into_os_string();
     beside.push(".pub");
     let beside = PathBuf::from(beside);

@@ -21,7 +21,7 @@ pub enum Exit {
     Service = 5,
     /// What was being read or written to vanished or changed meanwhile
     Vanished = 6,
-    /// A local file or device failed
+    /// A local file or device failed; an internal error
     Local = 7,
     /// Throttled for too long or interrupted, with a checkpoint saved: try again
     TryAgain = 75,

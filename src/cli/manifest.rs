@@ -4,6 +4,8 @@ use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access};
+use crate::disk::OutputFile;
+use crate::fault::Kind;
 use crate::ops::Engine;
 use crate::ops::manifest::{self, Options};
 use crate::snapshot::{IdError, SnapshotId};
@@ -32,6 +34,25 @@ pub(crate) struct Args {
     force: bool,
 }
 
+/// Returns the path to write to: a link is followed to its target, beside which the manifest is made.
+fn followed(output: &Path) -> Result<PathBuf, Complaint> {
+    let is_link = || output.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+    match OutputFile::open(output) {
+        Ok(file) => match file.target() {
+            Some(target) => Ok(if is_link() { target } else { output.to_owned() }),
+            None => {
+                let path = output.display();
+                Err(Complaint::Usage(format!(
+                    "{path}: it is no regular file; give the name of a file to make"
+                )))
+            }
+        },
+        Err(fault) if fault.kind == Kind::Unsuitable => Err(fault.into()),
+        // A directory that is missing or cannot be written to is named when the manifest is made there.
+        Err(_) => Ok(output.to_owned()),
+    }
+}
+
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let shown = cx.output()?;
     let of = args.of.as_str();
@@ -41,7 +62,8 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
                 .to_owned(),
         ));
     }
-    let options = |engine: &Engine| match &args.output {
+    let output = args.output.as_deref().map(followed).transpose()?;
+    let options = |engine: &Engine| match &output {
         Some(output) => Ok(Options { base: args.base.clone(), output: output.clone(), force: args.force }),
         None => {
             manifest::draft(of, engine).map(|output| Options { base: args.base.clone(), output, force: true })

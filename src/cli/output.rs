@@ -1,33 +1,32 @@
 //! Where results go: standard output, and a file where one is asked for.
 
-use crate::cli::args::Global;
 use crate::cli::complaint::Complaint;
 use crate::cli::paint::{self, Painted};
 use crate::cli::progress::Progress;
+use crate::cli::report_file::ReportFile;
 use crate::fault::Fault;
 use crate::render::{EscapeWriter, Format, Printer, Render};
-use std::fs::Permissions;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tempfile::NamedTempFile;
 
 /// Shows one report, once.
 #[derive(Debug)]
 pub(crate) struct Output<R> {
     printer: Printer<R>,
     format: Format,
-    file: Option<(NamedTempFile, PathBuf)>,
+    file: Option<Arc<ReportFile>>,
     progress: Arc<Progress>,
 }
 
 impl<R: Render> Output<R> {
-    /// Finds the printer and makes the file, under a temporary name: what cannot work shows before the work.
-    pub(crate) fn open(global: &Global, progress: Arc<Progress>) -> Result<Self, Complaint> {
-        let printer = R::printer(global.format).ok_or_else(|| unsuitable(global.format, &R::formats()))?;
-        let file = global.report_file.as_deref().map(temporary).transpose()?;
-        Ok(Self { printer, format: global.format, file, progress })
+    /// Finds the printer: a format that does not fit shows before the work.
+    pub(crate) fn open(
+        format: Format,
+        file: Option<Arc<ReportFile>>,
+        progress: Arc<Progress>,
+    ) -> Result<Self, Complaint> {
+        let printer = R::printer(format).ok_or_else(|| unsuitable(format, &R::formats()))?;
+        Ok(Self { printer, format, file, progress })
     }
 
     /// The same place for another report, in the same format; `None` where that does not suit it.
@@ -68,11 +67,8 @@ impl<R: Render> Output<R> {
 
     /// Writes it to the file, where there is one.
     fn keep(&mut self, report: &R) -> Result<(), Complaint> {
-        let Some((mut file, path)) = self.file.take() else { return Ok(()) };
-        let written = self.print(report, &mut file).and_then(|()| file.as_file().sync_data());
-        written.map_err(|error| Fault::local(&path, "write the report", error))?;
-        file.persist(&path).map_err(|error| Fault::local(&path, "write the report", error.error))?;
-        Ok(())
+        let Some(file) = self.file.take() else { return Ok(()) };
+        Ok(file.write(&mut |out| self.print(report, out))?)
     }
 }
 
@@ -103,22 +99,4 @@ pub(crate) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
 fn unsuitable(format: Format, suitable: &[Format]) -> Complaint {
     let names: Vec<&str> = suitable.iter().map(|format| format.as_str()).collect();
     Complaint::Usage(format!("--format {format} does not fit this command; it knows {}", names.join(", ")))
-}
-
-/// A file beside the final one, so that it can take its name.
-fn temporary(path: &Path) -> Result<(NamedTempFile, PathBuf), Complaint> {
-    if path.is_dir() {
-        return Err(Complaint::Usage(format!(
-            "{}: is a directory; give --report-file a file",
-            path.display()
-        )));
-    }
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let made = tempfile::Builder::new()
-        .prefix(".icecore-report-")
-        // As any other file: the process's umask takes its share.
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(dir);
-    let file = made.map_err(|error| Fault::local(path, "make the report file", error))?;
-    Ok((file, path.to_owned()))
 }

@@ -21,6 +21,13 @@ pub(crate) struct Args {
     evidence: KeepArgs,
 }
 
+impl Args {
+    /// The run that goes on.
+    pub(crate) fn run(&self) -> &RunId {
+        &self.run
+    }
+}
+
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let output = cx.output()?;
     let keeper = args.evidence.open("resume")?;

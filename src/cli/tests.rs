@@ -105,6 +105,45 @@ fn no_global_option_is_missing_from_the_tests_above() {
 }
 
 #[test]
+fn a_panic_ends_as_a_fault_and_leaves_a_report_that_the_run_has_not_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("report");
+    std::fs::write(&path, "{\"state\":\"pass\"}").unwrap();
+    let exit = caught(|| {
+        let verdict = Verdict { command: "verify", run_id: "0123".to_owned() };
+        let format = crate::render::Format::Json;
+        let report = report_file::ReportFile::open(&path, format, Some(verdict), &Inputs::default());
+        let _report = report.unwrap();
+        panic!("on purpose");
+    });
+    assert_eq!(exit, Exit::Local);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"state\":\"incomplete\"") && text.contains("run-not-finished"), "{text}");
+    assert_eq!(panic_message(&"text"), "text");
+    assert_eq!(panic_message(&"owned".to_owned()), "owned");
+}
+
+#[test]
+fn every_command_that_gives_a_verdict_is_known_where_the_rest_of_the_line_is_not() {
+    for words in [
+        &["verify", "snap-01"][..],
+        &["ledger"],
+        &["warm", "x", "--map", "m"],
+        &["drill", "snap-01"],
+        &["resume", "run-0123456789abcdef"],
+        &["evidence", "verify", "d"],
+        &["store", "check", "d"],
+    ] {
+        let typed = Cli::try_parse_from(["icecore"].iter().chain(words)).unwrap();
+        assert!(unparsed::VERDICTS.contains(&typed.command.verdict().unwrap()), "{words:?}");
+    }
+    let rehearsal = Cli::try_parse_from(["icecore", "drill", "snap-01", "--dry-run"]).unwrap();
+    assert_eq!(rehearsal.command.verdict(), None);
+    let key = Cli::try_parse_from(["icecore", "evidence", "key", "f"]).unwrap();
+    assert_eq!(key.command.verdict(), None);
+}
+
+#[test]
 fn the_command_line_is_well_formed() {
     command().debug_assert();
 }

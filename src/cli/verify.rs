@@ -146,7 +146,8 @@ fn name_bundle(report: &Report, kept: Option<&Kept>, key: Option<&Key>, cx: &Con
 async fn verified(typed: Typed, key: Option<Key>, cx: &Context) -> Result<Report, Complaint> {
     let resolved = typed.resolve(cx).await?;
     let services = resolved.place.as_ref().map(|place| &place.services);
-    let options = Options { sign_key: key, ..resolved.options };
+    let run_id = cx.run_id().map(str::to_owned);
+    let options = Options { sign_key: key, run_id, ..resolved.options };
     Ok(verify::run(&options, services, &resolved.engine).await?)
 }
 

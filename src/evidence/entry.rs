@@ -5,12 +5,8 @@
 
 use crate::block::Digest;
 use crate::disk::{Disk, Handle, Node, Opening};
-use sha2::{Digest as _, Sha256};
 use std::io::{self, ErrorKind};
 use std::path::Path;
-
-/// Files are read in pieces of this many bytes.
-const PIECE: usize = 1 << 20;
 
 /// What stands under the name of a file.
 #[derive(Debug)]
@@ -72,16 +68,10 @@ pub(super) fn has(disk: &dyn Disk, path: &Path, len: u64, sha256: Option<Digest>
         if file.facts()?.len != len {
             return Ok(false);
         }
-        let mut hash = Sha256::new();
-        let mut piece = vec![0; usize::try_from(len).unwrap_or(PIECE).min(PIECE)];
-        for at in (0..len).step_by(PIECE) {
-            let n = usize::try_from(len - at).unwrap_or(PIECE).min(PIECE);
-            match file.read_at(&mut piece[..n], at) {
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
-                read => read?,
-            }
-            hash.update(&piece[..n]);
+        match file.sha256() {
+            // It was cut meanwhile.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+            hashed => hashed.map(|(found, digest)| (found, Some(digest)) == (len, sha256)),
         }
-        Ok(sha256 == Some(Digest::from_bytes(hash.finalize().into())))
     })
 }

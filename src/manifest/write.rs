@@ -1,7 +1,7 @@
 //! Writing a manifest.
 
 use crate::block::{BlockIndex, BlockSet, Digest};
-use crate::disk::{Access, Disk, Handle, Hashing, directory};
+use crate::disk::{Access, Disk, Handle, Hashing, Node, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::manifest::header::{self, Header};
 use crate::manifest::{About, Merkle, Roots};
@@ -37,7 +37,12 @@ pub fn write(
     let file = claimed(disk, &part).map_err(failed)?.ok_or_else(|| Fault::taken(path))?;
     let written = body(file.as_ref(), about, present, &mut digest, &failed).and_then(|(roots, body)| {
         let header = Header::new(about.clone(), present.len(), roots, body);
-        file.write_at(&header.encode(), 0).and_then(|()| file.sync()).map_err(failed)?;
+        file.write_at(&header.encode(), 0).map_err(failed)?;
+        // One that is replaced keeps its owner, group and mode; a new one is its owner's alone.
+        if disk.entry(path).map_err(failed)?.is_some_and(|old| old.node == Node::File) {
+            file.succeed(path).map_err(failed)?;
+        }
+        file.sync().map_err(failed)?;
         disk.rename(&part, path).and_then(|()| disk.sync(directory(path))).map_err(failed)?;
         Ok(roots)
     });

@@ -156,6 +156,8 @@ pub struct Options {
     pub system: System,
     /// The key that signs the entry in the ledger.
     pub sign_key: Option<Key>,
+    /// The id of this run; a new one where none is given.
+    pub run_id: Option<String>,
 }
 
 impl Options {
@@ -185,6 +187,7 @@ impl Options {
             restored_at: None,
             system: System::default(),
             sign_key: None,
+            run_id: None,
         }
     }
 
@@ -258,6 +261,11 @@ impl Options {
         }
     }
 
+    /// The id of the run.
+    fn run_id(&self) -> Result<String, Fault> {
+        self.run_id.clone().map_or_else(run_id, Ok)
+    }
+
     /// Whether only some blocks are to be read.
     fn is_partial(&self) -> bool {
         self.delta_from.is_some() || self.part.is_some() || self.cycle_days.is_some() || self.sample.is_some()
@@ -298,7 +306,7 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
     let done = work.run().await?;
     let read = done.read_blocks;
     let mut report = Report {
-        run_id: run_id()?,
+        run_id: options.run_id()?,
         place: services.map_or_else(|| "this machine".to_owned(), |services| services.label.clone()),
         started,
         ended: SystemClock.now(),
@@ -353,7 +361,7 @@ fn aged(subject: &Subject, options: &Options, now: UnixMillis) -> Result<Vec<Fin
     Ok(Finding::rpo(info, allowed, now).into_iter().collect())
 }
 
-/// A name that no other run has.
-fn run_id() -> Result<String, Fault> {
+/// Returns an id that no other run has.
+pub fn run_id() -> Result<String, Fault> {
     Ok(crate::block::Digest::from_bytes(random()?).to_string()[..32].to_owned())
 }

@@ -109,7 +109,7 @@ enum Way {
 /// # Errors
 /// What keeps every drill from being begun; a snapshot that cannot be drilled fails alone.
 pub async fn prepare(options: Options, services: &Services, engine: &Engine) -> Result<Ready, Fault> {
-    let run = RunId::random()?;
+    let run = options.run.clone().map_or_else(RunId::random, Ok)?;
     let lifetime = i64::try_from(options.lifetime.as_millis()).unwrap_or(i64::MAX);
     let expires = SystemClock.now().plus_millis(lifetime);
     let mark = Mark { run, owner: options.owner.clone(), expires };

@@ -42,8 +42,8 @@ pub struct RunId(Box<str>);
 pub struct RunIdError(String);
 
 impl RunId {
-    /// One that nobody had before.
-    pub(super) fn random() -> Result<Self, Fault> {
+    /// Returns an id that no run had before.
+    pub fn random() -> Result<Self, Fault> {
         let number = random()?.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
         Ok(Self(format!("run-{number:016x}").into()))
     }

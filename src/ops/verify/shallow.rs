@@ -5,7 +5,7 @@ use crate::fault::{Fault, Kind, Place};
 use crate::monitor::{Clock, Event, SystemClock};
 use crate::ops::preflight::{described, open};
 use crate::ops::verify::{
-    Coverage, Drift, Level, Mode, Options, Report, Subject, SubjectKind, aged, readable, run_id,
+    Coverage, Drift, Level, Mode, Options, Report, Subject, SubjectKind, aged, readable,
 };
 use crate::ops::{Engine, Services};
 use crate::pipeline::block_map;
@@ -48,7 +48,7 @@ pub(super) async fn run(
         blocks: (level == Level::BlockMap).then_some(blocks),
     };
     Ok(Report {
-        run_id: run_id()?,
+        run_id: options.run_id()?,
         place: services.label.clone(),
         started,
         ended: SystemClock.now(),

@@ -4,6 +4,7 @@ use crate::device::BY_ID;
 use crate::estate::VolumeKind;
 use crate::ops::verify as ops_verify;
 use crate::ops::warm::Amount;
+use crate::orchestrate::RunId;
 use crate::orchestrate::desk::Waits;
 use crate::orchestrate::drill::Choice;
 use crate::snapshot::{InstanceId, SnapshotId, Tags, VolumeId};
@@ -111,6 +112,8 @@ pub struct Options {
     pub lifetime: Duration,
     /// How long states are waited for.
     pub waits: Waits,
+    /// The id of the run; a new one where none is given.
+    pub run: Option<RunId>,
 }
 
 impl Options {
@@ -131,6 +134,7 @@ impl Options {
             owner: String::new(),
             lifetime: Duration::from_secs(24 * 60 * 60),
             waits: Waits::default(),
+            run: None,
         }
     }
 }
