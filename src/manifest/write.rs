@@ -40,7 +40,7 @@ pub fn write(
         file.write_at(&header.encode(), 0).map_err(failed)?;
         // One that is replaced keeps its owner, group and mode; a new one is its owner's alone.
         if disk.entry(path).map_err(failed)?.is_some_and(|old| old.node == Node::File) {
-            file.succeed(path).map_err(failed)?;
+            file.succeed(path, true).map_err(failed)?;
         }
         file.sync().map_err(failed)?;
         disk.rename(&part, path).and_then(|()| disk.sync(directory(path))).map_err(failed)?;
