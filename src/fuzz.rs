@@ -13,7 +13,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("fault_plan", crate::endpoint::fuzz::plan),
     ("request", crate::endpoint::fuzz::request),
     ("sidecar", crate::device::fuzz_sidecar),
-    ("signatures", crate::device::fuzz_signatures),
+    ("signatures", crate::device::fuzz_layout),
     ("store", crate::store::fuzz::reader),
 ];
 

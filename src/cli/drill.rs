@@ -9,8 +9,10 @@ use crate::cli::settings;
 use crate::cli::spelled::Span;
 use crate::cli::verify::{Selection, exit_of_exception, exit_of_state};
 use crate::control::InstanceQuery;
+use crate::device::PartitionName;
 use crate::estate::VolumeKind;
 use crate::fault::{Fault, Kind, Place};
+use crate::ops::verify::Level;
 use crate::ops::warm::Amount;
 use crate::ops::{self, verify as ops_verify};
 use crate::orchestrate::Waits;
@@ -85,6 +87,15 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     evidence: KeepArgs,
+
+    /// How deep to verify: 4, the restored volume, or 5, its file systems as well
+    #[arg(long, value_name = "LEVEL", value_parser = depth, help_heading = "Goals")]
+    level: Option<Level>,
+
+    /// With --level 5: pass although this partition cannot be looked at, as 2, or disk where there are no partitions; repeat
+    /// for several
+    #[arg(long, value_name = "PARTITION", requires = "level", help_heading = "Goals")]
+    allow_unchecked: Vec<PartitionName>,
 
     /// Once verified, mount its ext2 to ext4 and XFS, read-only and without replaying journals; refused where anything of
     /// its UUIDs is in use here
@@ -197,6 +208,9 @@ impl Args {
     }
 
     fn what(&self, cx: &Context) -> Result<What, Complaint> {
+        if !self.allow_unchecked.is_empty() && self.level != Some(Level::FileSystem) {
+            return Err(Complaint::Usage("--allow-unchecked is about --level 5".to_owned()));
+        }
         if let Some(volume) = &self.restored_volume {
             return match &self.snapshots[..] {
                 [] => Ok(What::Restored { volume: volume.clone(), snapshot: None }),
@@ -223,7 +237,12 @@ impl Args {
 
     fn options(&self, what: What, here: Here, cx: &Context) -> Options {
         let verify = ops_verify::Options::of(ops_verify::What::Manifest(PathBuf::new()));
-        let verify = ops_verify::Options { max_usd: cx.global().max_usd, ..self.selection.within(verify) };
+        let verify = ops_verify::Options {
+            max_usd: cx.global().max_usd,
+            level: self.level.filter(|level| *level == Level::FileSystem),
+            allow_unchecked: self.allow_unchecked.clone(),
+            ..self.selection.within(verify)
+        };
         let volumes = self.volumes.clone();
         Options {
             made: Made {
@@ -280,6 +299,13 @@ async fn first_instance(place: &Opened) -> Result<InstanceId, Complaint> {
     let found = control.instances.instances(&InstanceQuery::default()).await?;
     let first = found.into_iter().find(|instance| instance.takes_volumes()).map(|instance| instance.id);
     first.ok_or_else(|| Complaint::Usage("the store has no instance to attach volumes to".to_owned()))
+}
+
+fn depth(text: &str) -> Result<Level, String> {
+    match text.parse() {
+        Ok(level @ (Level::Restored | Level::FileSystem)) => Ok(level),
+        _ => Err("expected 4 (restored) or 5 (file-system): a drill verifies a restored volume".to_owned()),
+    }
 }
 
 fn amount(text: &str) -> Result<Amount, String> {

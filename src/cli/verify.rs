@@ -28,8 +28,17 @@ use std::path::{Path, PathBuf};
 const LONGEST: u64 = 4 << 20;
 
 /// What says of one verification what it is, and is therefore a matter of a plan's lines.
-const OF_ONE: [&str; 8] =
-    ["subject", "manifest", "older", "unencrypted", "pad", "level", "volume_id", "restored_at"];
+const OF_ONE: [&str; 9] = [
+    "subject",
+    "manifest",
+    "older",
+    "unencrypted",
+    "pad",
+    "level",
+    "volume_id",
+    "restored_at",
+    "allow_unchecked",
+];
 
 /// Prove that a snapshot, a copy or a restored volume holds the data that was backed up
 ///

@@ -3,6 +3,7 @@
 use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize, Buffer};
 use crate::device::extents;
 use crate::device::opened::{Opened, Sharing};
+use crate::device::reader::Readable;
 use crate::device::sidecar::Sidecar;
 use crate::device::stamp::Stamp;
 use crate::disk::{Machine, Near, Node, Opening};
@@ -290,6 +291,22 @@ impl Image {
     /// What it has at a block.
     pub fn part(&self, index: BlockIndex) -> Result<Part, Fault> {
         self.file.part(self.len, self.is_file, index)
+    }
+}
+
+impl Readable for Image {
+    fn size(&self) -> u64 {
+        self.len
+    }
+
+    fn bytes(&self, offset: u64, len: usize) -> Result<Vec<u8>, Fault> {
+        Self::bytes(self, offset, len)
+    }
+
+    fn next_data(&self, from: u64) -> Option<u64> {
+        // Where holes cannot be asked for, everything is data.
+        let asked = self.is_file.then(|| self.file.file().next_data(from).ok()).flatten();
+        asked.unwrap_or(Some(from))
     }
 }
 

@@ -1,65 +1,118 @@
-//! Partitions of a disk: a GPT (UEFI specification, 5.3) or the four of an MBR table. Logical ones are not looked for.
+//! Partitions of a disk, as Linux numbers them: of a GPT (UEFI specification, 5.3), or of an MBR with its logical ones.
+//!
+//! Where the kernel follows one of several tables, this does, too: a GPT counts where a protective MBR announces it, also
+//! a hybrid one, and its backup where the primary header is damaged. An entry that no partition can be made of is kept
+//! with the reason: what a table names and cannot be found was not looked at.
 
-use crate::device::ReadAt;
+mod gpt;
+mod mbr;
+
+use crate::device::reader::Reader;
 use crate::fault::Fault;
+use std::fmt;
 
-/// A part of a disk that its table names.
+/// The type that a table gives a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Partition {
+pub enum PartitionType {
+    /// The type byte of an MBR entry.
+    Mbr(u8),
+    /// The type GUID of a GPT entry, as it lies on the disk.
+    Gpt([u8; 16]),
+}
+
+/// What a type says about the content to expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Code of a boot loader, without a file system.
+    BiosBoot,
+    /// Swap space.
+    Swap,
+    /// Other partitions.
+    Extended,
+    /// Anything else.
+    Data,
+}
+
+impl PartitionType {
+    pub(super) fn role(self) -> Role {
+        match self {
+            Self::Mbr(0x05 | 0x0f | 0x85) => Role::Extended,
+            Self::Mbr(0x82) => Role::Swap,
+            Self::Mbr(_) => Role::Data,
+            Self::Gpt(_) => match self.to_string().as_str() {
+                "BIOS boot" => Role::BiosBoot,
+                "Linux swap" => Role::Swap,
+                _ => Role::Data,
+            },
+        }
+    }
+}
+
+impl fmt::Display for PartitionType {
+    /// Its name, or where it has none here, the byte or the GUID.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mbr(byte) => match mbr::TYPES.iter().find(|(known, _)| known == byte) {
+                Some((_, name)) => f.write_str(name),
+                None => write!(f, "{byte:#04x}"),
+            },
+            Self::Gpt(guid) => {
+                let text = gpt::guid(guid);
+                let known = gpt::TYPES.iter().find(|(known, _)| *known == text);
+                f.write_str(known.map_or(&text, |(_, name)| name))
+            }
+        }
+    }
+}
+
+/// A partition that a table names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
     /// Its number, from 1 on: Linux's `p1`.
     pub(super) number: u32,
-    /// Its first byte.
+    /// Its first byte on the disk.
     pub(super) offset: u64,
-    /// Its bytes.
+    /// Its length in bytes.
     pub(super) len: u64,
+    pub(super) kind: PartitionType,
+    /// The name that a GPT gives it.
+    pub(super) label: Option<String>,
+    /// Why it cannot be relied on.
+    pub(super) defect: Option<String>,
 }
 
-const SECTOR: u64 = 512;
+/// What a disk has as partition table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    /// None.
+    Absent,
+    /// One that cannot be read, with the reason.
+    Damaged(String),
+    /// At least one partition.
+    Present {
+        /// The partitions, by number.
+        entries: Vec<Entry>,
+        /// What is wrong with it and keeps no partition from being found, in sentences.
+        remarks: Vec<String>,
+    },
+}
 
-/// The partitions of a disk, by number; none where it has no table.
-pub(super) fn partitions(read: &mut ReadAt<'_>) -> Result<Vec<Partition>, Fault> {
-    let table = read(0, 2 * 512)?;
-    if table.get(510..512) != Some(&[0x55, 0xaa]) {
-        return Ok(Vec::new());
-    }
-    let entries = match gpt(&table) {
-        Some((entries, count, size)) => {
-            let entries = read(entries, count * size)?;
-            entries.chunks(size).map(of_gpt).collect()
+/// Reads the partition table of a disk.
+pub(super) fn table(reader: &mut Reader<'_>) -> Result<Table, Fault> {
+    let sector = reader.bytes(0, 512)?;
+    let Some(primary) = mbr::primary(&sector) else { return Ok(Table::Absent) };
+    let mut table = match primary.iter().find(|entry| entry.kind == 0xee) {
+        Some(protective) => gpt::table(reader, protective)?,
+        None => mbr::table(reader, &primary)?,
+    };
+    if let Table::Present { entries, .. } = &mut table {
+        let size = reader.size();
+        for entry in entries {
+            let is_within = entry.offset.checked_add(entry.len).is_some_and(|end| end <= size);
+            if entry.defect.is_none() && (entry.len == 0 || !is_within) {
+                entry.defect = Some("it is not within the disk".to_owned());
+            }
         }
-        None => (0..4).map(|n| of_mbr(table.get(446 + 16 * n..462 + 16 * n)?)).collect::<Vec<_>>(),
-    };
-    let placed = |(number, extent): (u32, Option<(u64, u64)>)| {
-        let (first, sectors) = extent.filter(|(first, _)| *first > 0)?;
-        let (offset, len) = (first.checked_mul(SECTOR)?, sectors.checked_mul(SECTOR)?);
-        Some(Partition { number, offset, len })
-    };
-    Ok((1..).zip(entries).filter_map(placed).collect())
-}
-
-/// Where the entries of a GPT lie, how many they are and how large each: within reason.
-fn gpt(table: &[u8]) -> Option<(u64, usize, usize)> {
-    let header = table.get(512..).filter(|header| header.starts_with(b"EFI PART"))?;
-    let entries = little::<8>(header, 72)?.checked_mul(SECTOR)?;
-    let number = |at| usize::try_from(little::<4>(header, at)?).ok();
-    let (count, size) = (number(80)?, number(84)?);
-    (count <= 1024 && (128..=4096).contains(&size)).then_some((entries, count, size))
-}
-
-/// First sector and number of sectors of an entry that is used.
-fn of_gpt(entry: &[u8]) -> Option<(u64, u64)> {
-    let is_used = entry.iter().take(16).any(|byte| *byte != 0);
-    let (first, last) = (little::<8>(entry, 32)?, little::<8>(entry, 40)?);
-    is_used.then_some((first, last.saturating_add(1).saturating_sub(first)))
-}
-
-fn of_mbr(entry: &[u8]) -> Option<(u64, u64)> {
-    let is_used = *entry.get(4)? != 0;
-    is_used.then_some((little::<4>(entry, 8)?, little::<4>(entry, 12)?))
-}
-
-/// A little-endian number of N bytes.
-pub(super) fn little<const N: usize>(bytes: &[u8], at: usize) -> Option<u64> {
-    let held = bytes.get(at..at.checked_add(N)?)?;
-    Some(held.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+    Ok(table)
 }

@@ -100,14 +100,16 @@ impl RealMounts {
         Self { proc: proc.into(), sys: sys.into(), dev: dev.into() }
     }
 
-    /// Devices by their mount points. What has no device, such as `/proc`, is left out; btrfs as well, which hides its own.
+    /// Devices by their mount points. What has no device, such as `/proc`, is left out. btrfs hides its own behind a number
+    /// of none; there the source is the device.
     fn mounted(&self) -> io::Result<Vec<InUse>> {
         let table = fs::read_to_string(self.proc.join("self/mountinfo"))?;
         let uses = table.lines().filter_map(|line| {
             let (mount, source) = line.split_once(" - ")?;
             let mut fields = mount.split(' ').skip(2);
             let (number, at) = (fields.next()?, fields.nth(1)?);
-            if number.starts_with("0:") {
+            let is_hidden = number.starts_with("0:");
+            if is_hidden && !source.starts_with("btrfs /") {
                 return None;
             }
             let node = fs::canonicalize(self.sys.join("dev/block").join(number)).ok();
@@ -209,7 +211,8 @@ mod tests {
         let table = "22 28 0:21 / /proc rw - proc proc rw\n\
                      28 1 259:2 / / rw,relatime shared:1 - ext4 /dev/root rw\n\
                      29 28 259:2 /var /srv/my\\040data rw master:1 - ext4 /dev/root rw\n\
-                     30 28 253:0 / /gone rw - xfs /dev/mapper/vg-gone rw\n";
+                     30 28 253:0 / /gone rw - xfs /dev/mapper/vg-gone rw\n\
+                     31 28 0:45 /home /home rw - btrfs /dev/nvme2n1 rw,subvol=/home\n";
         fs::write(proc.join("self/mountinfo"), table).unwrap();
         let class = sys.join("class/block");
         for name in ["nvme0n1/holders", "nvme0n1p1/holders", "nvme1n1/holders/md0"] {
@@ -225,6 +228,7 @@ mod tests {
             "/dev/nvme0n1p1 is mounted at /",
             "/dev/nvme0n1p1 is mounted at /srv/my data",
             "/dev/nvme1n1 is a part of /dev/md0",
+            "/dev/nvme2n1 is mounted at /home",
         ];
         assert_eq!(shown, expected);
         assert!(RealMounts::at("/nowhere", &sys, "/dev").in_use().is_err(), "not knowing is not nothing");

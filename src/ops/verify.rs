@@ -46,7 +46,7 @@ pub use report::{
 
 use crate::block::BlockSet;
 use crate::cost::Usd;
-use crate::device::{Image, System};
+use crate::device::{Image, PartitionName, System};
 use crate::evidence::Key;
 use crate::fault::{Fault, Kind, Place};
 use crate::manifest::Draft;
@@ -152,6 +152,8 @@ pub struct Options {
     pub volume_id: Option<VolumeId>,
     /// When the target was made of the snapshot; by default when the snapshot was taken.
     pub restored_at: Option<UnixMillis>,
+    /// Partitions that level 5 need not look at.
+    pub allow_unchecked: Vec<PartitionName>,
     /// The system that tells of devices.
     pub system: System,
     /// The key that signs the entry in the ledger.
@@ -185,6 +187,7 @@ impl Options {
             allow_empty: false,
             volume_id: None,
             restored_at: None,
+            allow_unchecked: Vec::new(),
             system: System::default(),
             sign_key: None,
             run_id: None,
@@ -237,6 +240,12 @@ impl Options {
             return refused(
                 "--manifest is for a snapshot alone",
                 "hold the manifest against the target instead",
+            );
+        }
+        if !self.allow_unchecked.is_empty() && self.level != Some(Level::FileSystem) {
+            return refused(
+                "--allow-unchecked is about the partitions that level 5 looks at",
+                "give --level 5 as well",
             );
         }
         let usual = self.usual_level();

@@ -344,7 +344,7 @@ fn particulars(drill: &Drill, out: &mut dyn Write) -> io::Result<()> {
     for mounted in &drill.mounted {
         let place = mounted.partition.map(|number| format!(" of partition {number}")).unwrap_or_default();
         let doubt = match mounted.is_clean {
-            Some(false) => "; its journal holds more, which was not replayed",
+            Some(false) => "; it is not clean: what its journal holds was not replayed",
             Some(true) | None => "",
         };
         facts.push((

@@ -4,6 +4,7 @@ use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::open::{self, Access, Opened};
 use crate::cli::spelled::{Days, Elsewhere, Span};
+use crate::device::PartitionName;
 use crate::ops::Engine;
 use crate::ops::verify::{Against, Level, Options, What};
 use crate::sample::{Aim, Partition};
@@ -42,6 +43,11 @@ pub(crate) struct Typed {
     /// is given
     #[arg(long, value_name = "LEVEL")]
     level: Option<Level>,
+
+    /// With --level 5: pass although this partition cannot be looked at, as 2, or disk where there are no partitions; repeat
+    /// for several
+    #[arg(long, value_name = "PARTITION")]
+    allow_unchecked: Vec<PartitionName>,
 
     /// The target has to be this EBS volume
     #[arg(long, value_name = "VOLUME")]
@@ -203,6 +209,7 @@ impl Typed {
             pads: self.pad,
             volume_id: self.volume_id.clone(),
             restored_at: self.restored_at,
+            allow_unchecked: self.allow_unchecked.clone(),
             ..options
         }
     }

@@ -29,7 +29,7 @@ pub(super) async fn used_since(
     let since =
         options.restored_at.or(created).or_else(|| sides.subject.info.as_ref().map(|info| info.start_time));
     let mut used = Vec::new();
-    for found in &target.file_systems {
+    for found in target.layout.file_systems() {
         let is_used = is_mounted
             || match (since.filter(|_| found.tells_when()), &sides.truth) {
                 // One that was used later than in the snapshot, but not after the restore, came from elsewhere.

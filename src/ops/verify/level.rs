@@ -63,8 +63,8 @@ impl Level {
                  that was backed up."
             }
             Self::FileSystem => {
-                "The target holds what the snapshot or its manifest says, and the superblock of every file system found on \
-                 it says that its journal is clean."
+                "The target holds what the snapshot or its manifest says, and the file system of every partition that was \
+                 looked at says that it is clean."
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry};
 use crate::cost::Usd;
-use crate::device::FileSystem;
+use crate::device::{Condition, DiskPartition, Layout, PartitionName};
 use crate::fault::{Fault, Kind};
 use crate::ops::verify::{CycleProgress, Finding, Level, Mismatches};
 use crate::pipeline::Requests;
@@ -192,26 +192,52 @@ pub struct Target {
     pub short_by: ByteSize,
     /// The EBS volume that it says it is.
     pub volume_id: Option<VolumeId>,
-    /// File systems found on it.
-    pub file_systems: Vec<FileSystem>,
+    /// Its partitions and what is in them; nothing of a snapshot.
+    pub layout: Layout,
+    /// Partitions that need not be looked at.
+    pub allow_unchecked: Vec<PartitionName>,
 }
 
 impl Target {
-    /// What keeps its file systems from being shown to be clean, in sentences.
-    pub(super) fn of_file_systems(&self) -> Vec<String> {
-        if self.file_systems.is_empty() {
-            return vec!["No file system of a known kind was found on the target.".to_owned()];
-        }
-        let of = |fs: &FileSystem| {
-            let what = match fs.is_clean {
-                Some(true) => return None,
-                Some(false) => "its journal holds what is still to be done",
-                None => "its superblock does not tell whether its journal is clean",
-            };
-            Some(format!("{} at byte {}: {what}.", fs.kind.as_str(), fs.offset))
-        };
-        self.file_systems.iter().filter_map(of).collect()
+    /// Returns whether nothing is expected to be known of a partition.
+    pub fn is_allowed(&self, partition: &DiskPartition) -> bool {
+        partition.condition == Condition::NotLookedAt && self.allow_unchecked.contains(&partition.name)
     }
+
+    /// Returns whether any of its partitions is in this condition and has to be in a better one.
+    fn has(&self, condition: Condition) -> bool {
+        self.layout.partitions.iter().any(|one| one.condition == condition && !self.is_allowed(one))
+    }
+
+    /// Returns whether there is anything by which level 5 can be reached: a clean file system, or a partition that is
+    /// allowed not to be looked at.
+    fn has_something_to_show(&self) -> bool {
+        self.layout.partitions.iter().any(|one| one.condition == Condition::Clean || self.is_allowed(one))
+    }
+
+    /// Returns what keeps its file systems from being shown to be clean, in sentences.
+    pub(super) fn of_file_systems(&self) -> Vec<String> {
+        let of = |one: &DiskPartition| {
+            let condition = match one.condition {
+                Condition::Clean | Condition::NothingToCheck => return None,
+                _ if self.is_allowed(one) => "not looked at, as --allow-unchecked says".to_owned(),
+                condition => condition.in_words().to_owned(),
+            };
+            let why = one.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            Some(format!("{}: {condition}{why}.", capitalised(&one.to_string())))
+        };
+        let mut sentences: Vec<_> = self.layout.partitions.iter().filter_map(of).collect();
+        if self.layout.file_systems().next().is_none() {
+            sentences.push("No file system of a known kind was found on the target.".to_owned());
+        }
+        sentences.extend(self.layout.remarks.iter().cloned());
+        sentences
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// A block list that is not as long as the control plane says.
@@ -418,7 +444,7 @@ impl Report {
         let is_other = self.level == Level::BlockMap && self.drift.is_some();
         if self.is_changed() {
             State::Incomplete
-        } else if is_short || is_other || self.is_clean() == Some(false) || !self.mismatches.are_explained() {
+        } else if is_short || is_other || self.is_dirty() || !self.mismatches.are_explained() {
             State::Fail
         } else if !self.mismatches.is_empty() {
             State::ChangedSinceRestore
@@ -434,22 +460,35 @@ impl Report {
         self.exceptions.iter().any(|exception| exception.kind == Kind::Changed)
     }
 
-    /// Whether every file system of the target is clean: `Some(false)` where one says that it is not. `None` at other
-    /// levels.
-    fn is_clean(&self) -> Option<bool> {
-        let found = &self.target.as_ref().filter(|_| self.level == Level::FileSystem)?.file_systems;
-        Some(found.iter().all(|fs| fs.is_clean != Some(false)))
+    /// Returns the target whose file systems count: at level 5.
+    fn judged(&self) -> Option<&Target> {
+        self.target.as_ref().filter(|_| self.level == Level::FileSystem)
     }
 
-    /// Whether something was to be seen at this level that nobody could tell: a file system that does not say whether it
-    /// is clean, or none at all.
+    /// Returns whether a file system of the target says that it is not clean, at the level that looks at them.
+    pub fn is_dirty(&self) -> bool {
+        self.judged().is_some_and(|target| target.has(Condition::Dirty))
+    }
+
+    /// Returns in one line what level 5 needs and could not see; `None` where it saw all, and below that level.
+    pub fn unlooked(&self) -> Option<String> {
+        let target = self.judged().filter(|_| self.is_untold())?;
+        let is_open =
+            |one: &&DiskPartition| one.condition == Condition::NotLookedAt && !target.is_allowed(one);
+        Some(match target.layout.partitions.iter().find(is_open) {
+            Some(one) => {
+                let why = one.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+                format!("{one} was not looked at{why}; --allow-unchecked {} accepts that", one.name)
+            }
+            None => "there is no file system to look at".to_owned(),
+        })
+    }
+
+    /// Returns whether something was to be seen at this level that was not: a partition that was not looked at, or no
+    /// file system at all.
     fn is_untold(&self) -> bool {
-        let found = self
-            .target
-            .as_ref()
-            .filter(|_| self.level == Level::FileSystem)
-            .map(|target| &target.file_systems);
-        found.is_some_and(|found| found.is_empty() || found.iter().any(|fs| fs.is_clean.is_none()))
+        self.judged()
+            .is_some_and(|target| target.has(Condition::NotLookedAt) || !target.has_something_to_show())
     }
 
     /// What was read, in a word: `full`, `delta+sample`, `none`.

@@ -2,14 +2,14 @@
 
 use crate::block::{BlockSet, ByteSize, Geometry};
 use crate::control::VolumeQuery;
-use crate::device::{Image, file_systems};
+use crate::device::{Image, Layout, Padded, PartitionName};
 use crate::disk::Machine;
 use crate::estate::Volume;
 use crate::fault::{Fault, Kind, Place};
 use crate::manifest::Manifest;
 use crate::ops::preflight::{facts, open};
 use crate::ops::verify::{
-    Against, Baseline, Options, Origin, Subject, SubjectKind, Target, TargetKind, What, void,
+    Against, Baseline, Level, Options, Origin, Subject, SubjectKind, Target, TargetKind, What, void,
 };
 use crate::ops::{Engine, Services};
 use crate::pipeline::{Action, Ask, Tries, block_map};
@@ -151,7 +151,8 @@ pub(super) async fn sides(
                 tail: ByteSize::from_bytes(size.saturating_sub(volume)),
                 short_by: ByteSize::from_bytes(volume.saturating_sub(size)),
                 volume_id: info.and_then(|info| info.volume_id),
-                file_systems: Vec::new(),
+                layout: Layout::default(),
+                allow_unchecked: Vec::new(),
             });
             sides.other = Other::Snapshot(source, engine.clone());
         }
@@ -267,12 +268,20 @@ async fn target(
     if let Some(meant) = &options.volume_id {
         system.is_volume(path, meant)?;
     }
-    let look = {
-        let image = image.clone();
-        move || file_systems(&mut |offset, len| image.bytes(offset, len))
+    let layout = {
+        let (image, is_judged) = (image.clone(), options.level() == Level::FileSystem);
+        let size = if options.pads { sides.geometry().size().bytes() } else { 0 };
+        let look = move || {
+            let disk = Padded { disk: &*image, size };
+            let mut layout = Layout::read(&disk);
+            if is_judged {
+                layout.look_for_zeros(&disk);
+            }
+            layout
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|error| Fault::local(path, "read", error.into()))?
     };
-    // A device whose first blocks cannot be read is told of when they are read.
-    let file_systems = tokio::task::spawn_blocking(look).await.ok().and_then(Result::ok).unwrap_or_default();
+    is_there(path, &layout, &options.allow_unchecked)?;
     let (size, volume) = (image.len(), sides.geometry().size().bytes());
     // An image ends where it ended when its manifest was made, a volume with its last GiB.
     let whole = match &sides.truth {
@@ -288,7 +297,17 @@ async fn target(
         tail: ByteSize::from_bytes(size.saturating_sub(volume)),
         short_by: ByteSize::from_bytes(short_by),
         volume_id: system.volume_id(path),
-        file_systems,
+        layout,
+        allow_unchecked: options.allow_unchecked.clone(),
     };
     Ok((image, target))
+}
+
+/// Refuses the name of a partition that is not there: a slip of the pen allows nothing.
+fn is_there(path: &Path, layout: &Layout, names: &[PartitionName]) -> Result<(), Fault> {
+    let missing = names.iter().find(|name| layout.partition(**name).is_none());
+    let Some(missing) = missing.filter(|_| layout.fault().is_none()) else { return Ok(()) };
+    let there: Vec<_> = layout.partitions.iter().map(|one| one.name.to_string()).collect();
+    let what = format!("--allow-unchecked {missing} names nothing on it; there is {}", there.join(", "));
+    Err(Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what).hint("name one of these"))
 }

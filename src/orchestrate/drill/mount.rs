@@ -7,7 +7,9 @@
 //! What is mounted outlives the process. It is found again by the run's name in its path, whatever became of the
 //! journal and of the state directory.
 
-use crate::device::{FileSystem, FileSystemKind, Image, Signature, Signed, hyphened, signatures};
+use crate::device::{
+    Condition, Content, DiskPartition, FileSystem, FileSystemKind, Image, Layout, PartitionName,
+};
 use crate::disk::{Access, InUse, Machine, Mounting, Node, Opening, Use};
 use crate::fault::{Fault, Kind, Place};
 use crate::ops::verify::State;
@@ -68,7 +70,9 @@ impl Step for Mount {
             let (device, point) = (device_of(known)?, self.point());
             let machine = self.shop.engine.machine().clone();
             let fact = Facts::from([("mount".to_owned(), point.display().to_string())]);
-            self.seen.mounted(blocking(move || mounted(&machine, &device, &point)).await?);
+            let (mounted, notes) = blocking(move || mounted(&machine, &device, &point)).await?;
+            self.seen.mounted(mounted);
+            notes.iter().for_each(|note| self.seen.note(note));
             Ok(fact)
         }
         .boxed()
@@ -98,30 +102,30 @@ async fn blocking<T: Send + 'static>(
     })?
 }
 
-/// Options under which nothing on the device changes: no journal is replayed, and it may bear a UUID that another file
-/// system bears (ext4(5), xfs(5)). And nobody gets rights by what is on it.
-const fn options(kind: FileSystemKind) -> &'static str {
+/// Returns options under which nothing on the device changes: no journal is replayed, and it may bear a UUID that another
+/// file system bears (ext4(5), xfs(5)). And nobody gets rights by what is on it. `None` of what is not mounted.
+const fn options(kind: FileSystemKind) -> Option<&'static str> {
     match kind {
-        FileSystemKind::Ext => "ro,noload,nodev,nosuid,noexec",
-        FileSystemKind::Xfs => "ro,norecovery,nouuid,nodev,nosuid,noexec",
+        FileSystemKind::Ext => Some("ro,noload,nodev,nosuid,noexec"),
+        FileSystemKind::Xfs => Some("ro,norecovery,nouuid,nodev,nosuid,noexec"),
+        FileSystemKind::Vfat | FileSystemKind::Exfat | FileSystemKind::Ntfs | FileSystemKind::Btrfs => None,
     }
 }
 
-/// Mounts what can be mounted; all of it or an error.
-fn mounted(machine: &Machine, device: &Path, point: &Path) -> Result<Vec<Mounted>, Fault> {
-    let found = signed(machine, device)?;
+/// Mounts what can be mounted; all of it or an error. Also returns what is to be said of the rest.
+fn mounted(machine: &Machine, device: &Path, point: &Path) -> Result<(Vec<Mounted>, Vec<String>), Fault> {
+    let image = Image::open(device, machine)?;
+    let mut layout = Layout::read(&image);
+    if let Some(why) = layout.fault() {
+        let what = format!("its partitions cannot be read: {why}");
+        return Err(Fault::new(Kind::Local, Place::File(device.to_owned()), what));
+    }
     let in_use = in_use(machine)?;
-    strange(machine, device, &found, &in_use)?;
-    let systems: Vec<(Option<u32>, &FileSystem)> = found
-        .iter()
-        .filter_map(|one| match &one.signature {
-            Signature::FileSystem(system) => Some((one.partition, system)),
-            Signature::PhysicalVolume { .. } | Signature::ArrayMember { .. } => None,
-        })
-        .collect();
+    strange(machine, device, &layout, &in_use)?;
+    let systems: Vec<_> = mountable(&layout).collect();
     if systems.is_empty() {
-        let what = match found.first() {
-            Some(other) => format!("there is no file system to mount, but {}", one_of(&other.signature)),
+        let what = match layout.partitions.iter().find(|one| !one.content.identities().is_empty()) {
+            Some(other) => format!("there is no file system to mount, but {}", one_of(&other.content)),
             None => "there is no ext2 to ext4 or XFS to mount".to_owned(),
         };
         return Err(Fault::new(Kind::Unsuitable, Place::File(device.to_owned()), what)
@@ -129,7 +133,11 @@ fn mounted(machine: &Machine, device: &Path, point: &Path) -> Result<Vec<Mounted
     }
     shut(machine, point)?;
     let mut mounted = Vec::new();
-    for (partition, system) in systems {
+    for (name, system, options) in systems {
+        let partition = match name {
+            PartitionName::Disk => None,
+            PartitionName::Number(number) => Some(number),
+        };
         let at = partition.map_or_else(|| point.to_owned(), |number| point.join(format!("p{number}")));
         // An earlier process of this run may have done it.
         if !in_use.iter().filter_map(|one| one.by.point()).any(|there| tail(there) == tail(&at)) {
@@ -139,7 +147,7 @@ fn mounted(machine: &Machine, device: &Path, point: &Path) -> Result<Vec<Mounted
                 offset: system.offset,
                 len: system.size.bytes(),
                 kind: system.kind.as_str(),
-                options: options(system.kind),
+                options,
             };
             machine.mounts.mount(&what, &at).map_err(|error| {
                 removed(machine, &at);
@@ -150,11 +158,16 @@ fn mounted(machine: &Machine, device: &Path, point: &Path) -> Result<Vec<Mounted
             at,
             kind: system.kind,
             partition,
-            uuid: hyphened(&system.uuid),
-            is_clean: system.is_clean,
+            uuid: system.id(),
+            is_clean: system.is_clean(),
         });
     }
-    Ok(mounted)
+    let is_mounted = |one: &DiskPartition| mountable(&layout).any(|(name, ..)| name == one.name);
+    let rest: Vec<_> = layout.partitions.iter().filter(|one| !is_mounted(one)).map(|one| one.name).collect();
+    layout.look_for_zeros(&image);
+    let rest = layout.partitions.iter().filter(|one| rest.contains(&one.name));
+    let notes = rest.filter(|one| one.condition != Condition::NothingToCheck).map(not_mounted);
+    Ok((mounted, notes.chain(layout.remarks.iter().cloned()).collect()))
 }
 
 /// Makes sure that the directory of all mounts is one that only this user can enter: what a volume holds may not be for
@@ -176,17 +189,34 @@ fn shut(machine: &Machine, point: &Path) -> Result<(), Fault> {
     }
 }
 
-fn one_of(signature: &Signature) -> String {
-    match signature {
-        Signature::FileSystem(system) => system.kind.as_str().to_owned(),
-        Signature::PhysicalVolume { .. } => format!("LVM: {}", signature.identities().join(" in ")),
-        Signature::ArrayMember { .. } => format!("a member of {}", signature.identities().join(" ")),
+/// Returns what can be mounted, and with which options. Of a disk that is itself a part of something, nothing is: its
+/// partitions are that one's.
+fn mountable(layout: &Layout) -> impl Iterator<Item = (PartitionName, &FileSystem, &'static str)> {
+    let disk = layout.partition(PartitionName::Disk).map(|disk| &disk.content);
+    let is_part = matches!(disk, Some(Content::ArrayMember { .. })) && layout.partitions.len() > 1;
+    let systems = layout.partitions.iter().filter(move |_| !is_part);
+    systems.filter_map(|one| {
+        let system = one.file_system()?;
+        Some((one.name, system, options(system.kind)?))
+    })
+}
+
+/// Says that a partition was left out, and what is known of it.
+fn not_mounted(partition: &DiskPartition) -> String {
+    let why = partition.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    match partition.condition {
+        Condition::NotLookedAt => format!("Not mounted and not looked at: {partition}{why}."),
+        condition => format!("Not mounted: {partition}, {}{why}.", condition.in_words()),
     }
 }
 
-fn signed(machine: &Machine, device: &Path) -> Result<Vec<Signed>, Fault> {
-    let image = Image::open(device, machine)?;
-    signatures(&mut |offset, len| image.bytes(offset, len), image.len())
+fn one_of(content: &Content) -> String {
+    let identities = || content.identities().join(" in ");
+    match content {
+        Content::PhysicalVolume { .. } => format!("LVM: {}", identities()),
+        Content::ArrayMember { .. } => format!("a member of {}", identities()),
+        _ => identities(),
+    }
 }
 
 fn in_use(machine: &Machine) -> Result<Vec<InUse>, Fault> {
@@ -194,15 +224,15 @@ fn in_use(machine: &Machine) -> Result<Vec<InUse>, Fault> {
 }
 
 /// Refuses a device on which anything bears a name that something in use here bears.
-fn strange(machine: &Machine, device: &Path, found: &[Signed], in_use: &[InUse]) -> Result<(), Fault> {
-    let ours: BTreeSet<String> = found.iter().flat_map(|one| one.signature.identities()).collect();
+fn strange(machine: &Machine, device: &Path, layout: &Layout, in_use: &[InUse]) -> Result<(), Fault> {
+    let ours: BTreeSet<String> = layout.identities().into_iter().collect();
     let refused = |what| {
         Fault::new(Kind::Refused, Place::File(device.to_owned()), format!("it is not mounted: {what}"))
             .hint("drill on an instance that does not use the original")
     };
     for one in in_use {
         let (theirs, by) = (one.device.display(), &one.by);
-        let names = names(machine, one, found).map_err(|fault| {
+        let names = names(machine, one, layout).map_err(|fault| {
             let what = "whether anything on it is in use here cannot be told";
             refused(format!("{what}, since {theirs} is {by} and cannot be read")).because(fault)
         })?;
@@ -213,23 +243,34 @@ fn strange(machine: &Machine, device: &Path, found: &[Signed], in_use: &[InUse])
     Ok(())
 }
 
-/// The names of what is in use. Where it cannot be read but the kernel tells which it is, those of ours that it may be.
-fn names(machine: &Machine, one: &InUse, found: &[Signed]) -> Result<Vec<String>, Fault> {
-    let names = |signed: &[Signed]| signed.iter().flat_map(|one| one.signature.identities()).collect();
-    let fold = match &one.by {
+/// Returns the identities of what is in use. Where it cannot be read but the kernel says which it is, those of ours that
+/// it may be.
+fn names(machine: &Machine, one: &InUse, ours: &Layout) -> Result<Vec<String>, Fault> {
+    let (kind, fold) = match &one.by {
         // What drills have mounted is read-only, and there only for them.
         Use::Mounted { at, .. } if tail(at).is_some() => return Ok(Vec::new()),
-        // It has no signature that ours could have.
-        Use::Mounted { kind, .. } if kind != "xfs" && !kind.starts_with("ext") => return Ok(Vec::new()),
-        Use::Mounted { fold, .. } => *fold,
-        Use::Held(_) => None,
+        Use::Mounted { kind, fold, .. } => match FileSystemKind::of_mount(kind) {
+            Some(kind) => (Some(kind), *fold),
+            // It has no identity that ours could have.
+            None => return Ok(Vec::new()),
+        },
+        Use::Held(_) => (None, None),
     };
-    match (signed(machine, &one.device), fold) {
-        (Ok(signed), _) => Ok(names(&signed)),
-        (Err(_), Some(fold)) => {
-            let is_it = |one: &Signed| matches!(&one.signature, Signature::FileSystem(system) if folded(system) == fold);
-            Ok(names(&found.iter().filter(|one| is_it(one)).cloned().collect::<Vec<_>>()))
+    let read = Image::open(&one.device, machine).map(|image| Layout::read(&image)).and_then(|layout| {
+        match layout.fault() {
+            Some(why) => Err(Fault::new(Kind::Local, Place::File(one.device.clone()), why.to_owned())),
+            None => Ok(layout.identities()),
         }
+    });
+    let alike: Vec<_> = ours.file_systems().filter(|system| Some(system.kind) == kind).collect();
+    match (read, fold) {
+        (Ok(names), _) => Ok(names),
+        (Err(_), Some(fold)) => {
+            let same = alike.into_iter().filter(|system| folded(system) == fold);
+            Ok(same.flat_map(|system| Content::FileSystem(system.clone()).identities()).collect())
+        }
+        // Nothing on ours can be taken for it.
+        (Err(_), None) if kind.is_some() && alike.is_empty() => Ok(Vec::new()),
         (Err(fault), None) => Err(fault),
     }
 }

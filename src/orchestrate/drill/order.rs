@@ -54,6 +54,11 @@ struct HowMuch {
     deadline: Option<Duration>,
     older: Vec<PathBuf>,
     is_unencrypted: bool,
+    /// Of orders before it was asked for: as deep as a target allows.
+    #[serde(default)]
+    level: Option<u8>,
+    #[serde(default)]
+    allow_unchecked: Vec<String>,
 }
 
 /// What one drill is of.
@@ -119,6 +124,8 @@ impl Order {
                 deadline: verify.deadline,
                 older: verify.older,
                 is_unencrypted: verify.is_unencrypted,
+                level: verify.level.map(ops_verify::Level::number),
+                allow_unchecked: verify.allow_unchecked.iter().map(|name| text(name)).collect(),
             },
             targets: subjects.iter().map(Target::of).collect(),
         }
@@ -155,6 +162,12 @@ impl Order {
             deadline: how_much.deadline,
             older: how_much.older,
             is_unencrypted: how_much.is_unencrypted,
+            level: how_much.level.map(|number| read(&number.to_string())).transpose()?,
+            allow_unchecked: how_much
+                .allow_unchecked
+                .iter()
+                .map(|name| read(name))
+                .collect::<Result<_, _>>()?,
             ..ops_verify::Options::of(nothing)
         };
         let made = Made {

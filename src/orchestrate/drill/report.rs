@@ -322,6 +322,9 @@ impl Drill {
             State::Fail if self.verdict == Some(State::Pass) => {
                 ("FAILED", format!("{checked}: all are right, but a goal was missed"))
             }
+            State::Fail if wrong == 0 && self.verified.as_ref().is_some_and(verify::Report::is_dirty) => {
+                ("FAILED", format!("{checked}: all are right, but a file system is not clean"))
+            }
             State::Fail => ("FAILED", format!("{checked}: {wrong} are wrong")),
             State::ChangedSinceRestore => {
                 ("FAILED", format!("{checked}: {wrong} differ; the volume was written to since its restore"))

@@ -48,7 +48,7 @@ impl<'a> Run<'a> {
         let trouble = match report.exceptions.first() {
             Some(exception) => exception.what.clone(),
             None if unreadable > 0 => format!("{unreadable} blocks could not be read"),
-            None => report.void().unwrap_or_default(),
+            None => report.void().or_else(|| report.unlooked()).unwrap_or_default(),
         };
         Self {
             name,

@@ -12,6 +12,9 @@ use std::io::{self, Write};
 /// Ranges of wrong blocks shown, so that all of it fits 25 lines; programs get every block.
 const SHOWN: usize = 7;
 
+/// Partitions shown; programs get every one.
+const SHOWN_PARTITIONS: usize = 12;
+
 pub(in crate::render) fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", escaped(&verdict(report)))?;
     let mut facts: Vec<(&str, String)> = Vec::new();
@@ -142,16 +145,15 @@ fn target(report: &Report) -> Vec<(&'static str, String)> {
     if let Some(volume) = &target.volume_id {
         facts.push(("volume", volume.to_string()));
     }
-    for fs in target.file_systems.iter().filter(|_| report.level == Level::FileSystem) {
-        let state = match fs.is_clean {
-            Some(true) => "clean",
-            Some(false) => "not clean",
-            None => "nobody tells whether clean",
-        };
-        facts.push((
-            "file system",
-            format!("{} at byte {}, {}: {state}", fs.kind.as_str(), fs.offset, fs.size),
-        ));
+    // The reasons are among what is not shown.
+    let partitions = if report.level == Level::FileSystem { &target.layout.partitions[..] } else { &[] };
+    for one in partitions.iter().take(SHOWN_PARTITIONS) {
+        let allowed = if target.is_allowed(one) { ", allowed" } else { "" };
+        let state = one.condition.in_words();
+        facts.push(("on it", escaped(&format!("{one}, {}: {state}{allowed}", one.size))));
+    }
+    if let more @ 1.. = partitions.len().saturating_sub(SHOWN_PARTITIONS) {
+        facts.push(("on it", format!("{more} more partitions; --format json lists every one")));
     }
     if target.short_by > ByteSize::ZERO {
         facts.push(("too short", format!("the target ends {} before the volume does", target.short_by)));

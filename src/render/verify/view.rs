@@ -1,9 +1,9 @@
 //! The fields of a verification's JSON.
 
 use crate::block::BlockSize;
-use crate::device::FileSystem;
+use crate::device::{DiskPartition, FileSystem, PartitionName};
 use crate::ops::verify::age;
-use crate::ops::verify::{Class, Exception, Finding, Mismatches, Report, State};
+use crate::ops::verify::{Class, Exception, Finding, Level, Mismatches, Report, State, Target};
 use crate::render::numbers::rfc3339;
 use crate::render::ranges::Pairs;
 use serde::ser::{Error, SerializeSeq};
@@ -113,6 +113,29 @@ struct TargetView<'a> {
     short_by_bytes: u64,
     volume_id: Option<&'a str>,
     file_systems: Vec<FileSystemView>,
+    /// Null below level 5, which alone looks at them.
+    partitions: Option<Vec<PartitionView<'a>>>,
+}
+
+#[derive(Serialize)]
+struct PartitionView<'a> {
+    /// Null for a disk without partitions.
+    partition: Option<u32>,
+    /// What `--allow-unchecked` calls it.
+    name: String,
+    /// Null for a disk without partitions.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    content: &'static str,
+    byte_offset: u64,
+    bytes: u64,
+    label: Option<&'a str>,
+    uuid: Option<String>,
+    /// `clean`, `dirty`, `nothing_to_check` or `not_looked_at`.
+    state: &'static str,
+    why: Option<&'a str>,
+    /// Whether the state does not count.
+    allowed: bool,
 }
 
 #[derive(Serialize)]
@@ -312,8 +335,29 @@ fn target(report: &Report) -> Option<TargetView<'_>> {
         tail_bytes: target.tail.bytes(),
         short_by_bytes: target.short_by.bytes(),
         volume_id: target.volume_id.as_ref().map(|id| id.as_str()),
-        file_systems: target.file_systems.iter().map(file_system).collect(),
+        file_systems: target.layout.file_systems().map(file_system).collect(),
+        partitions: (report.level == Level::FileSystem)
+            .then(|| target.layout.partitions.iter().map(|one| partition(one, target)).collect()),
     })
+}
+
+fn partition<'a>(one: &'a DiskPartition, target: &Target) -> PartitionView<'a> {
+    PartitionView {
+        partition: match one.name {
+            PartitionName::Disk => None,
+            PartitionName::Number(number) => Some(number),
+        },
+        name: one.name.to_string(),
+        kind: one.kind.map(|kind| kind.to_string()),
+        content: one.content.as_str(),
+        byte_offset: one.offset,
+        bytes: one.size.bytes(),
+        label: one.content.label().or(one.label.as_deref()),
+        uuid: one.content.uuid(),
+        state: one.condition.as_str(),
+        why: one.why.as_deref(),
+        allowed: target.is_allowed(one),
+    }
 }
 
 fn file_system(fs: &FileSystem) -> FileSystemView {
@@ -323,7 +367,7 @@ fn file_system(fs: &FileSystem) -> FileSystemView {
         bytes: fs.size.bytes(),
         mounted_at: fs.mounted.and_then(rfc3339),
         written_at: fs.written.and_then(rfc3339),
-        clean: fs.is_clean,
+        clean: fs.is_clean(),
     }
 }
 

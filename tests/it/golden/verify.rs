@@ -3,14 +3,64 @@
 use super::{REQUESTS, check, gib, id, info, set};
 use icecore::block::{BlockIndex, BlockSet, ByteSize, Digest, Geometry};
 use icecore::cost::Usd;
+use icecore::device::{
+    Condition, Consistency, Content, DiskPartition, FileSystem, FileSystemKind, Layout, PartitionName,
+    PartitionType,
+};
 use icecore::fault::Kind;
 use icecore::ops::verify::{
     self, Baseline, Budget, Class, Coverage, Exception, Finding, Item, Job, Level, Mismatch, Mode, Newer,
-    Origin, Outcome, Rule, Subject, SubjectKind, Target, TargetKind,
+    Origin, Outcome, Rule, State, Subject, SubjectKind, Target, TargetKind,
 };
 use icecore::render::{Format, Render};
 use icecore::snapshot::{SnapshotInfo, SnapshotState, StorageTier, UnixMillis};
 use std::time::Duration;
+
+fn root() -> DiskPartition {
+    let system = FileSystem {
+        kind: FileSystemKind::Ext,
+        offset: 1 << 20,
+        size: ByteSize::from_mib(8_190),
+        uuid: [7; 16],
+        label: Some("cloudimg-rootfs".into()),
+        mounted: Some(UnixMillis(1_690_000_000_000)),
+        written: Some(UnixMillis(1_690_000_500_000)),
+        sequence: None,
+        consistency: Consistency::Clean,
+    };
+    DiskPartition {
+        name: PartitionName::Number(1),
+        offset: system.offset,
+        size: system.size,
+        kind: Some(PartitionType::Mbr(0x83)),
+        label: None,
+        content: Content::FileSystem(system),
+        condition: Condition::Clean,
+        why: None,
+    }
+}
+
+/// Partitions of each condition, as level 5 shows them.
+fn partitions() -> Vec<DiskPartition> {
+    let partition = |number, content, condition, why: Option<&str>| DiskPartition {
+        name: PartitionName::Number(number),
+        content,
+        condition,
+        why: why.map(str::to_owned),
+        ..root()
+    };
+    let volume = Content::PhysicalVolume {
+        uuid: "JtFhjP-Umz5-1kzu-aWUl-TXW7-qV1u-Rpg2ZK".into(),
+        group: Some(("data".into(), "0Z1kqe-ABCD".into())),
+    };
+    let unread = Some("the logical volumes in it are not examined");
+    vec![
+        root(),
+        partition(2, volume.clone(), Condition::NotLookedAt, unread),
+        partition(3, Content::Zeros, Condition::NothingToCheck, None),
+        partition(5, volume, Condition::NotLookedAt, unread),
+    ]
+}
 
 pub(super) fn verified() -> verify::Report {
     verify::Report {
@@ -35,16 +85,8 @@ pub(super) fn verified() -> verify::Report {
             tail: ByteSize::from_mib(2_048),
             short_by: ByteSize::ZERO,
             volume_id: Some("vol-0123456789abcdef0".parse().unwrap()),
-            file_systems: vec![icecore::device::FileSystem {
-                kind: icecore::device::FileSystemKind::Ext,
-                offset: 1 << 20,
-                size: ByteSize::from_mib(8_190),
-                uuid: [7; 16],
-                mounted: Some(UnixMillis(1_690_000_000_000)),
-                written: Some(UnixMillis(1_690_000_500_000)),
-                sequence: None,
-                is_clean: Some(true),
-            }],
+            layout: Layout { partitions: vec![root()], ..Layout::default() },
+            allow_unchecked: Vec::new(),
         }),
         baseline: None,
         level: Level::Restored,
@@ -79,6 +121,29 @@ pub(super) fn verified() -> verify::Report {
 #[test]
 fn verify_of_a_restored_volume() {
     check("verify", &verified());
+}
+
+#[test]
+fn verify_of_file_systems_that_are_clean_unclean_and_not_looked_at() {
+    let target = |partitions, allowed: &[u32]| Target {
+        layout: Layout { partitions, ..Layout::default() },
+        allow_unchecked: allowed.iter().map(|number| PartitionName::Number(*number)).collect(),
+        ..verified().target.unwrap()
+    };
+    let report = |target: Target| verify::Report {
+        level: Level::FileSystem,
+        remarks: Vec::new(),
+        target: Some(target),
+        ..verified()
+    };
+    check("verify-unlooked", &report(target(partitions(), &[5])));
+    assert_eq!(report(target(partitions(), &[5])).state(), State::Incomplete);
+    assert_eq!(report(target(partitions(), &[2, 5])).state(), State::Pass);
+    let mut dirty = partitions();
+    dirty[0].condition = Condition::Dirty;
+    assert_eq!(report(target(dirty, &[1, 2, 5])).state(), State::Fail, "what is unclean cannot be allowed");
+    let nothing = partitions().split_off(2)[..1].to_vec();
+    assert_eq!(report(target(nothing, &[])).state(), State::Incomplete, "nothing was looked at");
 }
 
 #[test]
