@@ -105,6 +105,8 @@ pub struct Taken {
     pub digests: Arc<Draft>,
     /// The image, open since before the first of them was read.
     pub image: Arc<Image>,
+    /// When the first of them was read; `None` where that is not known.
+    pub began: Option<UnixMillis>,
 }
 
 /// What to verify, how deep and how much of it.
@@ -309,11 +311,11 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
         Some(cycle) => cycle.due().to_vec(),
         None => options.part.into_iter().collect(),
     };
-    let work = work::Work { options, sides: &sides, services, engine, parts, deadline, before, seed };
     // Whatever is read from here on is later than these.
-    let known = record::Known::of(&sides.subject, started, engine);
+    let known = record::Known::of(&sides.subject, started, options.taken.as_ref(), engine);
+    let work = work::Work { options, sides: &sides, services, engine, parts, deadline, before, seed, known };
     let done = work.run().await?;
-    let read = done.read_blocks;
+    let (known, read) = (done.known, done.read_blocks);
     let mut report = Report {
         run_id: options.run_id()?,
         place: services.map_or_else(|| "this machine".to_owned(), |services| services.label.clone()),

@@ -5,6 +5,7 @@ use crate::fault::Fault;
 use crate::manifest::Draft;
 use crate::ops::progress::Progress;
 use crate::ops::verify::Against;
+use crate::ops::verify::record::Known;
 use crate::ops::verify::sides::{Other, Truth};
 use crate::ops::verify::work::Work;
 use crate::pipeline::{Checkpoint, Earlier, Slot};
@@ -17,6 +18,8 @@ pub(super) struct Begun {
     pub(super) draft: Arc<Draft>,
     pub(super) right: BlockSet,
     pub(super) seed: u64,
+    /// What the ledger knew when the interrupted run began; `None` where there is none.
+    pub(super) known: Option<Known>,
 }
 
 const SEED: &str = "seed";
@@ -48,17 +51,20 @@ impl Work<'_> {
                 (slot.resume(found)?, right)
             }
             Earlier::Other(_) | Earlier::None => {
-                let facts = BTreeMap::from([(SEED.to_owned(), self.seed.to_string())]);
+                let mut facts = BTreeMap::from([(SEED.to_owned(), self.seed.to_string())]);
+                facts.extend(self.known.facts());
                 (slot.begin(&identity, facts)?, BlockSet::new())
             }
         };
         let seed = checkpoint.fact(SEED).and_then(|seed| seed.parse().ok()).unwrap_or(self.seed);
+        let known = (!right.is_empty()).then(|| Known::of_facts(|name| checkpoint.fact(name)));
         let draft = Arc::new(Draft::open(&self.engine.machine().disk, &draft_path, self.sides.geometry())?);
         Ok(Begun {
             progress: Progress::new(checkpoint, &right, self.engine.settings.checkpoint_every),
             draft,
             right,
             seed,
+            known,
         })
     }
 

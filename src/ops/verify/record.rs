@@ -16,26 +16,57 @@ use crate::snapshot::UnixMillis;
 use std::collections::BTreeSet;
 
 /// What the ledger knew of the snapshot before the first block was read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Known {
-    newest: Vec<Digest>,
-    began: UnixMillis,
+    /// The newest entries, by SHA-256.
+    newest: Vec<String>,
+    /// When the first block was read, in milliseconds since 1970; 0 where that is not known. Then the run stands after
+    /// no other.
+    began_ms: i64,
 }
 
+/// Facts of a checkpoint: an interrupted run read its blocks after these, and so did what goes on with it.
+const KNOWN: &str = "ledger_known";
+const BEGAN: &str = "began_ms";
+
 impl Known {
-    /// Looks up the newest entries of the snapshot.
-    pub(super) fn of(subject: &Subject, began: UnixMillis, engine: &Engine) -> Self {
-        let Some(id) = &subject.snapshot_id else { return Self { newest: Vec::new(), began } };
-        let found = contents(engine).records(Some(&id.to_string()), &holds);
-        let newest = match found {
-            Ok(found) => newest(&found.records),
+    /// Looks up the newest entries of the snapshot, before anything is read. Of blocks that were read already only those
+    /// entries count that had ended by then.
+    pub(super) fn of(subject: &Subject, started: UnixMillis, taken: Option<&Taken>, engine: &Engine) -> Self {
+        let began = taken.map_or(Some(started), |taken| taken.began);
+        let (Some(id), Some(began)) = (&subject.snapshot_id, began) else { return Self::nothing() };
+        let began_ms = began.0.min(started.0);
+        let records = match contents(engine).records(Some(&id.to_string()), &holds) {
+            Ok(found) => found.records,
             Err(fault) => {
                 // The entry is ordered by the clock then, and where that does not do, a failure wins.
                 engine.note(format!("the ledger cannot be read: {fault}"));
                 Vec::new()
             }
         };
-        Self { newest, began }
+        let is_before = |record: &Record| taken.is_none() || record.entry.ended_ms <= began_ms;
+        let records: Vec<Record> = records.into_iter().filter(is_before).collect();
+        Self { newest: newest(&records).iter().map(ToString::to_string).collect(), began_ms }
+    }
+
+    fn nothing() -> Self {
+        Self { newest: Vec::new(), began_ms: 0 }
+    }
+
+    /// The facts by which a run that goes on with this one knows it.
+    pub(super) fn facts(&self) -> [(String, String); 2] {
+        [(KNOWN.to_owned(), self.newest.join(" ")), (BEGAN.to_owned(), self.began_ms.to_string())]
+    }
+
+    /// What the interrupted run knew, by the facts of its checkpoint. Those of earlier versions do not say.
+    pub(super) fn of_facts<'a>(fact: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let began_ms = fact(BEGAN).and_then(|began| began.parse().ok());
+        match (fact(KNOWN), began_ms) {
+            (Some(known), Some(began_ms)) => {
+                Self { newest: known.split_whitespace().map(str::to_owned).collect(), began_ms }
+            }
+            _ => Self::nothing(),
+        }
     }
 
     /// Enters the run, under the snapshot that it is about.
@@ -56,9 +87,6 @@ impl Known {
         let (coverage, mode) = (&report.coverage, &report.mode);
         let is_whole = report.is_whole();
         let is_all = is_whole && coverage.read == coverage.total;
-        // When an interrupted run read its blocks is not known: the entry stands after no other.
-        let is_resumed = coverage.resumed > 0;
-        let known = self.newest.iter().map(ToString::to_string).collect();
         let details = Details {
             extent: report.extent().as_str().to_owned(),
             reads_snapshot: report.subject.kind == SubjectKind::Snapshot,
@@ -75,8 +103,8 @@ impl Known {
             cycle_began_ms: report.cycle.map(|cycle| cycle.started_ms),
             read: if is_all { None } else { ranges(read) },
             failed: if report.wrong().is_empty() { None } else { ranges(report.wrong()) },
-            began_ms: if is_resumed { 0 } else { self.began.0.min(report.started.0) },
-            known: if is_resumed { Vec::new() } else { known },
+            began_ms: self.began_ms.clamp(0, report.started.0),
+            known: self.newest,
             bundle: None,
             public_key: options.sign_key.as_ref().map(|key| key.public().to_string()),
         };

@@ -7,6 +7,7 @@ use crate::manifest::Roots;
 use crate::monitor::Event;
 use crate::ops::verify::leash::{Leash, in_time};
 use crate::ops::verify::plan::plan;
+use crate::ops::verify::record::Known;
 use crate::ops::verify::sides::Sides;
 use crate::ops::verify::{Baseline, Budget, Coverage, Drift, Exception, Mismatches, Mode, Options};
 use crate::ops::{Engine, Services};
@@ -27,6 +28,8 @@ pub(super) struct Work<'a> {
     /// What was asked before it began.
     pub(super) before: Requests,
     pub(super) seed: u64,
+    /// What the ledger knew before the first block was read.
+    pub(super) known: Known,
 }
 
 /// What came of it.
@@ -39,6 +42,8 @@ pub(super) struct Done {
     pub(super) unreadable: BlockSet,
     /// Blocks read to a verdict, right or wrong.
     pub(super) read_blocks: BlockSet,
+    /// What the ledger knew before the first of them was read.
+    pub(super) known: Known,
     pub(super) exceptions: Vec<Exception>,
     pub(super) stopped_by: Option<Budget>,
     pub(super) roots: Option<Roots>,
@@ -53,6 +58,7 @@ impl Work<'_> {
     pub(super) async fn run(mut self) -> Result<Done, Fault> {
         let begun = self.begin()?;
         self.seed = begun.seed;
+        let ledger_known = begun.known.unwrap_or_else(|| self.known.clone());
         let chosen =
             plan(self.options, self.sides, self.parts.clone(), self.seed, self.services, self.engine);
         let plan = in_time(self.deadline, self.options.what.place(), chosen).await?;
@@ -108,6 +114,7 @@ impl Work<'_> {
             mismatches,
             unreadable: verdicts.unreadable,
             read_blocks: known,
+            known: ledger_known,
             exceptions: verdicts.exceptions.into_iter().chain(faults).collect(),
             stopped_by,
             roots,

@@ -152,7 +152,7 @@ pub(super) async fn warmed(
             target.initialization.extend(told.unwrap_or_default());
         }
         let mut failed = None;
-        let verified = match verified(&target, &got, end, services, engine).await {
+        let verified = match verified(&target, &got, started, end, services, engine).await {
             Ok(verified) => verified,
             Err(fault) => {
                 failed = Some(Exception::from(&fault));
@@ -273,6 +273,7 @@ impl Drop for Watch {
 async fn verified(
     target: &Target,
     got: &Got,
+    started: UnixMillis,
     end: Option<Instant>,
     services: Option<&Services>,
     engine: &Engine,
@@ -290,6 +291,8 @@ async fn verified(
             blocks: &got.done | &target.resumed,
             digests: digests.clone(),
             image: target.image.clone(),
+            // What an interrupted run has read came earlier.
+            began: target.resumed.is_empty().then_some(started),
         }),
         deadline: end.map(|end| end.saturating_duration_since(Instant::now())),
         system: target.options.system.clone(),
