@@ -10,7 +10,7 @@ use crate::ledger::{
 use crate::ops::Engine;
 use crate::ops::ledger::holds;
 use crate::ops::verify::{
-    Baseline, Level, Options, Origin, Report, Subject, SubjectKind, Target, TargetKind,
+    Baseline, Level, Options, Origin, Report, Subject, SubjectKind, Taken, Target, TargetKind,
 };
 use crate::snapshot::UnixMillis;
 use std::collections::BTreeSet;

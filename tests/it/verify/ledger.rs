@@ -109,7 +109,7 @@ struct Small(std::path::PathBuf);
 impl Small {
     fn at(dir: std::path::PathBuf, bytes: u64) -> Option<Self> {
         fs::create_dir_all(&dir).unwrap();
-        let size = format!("size={bytes}");
+        let size = format!("size={bytes},mode=0700");
         let mount = std::process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", &size, "none"])
             .arg(&dir)
