@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done, and nothing to complain of; `diff` ends so whether or not it found changes
     Clean = 0,
-    /// Done, with findings: damage in a store; blocks that are not what they should be; snapshots that are not verified; evidence that was altered; a volume that is not warm; a what-if that something stands against; cost over a limit
+    /// Done, with findings: damage in a store; blocks that are not what they should be; backups that failed, are empty or too old; snapshots that are not verified; evidence that was altered; a volume that is not warm; a what-if that something stands against; cost over a limit
     Findings = 1,
     /// Refused before anything was sent: wrong usage, not found, not readable, above `--max-usd`
     Usage = 2,

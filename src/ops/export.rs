@@ -124,6 +124,9 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
             (target.n_data(), 0)
         }
     };
+    if written == 0 {
+        engine.note(format!("{} has no block with data: all of it reads as zeros", options.snapshot_id));
+    }
     Ok(Report {
         snapshot_id: options.snapshot_id.clone(),
         dest: options.dest.clone(),

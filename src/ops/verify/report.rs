@@ -329,9 +329,9 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// The part of all blocks that was read.
+    /// The part of all blocks that was read: of none, none.
     pub fn ratio(&self) -> f64 {
-        if self.total == 0 { 1.0 } else { self.read as f64 / self.total as f64 }
+        if self.total == 0 { 0.0 } else { self.read as f64 / self.total as f64 }
     }
 }
 
