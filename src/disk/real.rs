@@ -149,7 +149,7 @@ impl Disk for RealDisk {
                 Ok(()) => {
                     // Its holder may have removed it between opening and locking.
                     let id = facts(&file.metadata()?).id;
-                    if !self.entry(path)?.is_some_and(|named| named.id == id) {
+                    if self.entry(path)?.is_none_or(|named| named.id != id) {
                         continue;
                     }
                     // The lock is the file's, not its text's: a full disk must not keep anyone from deleting.
