@@ -123,7 +123,7 @@ mod tests {
                 prop_assert!((&within & &seen).is_empty());
                 prop_assert!(within.iter().all(|index| partition.contains(index)));
                 let occupied = Partition::occupied(&population, of);
-                prop_assert_eq!((occupied.len() as u32, occupied[part as usize - 1]), (of, !within.is_empty()));
+                prop_assert_eq!((occupied.len(), occupied[part as usize - 1]), (of as usize, !within.is_empty()));
                 seen = &seen | &within;
             }
             prop_assert_eq!(seen, population);

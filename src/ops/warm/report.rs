@@ -193,9 +193,8 @@ impl Report {
             || (is_empty && !self.allows_empty)
         {
             State::Incomplete
-        } else if is_empty {
-            State::Warm
-        } else if self.skipped.is_some() || (is_proved && (self.cold.is_empty() || self.is_probe)) {
+        } else if is_empty || self.skipped.is_some() || (is_proved && (self.cold.is_empty() || self.is_probe))
+        {
             State::Warm
         } else {
             State::Partial
