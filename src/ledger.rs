@@ -36,7 +36,7 @@ pub use entry::{
     Reference, ReferenceKind, ReferenceOrigin, ranges,
 };
 pub use records::{Record, Records};
-pub use signed::{SignedBytes, encode};
+pub use signed::{SignedBytes, Signer, encode};
 pub use standing::{CLOCK_TOLERANCE, Judging, Proof, Standing, Verdict, judge};
 
 #[cfg(test)]

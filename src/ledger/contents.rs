@@ -247,16 +247,15 @@ pub(super) fn odd(node: Node) -> &'static str {
     }
 }
 
+/// An open file and its length; `None` where there is nothing of the name.
+pub(super) type Opened = Option<(Box<dyn Handle>, u64)>;
+
 /// Opens a regular file of at most so many bytes, and gives its length. No link is followed, no pipe waited for; `None`
 /// where there is nothing of this name.
 ///
 /// # Errors
 /// Why it is not read, in one clause.
-pub(super) fn open(
-    disk: &dyn Disk,
-    path: &Path,
-    max_bytes: u64,
-) -> Result<Option<(Box<dyn Handle>, u64)>, String> {
+pub(super) fn open(disk: &dyn Disk, path: &Path, max_bytes: u64) -> Result<Opened, String> {
     let cannot = |error: std::io::Error| match error.raw_os_error() {
         Some(LINK) => odd(Node::Other).to_owned(),
         _ if error.kind() == ErrorKind::IsADirectory => odd(Node::Dir).to_owned(),

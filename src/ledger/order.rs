@@ -2,10 +2,10 @@
 //!
 //! An entry names the newest entries that were known when its first block was read, so that whatever it says came after
 //! them. Only where no such chain leads from one run to the other, as between machines that have not exchanged their
-//! ledgers, do the clocks decide: by more than [`CLOCK_TOLERANCE`], and only clocks that do not contradict the chains.
+//! ledgers, do the clocks decide: by more than [`CLOCK_TOLERANCE`](crate::ledger::CLOCK_TOLERANCE), and only clocks that do not contradict the chains.
 
 use crate::block::Digest;
-use crate::ledger::{CLOCK_TOLERANCE, Entry, Record};
+use crate::ledger::{Entry, Record};
 use std::collections::HashMap;
 
 /// The EBS direct APIs began on 3 December 2019: an earlier date is that of a clock that was never set.
@@ -95,7 +95,8 @@ impl<'a> Order<'a> {
     }
 }
 
-const TOLERANCE_MS: i64 = CLOCK_TOLERANCE.as_millis() as i64;
+/// [`CLOCK_TOLERANCE`](crate::ledger::CLOCK_TOLERANCE) in milliseconds.
+const TOLERANCE_MS: i64 = 300_000;
 
 fn known(entry: &Entry) -> impl Iterator<Item = Digest> {
     entry.details.iter().flat_map(|details| &details.known).filter_map(|digest| digest.parse().ok())

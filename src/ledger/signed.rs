@@ -15,6 +15,9 @@ const END: &[u8] = b"\"}";
 /// Hexadecimal digits of an Ed25519 signature.
 const DIGITS: usize = 128;
 
+/// Makes the signature of bytes.
+pub type Signer<'a> = &'a dyn Fn(&[u8]) -> [u8; DIGITS / 2];
+
 /// What a signed entry's signature is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedBytes {
@@ -26,7 +29,7 @@ pub struct SignedBytes {
 
 /// Returns the bytes of an entry's file. `sign` makes the signature of what it is given; without one the entry is not
 /// signed.
-pub fn encode(entry: &Entry, sign: Option<&dyn Fn(&[u8]) -> [u8; DIGITS / 2]>) -> Vec<u8> {
+pub fn encode(entry: &Entry, sign: Option<Signer<'_>>) -> Vec<u8> {
     let bare = Entry { signature: None, ..entry.clone() };
     // Strings, numbers and lists of them always have a JSON form.
     let mut bytes = serde_json::to_vec(&bare).unwrap_or_default();

@@ -118,7 +118,7 @@ fn a_file_without_permission_is_named() {
     contents.put(&entry(1)).unwrap();
     contents.put(&entry(2)).unwrap();
     let path = fs::read_dir(temporary.path().join("ledger")).unwrap().next().unwrap().unwrap().path();
-    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o0)).unwrap();
     let is_readable = fs::read(&path).is_ok();
     let found = contents.records(None, &|_, _| false).unwrap();
     // To root every file is readable.
