@@ -120,11 +120,17 @@ impl Session {
             endpoint::check(url)?;
         }
         let config = loader(&options).load().await;
+        endpoint::check_all(&config)?;
         let Some(region) = config.region().map(ToString::to_string) else {
             let what = "no Region is configured";
             return Err(Fault::new(Kind::Refused, Place::Service, what)
                 .hint("give --region, or set AWS_REGION or the profile's region"));
         };
+        if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            let what = format!("'{}' is no name of a Region", region.escape_debug());
+            return Err(Fault::new(Kind::Refused, Place::Service, what)
+                .hint("correct --region, AWS_REGION or the profile's region, as in us-east-1"));
+        }
         let provider = config.credentials_provider().ok_or_else(no_provider)?;
         let again = Options { region: Some(region.clone()), ..options.clone() };
         let reload: Loader = Box::new(move || {
@@ -235,10 +241,12 @@ impl Session {
 }
 
 /// The loader keeps the SDK's own retries for what credentials need (STS, SSO, instance metadata): those calls are
-/// not seen by our retry layer.
+/// not seen by our retry layer. They are set here, and not read from the configuration, since the SDK panics over an
+/// `AWS_RETRY_MODE` or `max_attempts` that it does not know.
 fn loader(options: &Options) -> ConfigLoader {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client(false))
+        .retry_config(RetryConfig::standard())
         .framework_metadata(this_program());
     if let Some(region) = &options.region {
         loader = loader.region(Region::new(region.clone()));

@@ -11,9 +11,11 @@ mod complaint;
 mod completions;
 mod context;
 mod cost;
+mod cross_check;
 mod demo;
 mod diff;
 mod drill;
+mod environment;
 mod evidence;
 mod exit;
 mod export;
@@ -166,9 +168,14 @@ impl Command {
 
 /// The program: what was typed in, an exit code out.
 pub fn main() -> ExitCode {
+    if let Err((names, error)) = environment::without_empty_variables() {
+        let names = names.iter().map(|name| name.to_string_lossy()).collect::<Vec<_>>().join(", ");
+        log::last_words(&format!("{names}: set, but empty; unset it (starting without it failed: {error})"));
+        return Exit::Usage.into();
+    }
     set_hook(Box::new(say_panic));
     let words: Vec<OsString> = std::env::args_os().collect();
-    let (typed, inputs) = match parsed(&words) {
+    let parsed = match parsed(&words) {
         Ok(parsed) => parsed,
         Err(answer) => return answered_by_clap(&answer, &words).into(),
     };
@@ -179,23 +186,36 @@ pub fn main() -> ExitCode {
             return Exit::Local.into();
         }
     };
-    let exit = caught(|| runtime.block_on(run(typed, inputs)));
+    let exit = caught(|| runtime.block_on(run(parsed)));
     // Whatever still runs is not waited for: after a second signal that is the point, and otherwise nothing does.
     runtime.shutdown_background();
     exit.into()
 }
 
+/// A command line that clap takes.
+struct Parsed {
+    typed: Cli,
+    /// The files that it names.
+    inputs: Inputs,
+    /// Whether its values fit together.
+    checked: Result<(), Complaint>,
+}
+
 /// Reads what was typed, and which files it names.
-fn parsed(words: &[OsString]) -> Result<(Cli, Inputs), clap::Error> {
+fn parsed(words: &[OsString]) -> Result<Parsed, clap::Error> {
     let mut command = command();
     command.build();
     let matches = command.clone().try_get_matches_from(words)?;
     let inputs = Inputs::of(&command, &matches);
-    let typed = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-    Ok((typed, inputs))
+    let mut typed = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let checked = cross_check::check(&command, &matches).map(|region| {
+        typed.global.region = typed.global.region.take().or(region);
+    });
+    Ok(Parsed { typed, inputs, checked })
 }
 
-async fn run(typed: Cli, inputs: Inputs) -> Exit {
+async fn run(parsed: Parsed) -> Exit {
+    let Parsed { typed, inputs, checked } = parsed;
     let signals = Signals::listen();
     let Cli { global, command } = typed;
     let mut cx = Context::new(global, command.endpoint(), signals.clone());
@@ -205,6 +225,7 @@ async fn run(typed: Cli, inputs: Inputs) -> Exit {
     });
     let work = async {
         begun?;
+        checked?;
         command.run(&cx).await
     };
     let outcome = tokio::select! {

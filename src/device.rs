@@ -11,6 +11,7 @@
 
 mod attached;
 mod block;
+mod bounded;
 mod content;
 mod extents;
 mod file;

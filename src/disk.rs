@@ -3,7 +3,7 @@
 //! [`Disk`] works on whole paths, [`Handle`] on one open file. Whatever has to survive a crash goes through them:
 //! stores, checkpoints, exported images, what is known of a target. [`RealDisk`] is the machine's; [`memory`] forgets
 //! on demand whatever was not synced; [`faulty`] wraps any other and fails when told to; [`cold`] makes a file slow.
-//! [`Reading`] and [`Hashing`] are an open file as a stream.
+//! [`Reading`] and [`Hashing`] are an open file as a stream. [`read_small`] and [`Input`] read what a user named.
 //! [`OutputFile`] is where a user wants a result.
 //! [`Mounts`] tells what the machine has mounted.
 //!
@@ -15,6 +15,7 @@ pub mod cold;
 mod direct;
 mod drain;
 pub mod faulty;
+mod input;
 pub mod memory;
 mod mounts;
 mod near;
@@ -25,6 +26,7 @@ mod real;
 mod stream;
 
 pub use block_facts::{Backing, BlockFacts, Writes};
+pub use input::{BYTE_ORDER_MARK, Input, IsStopped, Limit, is_utf16, read_small, read_text};
 pub use mounts::{InUse, Mounting, Mounts, RealMounts, Use};
 pub use near::Near;
 pub use output::{OutputFile, Writing};

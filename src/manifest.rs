@@ -6,9 +6,9 @@
 //! blocks, and is checked whole when it is opened ([`Manifest::open`]). Memory follows the block map (at most 16 MiB
 //! of 64 TiB), never the digests. A [`Draft`] holds digests on their way, by index, and survives its run.
 
+mod digests;
 mod draft;
 mod header;
-mod map;
 mod merkle;
 mod read;
 mod write;

@@ -21,6 +21,7 @@ pub mod warm;
 mod preflight;
 mod progress;
 mod scan;
+pub mod subprocess;
 
 pub use crate::pipeline::Engine;
 

@@ -5,6 +5,7 @@
 //! [`Renewable`] replaces provider and cache together, beneath every client that shares them.
 
 use aws_config::identity::IdentityCache;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_runtime_api::client::identity::{
@@ -82,7 +83,7 @@ impl ProvideCredentials for Current {
         Self: 'a,
     {
         let provider = self.0.held().provider;
-        future::ProvideCredentials::new(async move { provider.provide_credentials().await })
+        future::ProvideCredentials::new(async move { sendable(provider.provide_credentials().await?) })
     }
 }
 
@@ -98,12 +99,64 @@ impl ResolveCachedIdentity for Current {
     }
 }
 
+/// Credentials with characters that no request can carry: the SDK panics when it signs with them.
+#[derive(Debug)]
+struct Unsendable;
+
+impl fmt::Display for Unsendable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(UNSENDABLE)
+    }
+}
+
+impl std::error::Error for Unsendable {}
+
+const UNSENDABLE: &str =
+    "the access key or session token holds a line break, a blank or another character that no key has";
+
+/// Passes credentials on that can be put into a request's headers.
+fn sendable(credentials: Credentials) -> Result<Credentials, CredentialsError> {
+    let keys = [Some(credentials.access_key_id()), Some(credentials.secret_access_key())];
+    let is_word = |part: &str| part.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_sendable = keys.into_iter().chain([credentials.session_token()]).flatten().all(is_word);
+    match is_sendable {
+        true => Ok(credentials),
+        false => Err(CredentialsError::invalid_configuration(Unsendable)),
+    }
+}
+
 /// Whether credentials were the reason, and if so what a person can be told of it.
 pub(super) fn trouble(error: &CredentialsError) -> &'static str {
     match error {
         CredentialsError::CredentialsNotLoaded(_) => "no credentials were found",
         CredentialsError::ProviderTimedOut(_) => "the credentials could not be loaded in time",
+        error if std::error::Error::source(error).is_some_and(|source| source.is::<Unsendable>()) => {
+            UNSENDABLE
+        }
         CredentialsError::InvalidConfiguration(_) => "the configuration of the credentials is not valid",
         _ => "the credentials could not be loaded",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_no_request_can_carry_are_named_and_never_signed_with() {
+        let of = |id: &str, secret: &str, token: Option<&str>| {
+            sendable(Credentials::new(id, secret, token.map(str::to_owned), None, "a test"))
+        };
+        assert!(of("AKIA", "a/b+c=", Some("dG9rZW4=")).is_ok());
+        for (id, secret, token) in [
+            ("AKIA\n", "s", None),
+            ("AK IA", "s", None),
+            ("A", "s\r\n", None),
+            ("A", "s", Some("t\n")),
+            ("\u{c4}", "s", None),
+        ] {
+            let error = of(id, secret, token).unwrap_err();
+            assert_eq!(trouble(&error), UNSENDABLE, "{id:?} {secret:?} {token:?}");
+        }
     }
 }

@@ -37,16 +37,7 @@ struct Elsewhere {
 impl Override {
     /// As the EBS client will find it: said in code, else for EBS, else for all services.
     pub(super) fn of(config: &SdkConfig) -> Result<Self, Fault> {
-        let key = ServiceConfigKey::builder()
-            .service_id("EBS")
-            .env("AWS_ENDPOINT_URL")
-            .profile("endpoint_url")
-            .build();
-        let of_service = config
-            .service_config()
-            .filter(|_| !config.get_origin("endpoint_url").is_client_config())
-            .and_then(|services| services.load_config(key.ok()?));
-        let url = of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned));
+        let url = of_service(config, "EBS").or_else(|| config.endpoint_url().map(ToOwned::to_owned));
         let elsewhere = url.map(|url| Ok(Elsewhere { host: check(&url)?, url }));
         elsewhere.transpose().map(Self)
     }
@@ -75,6 +66,26 @@ impl Override {
             host == "localhost" || address.is_ok_and(|address| address.is_loopback())
         })
     }
+}
+
+/// Checks the endpoints of all services that a run may ask: the SDK panics over some that are no URL.
+pub(super) fn check_all(config: &SdkConfig) -> Result<(), Fault> {
+    let of_all = config.endpoint_url().map(ToOwned::to_owned);
+    let of_one = ["EBS", "EC2", "STS", "SSO", "SSO OIDC"].iter().filter_map(|id| of_service(config, id));
+    of_all.into_iter().chain(of_one).try_for_each(|url| check(&url).map(drop))
+}
+
+/// The endpoint that the environment or the profile sets for one service, where none was typed.
+fn of_service(config: &SdkConfig, service_id: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id(service_id)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    config
+        .service_config()
+        .filter(|_| !config.get_origin("endpoint_url").is_client_config())
+        .and_then(|services| services.load_config(key.ok()?))
 }
 
 /// The host of an endpoint URL. The URL becomes the name of the account in logs, reports and checkpoints, and requests

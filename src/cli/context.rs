@@ -10,9 +10,12 @@ use crate::cli::output::Output;
 use crate::cli::progress::Progress;
 use crate::cli::report_file::{ReportFile, Verdict};
 use crate::cli::signals::Signals;
+use crate::disk::{self, Limit};
+use crate::fault::Fault;
 use crate::monitor::{Event, Monitor};
 use crate::pipeline::Stop;
 use crate::render::{Format, Render};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// The surroundings of a command.
@@ -79,6 +82,11 @@ impl Context {
     /// Requested by the first signal.
     pub(crate) fn stop(&self) -> &Stop {
         &self.stop
+    }
+
+    /// Reads a text file that was named, up to a limit; a signal ends the waiting for a pipe.
+    pub(crate) fn read_text(&self, path: &Path, limit: Limit) -> Result<String, Fault> {
+        disk::read_text(path, limit, &|| self.stop.is_requested())
     }
 
     /// The first signal, if one came.

@@ -9,8 +9,10 @@ use crate::cli::open::{self, Access, Opened};
 use crate::cost::archive::Use;
 use crate::cost::retention::Retention;
 use crate::cost::{Amount, PriceError, PriceTable, Prices, Usd};
+use crate::disk::{Input, Limit};
 use crate::fault::{Fault, Kind};
-use crate::monitor::{Event, Monitor};
+use crate::monitor::{Clock, Event, Monitor, SystemClock};
+use crate::ops::cost::reconcile::BillError;
 use crate::ops::cost::{self, GroupBy, Measured, Options, Report, Selection, What, compare, reconcile};
 use crate::render::cost::earlier;
 use crate::snapshot::{SnapshotId, Tag, VolumeId};
@@ -201,7 +203,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         Some(Question::Compare { report }) => {
             let output = cx.output()?;
             let unsuitable = |error| Complaint::Usage(format!("{}: {error}", report.display()));
-            let earlier = earlier(&String::from_utf8_lossy(&read(report)?)).map_err(unsuitable)?;
+            let earlier = earlier(&cx.read_text(report, REPORT_LIMIT)?).map_err(unsuitable)?;
             let (place, measured) = measured(&args, cx).await?;
             if earlier.region != place.region {
                 let what = format!("{}: it is of Region {}", report.display(), earlier.region);
@@ -218,17 +220,21 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         }
         Some(Question::Reconcile { file }) => {
             let output = cx.output()?;
-            let unsuitable = |error| Complaint::Usage(format!("{}: {error}", file.display()));
-            let bill = reconcile::Bill::read(&read(file)?).map_err(unsuitable)?;
+            let is_stopped = || cx.stop().is_requested();
+            let bill =
+                reconcile::Bill::read(Input::open(file, &is_stopped)?).map_err(|error| match error {
+                    BillError::Io(error) => Complaint::from(Input::fault(file, error)),
+                    error => Complaint::Usage(format!("{}: {error}", file.display())),
+                })?;
             let (_place, measured) = measured(&args, cx).await?;
-            let report = reconcile::reconcile(&bill, measured.report(None, None));
+            let report = reconcile::reconcile(&bill, measured.report(None, None), SystemClock.now());
             output.show(&report)?;
             Ok(ending(Exit::Clean, report.now.fault.as_ref(), cx))
         }
         None if args.estimate => {
             let output = cx.output()?;
             let place = open::open(cx, Access::Read).await?;
-            let options = options(&args, &place)?;
+            let options = options(&args, &place, cx)?;
             output.show(&cost::estimate(&options, &place.services, &place.engine).await?)?;
             Ok(Exit::Clean)
         }
@@ -277,12 +283,12 @@ fn what(args: &Args) -> Option<What> {
 
 async fn measured(args: &Args, cx: &Context) -> Result<(Opened, Measured), Complaint> {
     let place = open::open(cx, Access::Read).await?;
-    let options = options(args, &place)?;
+    let options = options(args, &place, cx)?;
     let measured = cost::measure(&options, &place.services, &place.engine).await?;
     Ok((place, measured))
 }
 
-fn options(args: &Args, place: &Opened) -> Result<Options, Complaint> {
+fn options(args: &Args, place: &Opened, cx: &Context) -> Result<Options, Complaint> {
     // What is asked about belongs to what is looked at.
     let named = args.snapshots.iter();
     let asked = if args.snapshots.is_empty() {
@@ -293,7 +299,7 @@ fn options(args: &Args, place: &Opened) -> Result<Options, Complaint> {
     let ids = named.chain(asked).cloned().collect();
     Ok(Options {
         shown: Selection::of(ids, args.look.volumes.clone(), args.look.tags.clone()),
-        prices: prices(args.look.prices.as_deref(), &place.region)?,
+        prices: prices(args.look.prices.as_deref(), &place.region, cx)?,
         compare: args.look.compare as usize,
         keeps_listings: !args.look.no_cache,
         max_requests: args.look.max_requests,
@@ -304,22 +310,22 @@ fn options(args: &Args, place: &Opened) -> Result<Options, Complaint> {
 }
 
 /// The Region's prices, from the table that was given or the listed one.
-fn prices(file: Option<&Path>, region: &str) -> Result<Prices, Complaint> {
+fn prices(file: Option<&Path>, region: &str, cx: &Context) -> Result<Prices, Complaint> {
     let refused = |error: PriceError| {
         let file = file.map(|path| format!("{}: ", path.display())).unwrap_or_default();
         Complaint::Usage(format!("{file}{error}"))
     };
     let table = match file {
         None => PriceTable::listed(),
-        Some(path) => String::from_utf8_lossy(&read(path)?).parse().map_err(refused)?,
+        Some(path) => cx.read_text(path, PRICES_LIMIT)?.parse().map_err(refused)?,
     };
     table.region(region).map_err(refused)
 }
 
-/// A file that was named; one that is not there is wrong input.
-fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    std::fs::read(path).map_err(|error| Fault::local(path, "read it", error).as_kind(Kind::Unsuitable))
-}
+/// Prices of all Regions, with room for comments.
+const PRICES_LIMIT: Limit = Limit { of: "a price table", bytes: 1 << 20 };
+/// Half a million snapshots at some 500 bytes each.
+const REPORT_LIMIT: Limit = Limit { of: "a report of icecore cost", bytes: 256 << 20 };
 
 /// Findings first, then the worst of what went wrong; a stop that was asked for is last.
 fn ending(found: Exit, fault: Option<&Fault>, cx: &Context) -> Exit {

@@ -3,7 +3,7 @@
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::open::{self, Access};
+use crate::cli::open;
 use crate::ops;
 use crate::render::Format;
 use crate::snapshot::SnapshotId;
@@ -28,7 +28,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         return Err(Complaint::Usage(what.to_owned()));
     }
     let output = cx.output()?;
-    let place = open::open(cx, Access::Read).await?;
+    let place = open::open_stateless(cx).await?;
     let options = ops::diff::Options { snapshots: args.snapshots, content: args.content };
     let report = ops::diff::run(&options, &place.services, &place.engine).await?;
     output.show(&report)?;

@@ -111,6 +111,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SPAN", default_value = "10m", requires = "hook", help_heading = "Goals")]
     hook_timeout: Span,
 
+    /// Give the hook the AWS credentials in this program's environment
+    #[arg(long, requires = "hook", help_heading = "Goals")]
+    hook_credentials: bool,
+
     /// Make it fast first: read all allocated blocks, or so many of the hottest; counts as part of the restore
     #[arg(long, value_name = "all|BLOCKS", value_parser = amount, help_heading = "Goals")]
     warm: Option<Amount>,
@@ -256,7 +260,11 @@ impl Args {
             verify,
             warm: self.warm,
             mount: self.mount,
-            hook: self.hook.clone().map(|command| Hook { command, timeout: self.hook_timeout.0 }),
+            hook: self.hook.clone().map(|command| Hook {
+                command,
+                timeout: self.hook_timeout.0,
+                gets_credentials: self.hook_credentials,
+            }),
             rto: self.rto.map(|span| span.0),
             rpo: self.rpo.map(|span| span.0),
             at_once: usize::try_from(self.at_once).unwrap_or(usize::MAX),

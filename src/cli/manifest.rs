@@ -3,12 +3,13 @@
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::open::{self, Access};
+use crate::cli::open;
+use crate::cli::spelled::Elsewhere;
 use crate::disk::OutputFile;
 use crate::fault::Kind;
 use crate::ops::Engine;
 use crate::ops::manifest::{self, Options};
-use crate::snapshot::{IdError, SnapshotId};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Write down which blocks a snapshot, image or device has, and the SHA-256 of each
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Args {
     /// A snapshot, an image file or a block device
     #[arg(value_name = "SNAPSHOT|FILE|DEVICE")]
-    of: String,
+    of: OsString,
 
     /// The manifest of an older snapshot of the same lineage
     #[arg(long, value_name = "MANIFEST")]
@@ -55,7 +56,7 @@ fn followed(output: &Path) -> Result<PathBuf, Complaint> {
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let shown = cx.output()?;
-    let of = args.of.as_str();
+    let (of, shown_as) = (Path::new(&args.of), args.of.to_string_lossy());
     if args.output.as_deref().is_some_and(|output| output == Path::new("-")) {
         return Err(Complaint::Usage(
             "a manifest is not text for standard output: give -o a file, ./- if it is to be called that"
@@ -65,13 +66,16 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let output = args.output.as_deref().map(followed).transpose()?;
     let options = |engine: &Engine| match &output {
         Some(output) => Ok(Options { base: args.base.clone(), output: output.clone(), force: args.force }),
-        None => {
-            manifest::draft(of, engine).map(|output| Options { base: args.base.clone(), output, force: true })
-        }
+        None => manifest::draft(&shown_as, engine).map(|output| Options {
+            base: args.base.clone(),
+            output,
+            force: true,
+        }),
     };
-    let (report, engine) = if of.starts_with("snap-") && !Path::new(of).exists() {
-        let id: SnapshotId = of.parse().map_err(|error: IdError| Complaint::Usage(error.to_string()))?;
-        let place = open::open(cx, Access::Read).await?;
+    let named = args.of.to_str().and_then(Elsewhere::parse).filter(|_| !of.exists());
+    let (report, engine) = if let Some(named) = named {
+        let Elsewhere { id, region, profile } = named.map_err(Complaint::Usage)?;
+        let place = open::open_elsewhere(cx, region.as_deref(), profile.as_deref()).await?;
         let options = options(&place.engine)?;
         (manifest::of_snapshot(&id, &options, &place.services, &place.engine).await?, place.engine)
     } else {
@@ -79,11 +83,11 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
             Some(_) => open::local_engine(cx),
             None => open::resumable_engine(cx)?,
         };
-        (manifest::of_image(Path::new(of), &options(&engine)?, &engine).await?, engine)
+        (manifest::of_image(of, &options(&engine)?, &engine).await?, engine)
     };
     let report = match &args.output {
         Some(_) => report,
-        None => manifest::keep(of, report, &engine)?,
+        None => manifest::keep(&shown_as, report, &engine)?,
     };
     shown.show(&report)?;
     Ok(Exit::Clean)

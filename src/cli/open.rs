@@ -42,7 +42,12 @@ const MAX_USD: Usd = Usd::from_dollars(10);
 
 /// Opens the place that the global options name.
 pub(crate) async fn open(cx: &Context, access: Access) -> Result<Opened, Complaint> {
-    open_as(cx, cx.global(), access).await
+    open_as(cx, cx.global(), access, settings::state_dir(cx.global())?).await
+}
+
+/// Opens the place that the global options name for a command that keeps nothing: it needs no state directory.
+pub(crate) async fn open_stateless(cx: &Context) -> Result<Opened, Complaint> {
+    open_as(cx, cx.global(), Access::Read, PathBuf::new()).await
 }
 
 /// Opens another place for reading: the same options, but for another Region or profile.
@@ -54,11 +59,16 @@ pub(crate) async fn open_elsewhere(
     let mut global = cx.global().clone();
     global.region = region.map(str::to_owned).or(global.region);
     global.profile = profile.map(str::to_owned).or(global.profile);
-    open_as(cx, &global, Access::Read).await
+    let state_dir = settings::state_dir(&global)?;
+    open_as(cx, &global, Access::Read, state_dir).await
 }
 
-async fn open_as(cx: &Context, global: &Global, access: Access) -> Result<Opened, Complaint> {
-    let state_dir = settings::state_dir(global)?;
+async fn open_as(
+    cx: &Context,
+    global: &Global,
+    access: Access,
+    state_dir: PathBuf,
+) -> Result<Opened, Complaint> {
     // Credentials may come from slow services; whoever interrupts that gets their prompt back.
     let (session, label, endpoint) = tokio::select! {
         found = find(global, access) => found?,

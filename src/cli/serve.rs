@@ -6,12 +6,13 @@ use crate::cli::exit::Exit;
 use crate::cli::log::NOTE;
 use crate::cli::open::who;
 use crate::cli::output::to_stdout;
+use crate::disk::Limit;
 use crate::endpoint::{self, KeyState, Plan, Shelves};
 use crate::estate::{BinKind, BinRule};
 use crate::fault::{Fault, Kind, Place};
 use crate::store::StoreWriter;
 use clap::ValueEnum;
-use std::io::ErrorKind;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,27 +105,40 @@ fn key(text: &str) -> Result<(String, KeyState), String> {
     Ok((arn.to_owned(), state))
 }
 
-/// The plan in a file.
-fn plan(path: &Path) -> Result<Plan, Fault> {
-    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        // What was typed is wrong, not the disk.
-        ErrorKind::NotFound => {
-            Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), "there is no such file")
-                .hint("give the file with the fault plan")
-        }
-        _ => Fault::local(path, "read", error),
-    })?;
+/// A fault plan is written by hand.
+const PLAN_LIMIT: Limit = Limit { of: "a fault plan", bytes: 1 << 20 };
+
+/// Reads the fault plan in a file.
+fn plan(path: &Path, cx: &Context) -> Result<Plan, Fault> {
+    let text = cx.read_text(path, PLAN_LIMIT)?;
     text.parse().map_err(|error: endpoint::PlanError| {
         Fault::new(Kind::Refused, Place::File(path.to_owned()), error.to_string())
     })
 }
 
+/// Refuses an option that gives one key two values.
+fn distinct<K: PartialEq + fmt::Display, V: PartialEq>(
+    option: &str,
+    pairs: impl IntoIterator<Item = (K, V)>,
+) -> Result<(), Complaint> {
+    let mut seen: Vec<(K, V)> = Vec::new();
+    for (key, value) in pairs {
+        if seen.iter().any(|(other, earlier)| *other == key && *earlier != value) {
+            return Err(Complaint::Usage(format!("{option} gives {key} two values; give one of them")));
+        }
+        seen.push((key, value));
+    }
+    Ok(())
+}
+
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     cx.text_only()?;
+    distinct("--bin", args.bin.iter().map(|rule| (&rule.of, rule.days)))?;
+    distinct("--key", args.key.iter().map(|(arn, state)| (arn, *state)))?;
     let Some(dir) = &cx.global().local else {
         return Err(Complaint::Usage("no store to serve; give --local DIR or set ICECORE_LOCAL".to_owned()));
     };
-    let faults = args.faults.as_deref().map(plan).transpose()?.unwrap_or_default();
+    let faults = args.faults.as_deref().map(|path| plan(path, cx)).transpose()?.unwrap_or_default();
     let store = StoreWriter::open_or_create(dir, &who("serve"))?;
     let config = endpoint::Config {
         listen: args.listen,

@@ -97,13 +97,13 @@ pub(crate) async fn this_instance(stop: &Stop) -> Result<ThisInstance, Complaint
     }
 }
 
-/// A variable of the environment.
+/// A variable of the environment; one that is empty is not set.
 #[expect(
     clippy::disallowed_methods,
     reason = "what clap does not read: XDG, whom the SDK asks, who runs this"
 )]
 pub(crate) fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

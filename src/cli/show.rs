@@ -3,7 +3,7 @@
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::open::{self, Access};
+use crate::cli::open;
 use crate::ops;
 use crate::snapshot::SnapshotId;
 
@@ -17,7 +17,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
     let output = cx.output()?;
-    let place = open::open(cx, Access::Read).await?;
+    let place = open::open_stateless(cx).await?;
     let report = ops::show::run(&args.snapshot, &place.services, &place.engine).await?;
     output.show(&report)?;
     Ok(Exit::Clean)

@@ -1,7 +1,8 @@
 //! Values as they are typed that more than one command knows.
 
 use crate::block::ByteSize;
-use crate::snapshot::SnapshotId;
+use crate::snapshot::{Arn, IdError, SnapshotId, VolumeId};
+use clap::builder::{ValueParser, ValueParserFactory};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -108,7 +109,8 @@ pub(crate) struct Elsewhere {
 impl Elsewhere {
     /// `None` where it does not look like a snapshot at all: then it is a path.
     pub(crate) fn parse(text: &str) -> Option<Result<Self, String>> {
-        text.starts_with("snap-").then(|| text.parse())
+        (text.starts_with("snap-") || Arn::parse(text).is_some_and(|arn| arn.kind == "snapshot"))
+            .then(|| text.parse())
     }
 }
 
@@ -120,15 +122,51 @@ impl FromStr for Elsewhere {
             Some((id, place)) => (id, Some(place)),
             None => (text, None),
         };
-        let id = id.parse().map_err(|error: crate::snapshot::IdError| error.to_string())?;
+        let arn = Arn::parse(id);
+        let id = id_of(id, "snapshot")?;
         let refused = || format!("'{text}': expected a Region after @ and a profile after #");
         let (region, profile) = match place.map(|place| place.split_once('#').unwrap_or((place, ""))) {
             Some(("", "")) => return Err(refused()),
             Some((region, profile)) => (region, profile),
             None => ("", ""),
         };
+        let region = match arn {
+            Some(arn) if !region.is_empty() && arn.region != region => {
+                return Err(format!("'{text}': the ARN is of Region {}, not of {region}", arn.region));
+            }
+            Some(arn) => arn.region,
+            None => region,
+        };
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         Ok(Self { id, region: some(region), profile: some(profile) })
+    }
+}
+
+/// Reads an id, or the ARN of a resource of this kind.
+pub(crate) fn id_of<T: FromStr<Err = IdError>>(text: &str, kind: &str) -> Result<T, String> {
+    let id = match Arn::parse(text) {
+        Some(arn) if arn.kind != kind => return Err(format!("'{text}' is the ARN of no {kind}")),
+        Some(arn) => arn.id,
+        None => text,
+    };
+    id.parse().map_err(|error: IdError| error.to_string())
+}
+
+impl ValueParserFactory for SnapshotId {
+    type Parser = ValueParser;
+
+    /// Takes an ARN for the id in it. The Region of the ARN is looked at once all arguments are known.
+    fn value_parser() -> ValueParser {
+        ValueParser::new(|text: &str| id_of::<Self>(text, "snapshot"))
+    }
+}
+
+impl ValueParserFactory for VolumeId {
+    type Parser = ValueParser;
+
+    /// Takes an ARN for the id in it. The Region of the ARN is looked at once all arguments are known.
+    fn value_parser() -> ValueParser {
+        ValueParser::new(|text: &str| id_of::<Self>(text, "volume"))
     }
 }
 
@@ -198,6 +236,18 @@ mod tests {
         assert_eq!(parsed("snap-0a@#audit"), is("snap-0a", "", "audit"));
         assert!("snap-0a@".parse::<Elsewhere>().is_err() && "snap-zz".parse::<Elsewhere>().is_err());
         assert!(Elsewhere::parse("disk.img").is_none());
+    }
+
+    #[test]
+    fn the_region_of_an_arn_is_the_place_of_the_snapshot() {
+        let arn = "arn:aws:ec2:eu-west-1::snapshot/snap-0a";
+        let place = Elsewhere::parse(arn).unwrap().unwrap();
+        assert_eq!((place.id.as_str(), place.region.as_deref()), ("snap-0a", Some("eu-west-1")));
+        let same = format!("{arn}@eu-west-1#audit").parse::<Elsewhere>().unwrap();
+        assert_eq!((same.region.as_deref(), same.profile.as_deref()), (Some("eu-west-1"), Some("audit")));
+        let error = format!("{arn}@us-east-1").parse::<Elsewhere>().unwrap_err();
+        assert!(error.contains("of Region eu-west-1, not of us-east-1"), "{error}");
+        assert!(Elsewhere::parse("arn:aws:ec2:eu-west-1:1:volume/vol-0a").is_none());
     }
 
     #[test]

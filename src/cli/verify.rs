@@ -9,6 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::open::{self, Access, Opened};
 use crate::cli::output::Output;
 use crate::cli::spelled::words;
+use crate::disk::Limit;
 use crate::evidence::{Kept, Key};
 use crate::fault::{Fault, Kind, Place};
 use crate::ledger::Bundle;
@@ -20,12 +21,10 @@ use crate::snapshot::Tag;
 use clap::Parser;
 pub(crate) use options::Selection;
 use options::Typed;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// Bytes of a plan at most: tens of thousands of lines.
-const LONGEST: u64 = 4 << 20;
+/// Tens of thousands of lines, each a verification as it is typed after `icecore verify`.
+const PLAN_LIMIT: Limit = Limit { of: "a plan with a line for each verification", bytes: 4 << 20 };
 
 /// What says of one verification what it is, and is therefore a matter of a plan's lines.
 const OF_ONE: [&str; 9] = [
@@ -212,7 +211,7 @@ async fn jobs(args: &Args, key: Option<Key>, cx: &Context) -> Result<Job, Compla
 
 /// Every line of a plan; one that cannot be read fails alone.
 async fn planned(cx: &Context, path: &Path, job: &Typed) -> Result<Vec<(Planned, Vec<Opened>)>, Complaint> {
-    let text = text_of(path)?;
+    let text = cx.read_text(path, PLAN_LIMIT)?;
     let mut planned = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         // A # within a word names a profile.
@@ -239,26 +238,6 @@ async fn planned(cx: &Context, path: &Path, job: &Typed) -> Result<Vec<(Planned,
         return Err(Complaint::Usage(format!("{}: the plan has no line to verify", path.display())));
     }
     Ok(planned)
-}
-
-/// All of a plan; what is no text, or too much of it, is something else.
-fn text_of(path: &Path) -> Result<String, Fault> {
-    let unsuitable = |what: &str| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
-    let is_text = match read.map_err(|error| (error.kind(), error)) {
-        Ok(len) => len as u64 <= LONGEST,
-        Err((ErrorKind::InvalidData | ErrorKind::IsADirectory, _)) => false,
-        Err((ErrorKind::NotFound, _)) => {
-            return Err(unsuitable("there is no such file").hint("check the path"));
-        }
-        Err((_, error)) => return Err(Fault::local(path, "read", error)),
-    };
-    match is_text {
-        true => Ok(text),
-        false => Err(unsuitable("it is no plan")
-            .hint("give a text file with a line for each verification, as it is typed after icecore verify")),
-    }
 }
 
 fn unplanned(path: &Path, line: &str, number: usize, why: &str) -> Planned {

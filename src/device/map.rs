@@ -19,13 +19,15 @@
 //! version, or written by hand), CSV and JSON lines cannot show that they are whole: [`BlockMap::is_counted`] is false.
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize, ByteSize};
+use crate::device::bounded::Bounded;
+use crate::disk::{self, BYTE_ORDER_MARK, Input, IsStopped};
 use crate::fault::{Fault, Kind, Place};
 use crate::snapshot::SnapshotId;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
+use std::cell::RefCell;
 use std::fmt;
-use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader};
 use std::marker::PhantomData;
 use std::path::Path;
 
@@ -114,16 +116,22 @@ impl<C: Gather> BlockMap<C> {
     ///
     /// # Errors
     /// `Unsuitable` where it is no block map; the line is named where it has lines.
-    pub fn read(path: &Path) -> Result<Self, Fault> {
+    pub fn read(path: &Path, is_stopped: IsStopped<'_>) -> Result<Self, Fault> {
         let unsuitable = |what: String| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
-        let file = File::open(path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => unsuitable("there is no such file".to_owned()).hint("check the path"),
-            _ => Fault::local(path, "open", error),
-        })?;
-        let mut file = BufReader::new(file);
-        let start = file.fill_buf().map_err(|error| Fault::local(path, "read", error))?;
-        let is_json = start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        let failure = RefCell::new(None);
+        let mut file = BufReader::new(Bounded::new(Input::open(path, is_stopped)?, &failure));
+        let start = file.fill_buf().unwrap_or_default();
+        let is_utf16 = disk::is_utf16(start);
+        let mark = if start.starts_with(BYTE_ORDER_MARK.as_bytes()) { BYTE_ORDER_MARK.len() } else { 0 };
+        let is_json = start[mark..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        file.consume(mark);
+        if is_utf16 {
+            return Err(unsuitable("it is UTF-16".to_owned()).hint("convert it: iconv -f UTF-16 -t UTF-8"));
+        }
         let read = if is_json { json(file) } else { lines(file) };
+        if let Some(error) = failure.into_inner() {
+            return Err(Input::fault(path, error));
+        }
         read.map_err(|what| unsuitable(what).hint("icecore blocks SNAPSHOT makes one"))
     }
 }
@@ -387,7 +395,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("map");
         std::fs::write(&path, text).unwrap();
-        BlockMap::read(&path)
+        BlockMap::read(&path, &|| false)
     }
 
     fn ranges(text: &str) -> Vec<(u32, u32)> {
@@ -495,6 +503,20 @@ mod tests {
         ] {
             let fault = read::<BlockSet>(&text).unwrap_err();
             assert!(fault.kind == Kind::Unsuitable && fault.to_string().contains(said), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_map_and_endless_lines_are_refused() {
+        for text in
+            ["\u{feff}0 0\n1 524288\n", "\u{feff}{\"blocks\":[{\"block_index\":0},{\"block_index\":1}]}"]
+        {
+            assert_eq!(read::<BlockSet>(text).unwrap().blocks.len(), 2, "{text}");
+        }
+        for text in ["7".repeat(1 << 20), format!("{{\"snapshot_id\":\"{}\"}}", "x".repeat(1 << 20))] {
+            let fault = read::<BlockSet>(&text).unwrap_err();
+            assert_eq!(fault.kind, Kind::Unsuitable);
+            assert!(fault.to_string().contains("longer than"), "{fault}");
         }
     }
 }

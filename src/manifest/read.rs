@@ -2,8 +2,8 @@
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, Digest};
 use crate::fault::{Fault, Kind, Place};
+use crate::manifest::digests::{Digests, WINDOW};
 use crate::manifest::header::{self, Header};
-use crate::manifest::map::Windows;
 use crate::manifest::{About, Roots};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -19,13 +19,13 @@ pub struct Manifest {
     present: BlockSet,
     /// Blocks listed before each run of [`STEP`] of them.
     before: Vec<u64>,
-    digests: Windows,
+    digests: Digests,
 }
 
 /// Blocks between two counts of how many are listed before: few enough to count the rest bit by bit.
 const STEP: u32 = 2048;
-/// Read at once when all of it is checked.
-const CHUNK: usize = 1 << 20;
+/// Read at once when all of it is checked; whole windows.
+const CHUNK: usize = 16 * WINDOW;
 
 impl Manifest {
     /// Opens a manifest and reads all of it once, against its checksums.
@@ -34,10 +34,17 @@ impl Manifest {
     /// `Unsuitable` where it is no manifest of this format, is torn or was altered.
     pub fn open(path: &Path) -> Result<Self, Fault> {
         let unsuitable = |what: String| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
-        let file = File::open(path).map_err(|error| match error.kind() {
+        // Digests are read by index: of a pipe, or a device, they cannot be.
+        let is_file = std::fs::metadata(path).map(|meta| meta.is_file());
+        let file = is_file.and_then(|is_file| if is_file { File::open(path).map(Some) } else { Ok(None) });
+        let file = file.map_err(|error| match error.kind() {
             ErrorKind::NotFound => unsuitable("there is no such file".to_owned()).hint("check the path"),
             _ => Fault::local(path, "open", error),
         })?;
+        let Some(file) = file else {
+            return Err(unsuitable("it is no regular file".to_owned())
+                .hint("icecore manifest makes one; write what comes from a pipe to a file first"));
+        };
         let failed = |error| Fault::local(path, "read the manifest", error);
         let meta = file.metadata().map_err(failed)?;
         let (len, mut head) = (meta.len(), [0; header::LEN]);
@@ -52,20 +59,22 @@ impl Manifest {
         if header.file_len() != len {
             return Err(altered("the manifest is torn: it has not the length that its header says"));
         }
-        let present = body(&file, &header).map_err(failed)?;
+        let (present, checksums) = body(&file, &header).map_err(failed)?;
         let present = present.filter(|present| present.len() == header.blocks);
         let present = present
             .ok_or_else(|| altered("the manifest was altered: its bytes do not match their checksum"))?;
         let before = counts(&header, &present);
-        let digests = Windows::over(file, path.to_owned(), len);
+        let digests = Digests::over(file, path.to_owned(), header.digests_at(), len, checksums);
         Ok(Self { header, path: path.to_owned(), present, before, digests })
     }
 
     /// Whether a file begins as a manifest does; what follows is not looked at.
     pub fn is_at(path: &Path) -> bool {
         let mut start = [0; 8];
-        let read = File::open(path).and_then(|file| file.read_exact_at(&mut start, 0));
-        read.is_ok() && header::is_ours(&start)
+        // Opening a pipe waits, and what is read of it is gone.
+        let is_file = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
+        let mut read = || File::open(path).and_then(|file| file.read_exact_at(&mut start, 0));
+        is_file && read().is_ok() && header::is_ours(&start)
     }
 
     /// Its file.
@@ -101,7 +110,7 @@ impl Manifest {
         let step = index.get() / STEP;
         let rest = BlockRange::new(BlockIndex::new(step * STEP), index.get() % STEP);
         let rank = self.before[step as usize] + self.present.count_in(rest);
-        self.digests.digest(self.header.digests_at() + rank * Digest::LEN as u64).map(Some)
+        self.digests.digest(rank).map(Some)
     }
 }
 
@@ -116,9 +125,10 @@ fn counts(header: &Header, present: &BlockSet) -> Vec<u64> {
     (0..steps).map(count).collect()
 }
 
-/// The map, where all that follows the header has its checksum.
-fn body(file: &File, header: &Header) -> std::io::Result<Option<BlockSet>> {
-    let mut present = BlockSet::new();
+/// The map, where all that follows the header has its checksum, and the checksums of the windows that digests are read
+/// in.
+fn body(file: &File, header: &Header) -> std::io::Result<(Option<BlockSet>, Vec<u32>)> {
+    let (mut present, mut checksums) = (BlockSet::new(), Vec::new());
     let mut hash = Sha256::new();
     let (map_end, end) = (header.digests_at(), header.file_len());
     let mut chunk = vec![0; CHUNK];
@@ -132,10 +142,13 @@ fn body(file: &File, header: &Header) -> std::io::Result<Option<BlockSet>> {
         if at < map_end {
             let first = u32::try_from((at - header::LEN as u64) * 8).unwrap_or(u32::MAX);
             add_bits(&mut present, first, &chunk[..len]);
+        } else {
+            checksums.extend(chunk[..len].chunks(WINDOW).map(crc32fast::hash));
         }
         at += len as u64;
     }
-    Ok((hash.finalize()[..] == header.body.as_bytes()[..]).then_some(present))
+    let is_whole = hash.finalize()[..] == header.body.as_bytes()[..];
+    Ok((is_whole.then_some(present), checksums))
 }
 
 /// Adds the blocks whose bits are set, run by run.

@@ -200,3 +200,34 @@ fn a_draft_conforms_as_a_sink() {
     draft.write(&block).unwrap();
     assert_eq!(draft.get(block.index()).unwrap(), block.digest());
 }
+
+#[test]
+fn a_manifest_that_is_cut_off_or_altered_while_it_is_in_use_is_an_error_and_no_signal() {
+    let dir = tempfile::tempdir().unwrap();
+    let about = about(64, Some("snap-0a"));
+    let all = BlockSet::from(BlockRange::new(BlockIndex::ZERO, 131_072));
+    let opened = |dir: &Path| {
+        let (path, _) = written(dir, &about, &all);
+        (Manifest::open(&path).unwrap(), path)
+    };
+    let last = BlockIndex::new(131_071);
+    // Another file under its name is no change: what is open is read.
+    let (manifest, path) = opened(dir.path());
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(manifest.digest(last).unwrap(), Some(digest(last)));
+
+    let (manifest, path) = opened(dir.path());
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 20).unwrap();
+    assert_eq!(manifest.digest(BlockIndex::ZERO).unwrap(), Some(digest(BlockIndex::ZERO)));
+    let fault = manifest.digest(last).unwrap_err();
+    assert_eq!(fault.kind, Kind::Changed);
+    assert!(fault.to_string().contains("changed or cut off"), "{fault}");
+
+    std::fs::remove_file(&path).unwrap();
+    let (manifest, path) = opened(dir.path());
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(manifest.digest(last).unwrap_err().kind, Kind::Changed);
+    assert_eq!(manifest.digest(BlockIndex::ZERO).unwrap(), Some(digest(BlockIndex::ZERO)));
+}

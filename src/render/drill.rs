@@ -82,8 +82,12 @@ struct DrillView<'a> {
 struct HookView<'a> {
     /// Null where a signal ended it, or its time was up.
     exit_code: Option<i32>,
-    /// The end of what it said.
+    /// The end of its output.
     said: &'a str,
+    /// Whether there was more output.
+    said_is_cut: bool,
+    /// Whether it got the AWS credentials in the program's environment.
+    got_credentials: bool,
 }
 
 #[derive(Serialize)]
@@ -169,7 +173,12 @@ fn drill_view(drill: &Drill) -> DrillView<'_> {
         age_seconds: drill.age.map(|age| age.as_secs_f64()),
         missed: drill.missed.iter().map(goal).collect(),
         unknown: drill.unknown.iter().map(|goal| goal.as_str()).collect(),
-        hook: drill.hooked.as_ref().map(|hooked| HookView { exit_code: hooked.code, said: &hooked.said }),
+        hook: drill.hooked.as_ref().map(|hooked| HookView {
+            exit_code: hooked.code,
+            said: &hooked.said,
+            said_is_cut: hooked.is_cut,
+            got_credentials: hooked.got_credentials,
+        }),
         warm: drill.warmed.as_ref().map(|warmed| WarmView {
             state: warmed.state().as_str(),
             blocks_planned: warmed.planned,
@@ -379,6 +388,12 @@ fn particulars(drill: &Drill, out: &mut dyn Write) -> io::Result<()> {
             let lines: Vec<&str> = hooked.said.lines().collect();
             let last = lines.len().saturating_sub(LINES_OF_HOOK);
             facts.extend(lines[last..].iter().map(|line| ("", format!("  {}", escaped(line)))));
+            if hooked.is_cut {
+                facts.push(("", "the output was longer: its last 64 KiB are kept".to_owned()));
+            }
+            if !hooked.got_credentials {
+                facts.push(("", "credentials were not passed; --hook-credentials passes them".to_owned()));
+            }
         }
     }
     for goal in &drill.unknown {

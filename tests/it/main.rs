@@ -21,11 +21,13 @@ mod ebs;
 mod ec2;
 mod endpoint;
 mod endpoint_store;
+mod environment;
 mod evidence;
 mod floors;
 mod formats;
 mod golden;
 mod iam;
+mod inputs;
 mod lab;
 #[cfg(feature = "ec2")]
 #[path = "../live/live.rs"]

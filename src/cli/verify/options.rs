@@ -9,6 +9,7 @@ use crate::ops::Engine;
 use crate::ops::verify::{Against, Level, Options, What};
 use crate::sample::{Aim, Partition};
 use crate::snapshot::{UnixMillis, VolumeId};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,11 +18,11 @@ use std::time::Duration;
 pub(crate) struct Typed {
     /// The snapshot, or a manifest to hold a target against
     #[arg(value_name = "SNAPSHOT|MANIFEST")]
-    subject: Option<String>,
+    subject: Option<OsString>,
 
     /// A restored device, an image file, or another snapshot: snap-..[@region[#profile]]
     #[arg(value_name = "TARGET")]
-    target: Option<String>,
+    target: Option<OsString>,
 
     /// Hold the snapshot's blocks against this manifest
     #[arg(long, value_name = "FILE")]
@@ -147,8 +148,8 @@ impl Typed {
 
     /// What it is called: the subject, and what that is held against.
     pub(super) fn name(&self) -> String {
-        let words = [self.subject.as_deref(), self.target.as_deref()];
-        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+        let words = [self.subject.as_deref(), self.target.as_deref()].into_iter().flatten();
+        words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
     }
 
     pub(super) async fn resolve(self, cx: &Context) -> Result<Resolved, Complaint> {
@@ -156,15 +157,17 @@ impl Typed {
             return Err(Complaint::Usage("no snapshot or manifest is given".to_owned()));
         };
         let usage = |why: String| Complaint::Usage(why);
-        if self.target.is_none() && Elsewhere::parse(subject).is_none() && !Path::new(subject).exists() {
+        let parsed = |text: &OsStr| text.to_str().and_then(Elsewhere::parse);
+        if self.target.is_none() && parsed(subject).is_none() && !Path::new(subject).exists() {
             return Err(usage(format!(
-                "'{subject}' is neither a snapshot's id, as in snap-0123456789abcdef0, nor a manifest's file"
+                "'{}' is neither a snapshot's id, as in snap-0123456789abcdef0, nor a manifest's file",
+                subject.display()
             )));
         }
         let mut other = None;
         let against = match &self.target {
             None => Against::Nothing,
-            Some(text) => match Elsewhere::parse(text) {
+            Some(text) => match parsed(text) {
                 None => Against::Image(PathBuf::from(text)),
                 Some(place) => {
                     let place = place.map_err(usage)?;
@@ -176,7 +179,7 @@ impl Typed {
                 }
             },
         };
-        let (what, place) = match Elsewhere::parse(subject) {
+        let (what, place) = match parsed(subject) {
             None => (What::Manifest(PathBuf::from(subject)), None),
             Some(place) => {
                 let place = place.map_err(usage)?;

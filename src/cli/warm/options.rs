@@ -4,14 +4,16 @@ use crate::block::BlockSize;
 use crate::cli::complaint::Complaint;
 use crate::cli::context::Context;
 use crate::cli::open::{self, Access, Opened};
-use crate::cli::spelled::{Moment, PerSecond, Span};
+use crate::cli::spelled::{Moment, PerSecond, Span, id_of};
 use crate::device::System;
 use crate::manifest::Manifest;
 use crate::ops::Engine;
 use crate::ops::warm::{Amount, Bounds, Gauge, Options, Order, Rate, Sharing, Slo, What, Where};
-use crate::snapshot::{SnapshotId, VolumeId};
+use crate::snapshot::{Arn, SnapshotId, VolumeId};
+use clap::builder::{OsStringValueParser, TypedValueParser, ValueParser, ValueParserFactory};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 /// Bytes a second that are read however slow others find the volume.
 const LEAST: f64 = 4_194_304.0;
@@ -121,6 +123,10 @@ struct Pacing {
     #[arg(long, value_name = "COMMAND")]
     slo_cmd: Option<String>,
 
+    /// Give the command the AWS credentials in this program's environment
+    #[arg(long, requires = "slo_cmd")]
+    hook_credentials: bool,
+
     /// End the run after this time, as in 20m; the same command goes on from there
     #[arg(long, value_name = "SPAN")]
     deadline: Option<Span>,
@@ -130,17 +136,21 @@ struct Pacing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Device(Where);
 
-impl FromStr for Device {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.starts_with("vol-") && !Path::new(text).exists() {
-            true => text
-                .parse()
-                .map(|id| Self(Where::Volume(id)))
-                .map_err(|error: crate::snapshot::IdError| error.to_string()),
-            false => Ok(Self(Where::Path(PathBuf::from(text)))),
+impl Device {
+    fn parse(text: &OsStr) -> Result<Self, String> {
+        let is_id = |text: &&str| text.starts_with("vol-") || Arn::parse(text).is_some();
+        match text.to_str().filter(is_id).filter(|text| !Path::new(text).exists()) {
+            Some(id) => id_of(id, "volume").map(|id| Self(Where::Volume(id))),
+            None => Ok(Self(Where::Path(PathBuf::from(text)))),
         }
+    }
+}
+
+impl ValueParserFactory for Device {
+    type Parser = ValueParser;
+
+    fn value_parser() -> ValueParser {
+        ValueParser::new(OsStringValueParser::new().try_map(|text| Self::parse(&text)))
     }
 }
 
@@ -148,23 +158,29 @@ impl FromStr for Device {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pair(Device, What);
 
-impl FromStr for Pair {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let refused = || format!("'{text}': expected DEVICE=SNAPSHOT");
+impl Pair {
+    fn parse(text: &OsStr) -> Result<Self, String> {
+        let refused = || format!("'{}': expected DEVICE=SNAPSHOT", text.display());
         // Names of devices may hold the sign, ids of snapshots cannot.
-        let (device, what) = text.rsplit_once('=').ok_or_else(refused)?;
+        let bytes = text.as_bytes();
+        let at = bytes.iter().rposition(|byte| *byte == b'=').ok_or_else(refused)?;
+        let (device, what) = (OsStr::from_bytes(&bytes[..at]), OsStr::from_bytes(&bytes[at + 1..]));
         if device.is_empty() || what.is_empty() {
             return Err(refused());
         }
-        let what = match what.starts_with("snap-") {
-            true => {
-                What::Snapshot(what.parse().map_err(|error: crate::snapshot::IdError| error.to_string())?)
-            }
-            false => file(PathBuf::from(what)),
+        let what = match what.to_str().filter(|what| what.starts_with("snap-")) {
+            Some(id) => What::Snapshot(id_of(id, "snapshot")?),
+            None => file(PathBuf::from(what)),
         };
-        Ok(Self(device.parse()?, what))
+        Ok(Self(Device::parse(device)?, what))
+    }
+}
+
+impl ValueParserFactory for Pair {
+    type Parser = ValueParser;
+
+    fn value_parser() -> ValueParser {
+        ValueParser::new(OsStringValueParser::new().try_map(|text| Self::parse(&text)))
     }
 }
 
@@ -177,16 +193,22 @@ fn file(path: PathBuf) -> What {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Typing(Order);
 
-impl FromStr for Typing {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match (text, text.strip_prefix("ranges:")) {
-            ("recency", _) => Ok(Self(Order::Recency)),
-            ("index", _) => Ok(Self(Order::Index)),
-            (_, Some(path)) if !path.is_empty() => Ok(Self(Order::Ranges(path.into()))),
+impl Typing {
+    fn parse(text: &OsStr) -> Result<Self, &'static str> {
+        match (text.to_str(), text.as_bytes().strip_prefix(b"ranges:")) {
+            (Some("recency"), _) => Ok(Self(Order::Recency)),
+            (Some("index"), _) => Ok(Self(Order::Index)),
+            (_, Some(path)) if !path.is_empty() => Ok(Self(Order::Ranges(OsStr::from_bytes(path).into()))),
             _ => Err("expected recency, index or ranges:FILE"),
         }
+    }
+}
+
+impl ValueParserFactory for Typing {
+    type Parser = ValueParser;
+
+    fn value_parser() -> ValueParser {
+        ValueParser::new(OsStringValueParser::new().try_map(|text| Self::parse(&text)))
     }
 }
 
@@ -271,7 +293,11 @@ impl Typed {
         };
         Bounds {
             rate: Rate { bytes: pacing.rate.map(|rate| rate.0.bytes()), iops: pacing.iops },
-            slo: gauge.map(|gauge| Slo { gauge, least: LEAST / f64::from(BlockSize::EBS.bytes()) }),
+            slo: gauge.map(|gauge| Slo {
+                gauge,
+                least: LEAST / f64::from(BlockSize::EBS.bytes()),
+                gets_credentials: pacing.hook_credentials,
+            }),
             deadline: pacing.deadline.map(|span| span.0),
             depth: cx.global().concurrency.0.map(usize::from),
             sharing: if self.in_turn { Sharing::InTurn } else { Sharing::Fair },

@@ -5,19 +5,14 @@
 //! rate grows, a tenth every time, until it no longer limits anything. It is never cut below a least rate: the work always
 //! goes on.
 
+use crate::ops::subprocess;
 use std::collections::VecDeque;
-use std::io::Read as _;
-use std::process::{Command, Stdio};
-use std::thread;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How often the gauge is read.
 pub(super) const EVERY: Duration = Duration::from_millis(200);
 /// How long a command that tells how others are served may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// How often to look whether it has ended.
-const LOOK: Duration = Duration::from_millis(10);
 /// What a cut leaves of the rate.
 const CUT: f64 = 0.6;
 /// What a good reading adds.
@@ -32,6 +27,8 @@ pub struct Slo {
     pub gauge: Gauge,
     /// Blocks a second that are read in any case.
     pub least: f64,
+    /// Whether a command of the gauge gets the credentials of this program.
+    pub gets_credentials: bool,
 }
 
 /// Who tells how well others are served.
@@ -77,27 +74,16 @@ fn printed_time(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(number * unit).ok()
 }
 
-/// Asks a command of the user's: whether it ended with 0, and what it printed first. One that takes too long is ended.
-pub(super) fn asked(line: &str, patience: Duration) -> (bool, String) {
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(line).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let Ok(mut child) = command.spawn() else { return (false, String::new()) };
-    let begun = Instant::now();
-    let is_success = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status.success(),
-            Ok(None) if begun.elapsed() < patience => thread::park_timeout(LOOK),
-            Ok(None) | Err(_) => {
-                let _ = child.kill().and_then(|()| child.wait());
-                return (false, String::new());
-            }
+/// Runs a command of the user's and returns whether it ended with 0, and its output. One that takes too long, or cannot be
+/// started, has failed; whatever it began is ended with it.
+pub(super) fn asked(line: &str, gets_credentials: bool, patience: Duration) -> (bool, String) {
+    let command = subprocess::shell(line, gets_credentials);
+    match subprocess::run(command, false, patience, &|| false) {
+        Ok(ended) if ended.code.is_some() => {
+            (ended.code == Some(0), String::from_utf8_lossy(&ended.output).into_owned())
         }
-    };
-    let (mut printed, mut n) = ([0; 64], 0);
-    if let Some(output) = &mut child.stdout {
-        n = output.read(&mut printed).unwrap_or(0);
+        Ok(_) | Err(_) => (false, String::new()),
     }
-    (is_success, String::from_utf8_lossy(&printed[..n]).into_owned())
 }
 
 /// Decides the rate.
@@ -156,7 +142,11 @@ mod tests {
     const LEAST: f64 = 8.0;
 
     fn guard() -> Guard {
-        Guard::new(Slo { gauge: Gauge::Reads(Duration::from_millis(20)), least: LEAST })
+        Guard::new(Slo {
+            gauge: Gauge::Reads(Duration::from_millis(20)),
+            least: LEAST,
+            gets_credentials: false,
+        })
     }
 
     /// A volume on which a small read takes a millisecond, and longer the more of its 1,000 blocks a second are
@@ -221,7 +211,7 @@ mod tests {
             assert_eq!(gauge.heard(true, printed), Reading::Well(false), "{printed}");
         }
         assert_eq!(gauge.heard(false, "1ms"), Reading::Well(false));
-        let mut guard = Guard::new(Slo { gauge: gauge.clone(), least: LEAST });
+        let mut guard = Guard::new(Slo { gauge: gauge.clone(), least: LEAST, gets_credentials: false });
         for (printed, limit) in [("20ms", None), ("21ms", None), ("1h", Some(60.0))] {
             assert_eq!(guard.read(gauge.heard(true, printed), 100.0), limit, "{printed}");
         }
@@ -229,16 +219,17 @@ mod tests {
 
     #[test]
     fn a_command_that_complains_is_heard() {
-        let mut guard = Guard::new(Slo { gauge: Gauge::Command("false".into()), least: LEAST });
+        let mut guard =
+            Guard::new(Slo { gauge: Gauge::Command("false".into()), least: LEAST, gets_credentials: false });
         assert_eq!(guard.read(Reading::Well(false), 100.0), None);
         assert_eq!(guard.read(Reading::Well(false), 100.0), Some(60.0));
     }
 
     #[test]
     fn a_command_that_hangs_is_ended_and_counts_as_failed() {
-        let hung = asked("echo 1ms; exec sleep 3600", Duration::from_millis(50));
+        let hung = asked("echo 1ms; exec sleep 3600", false, Duration::from_millis(50));
         assert_eq!(hung, (false, String::new()));
-        assert_eq!(asked("echo 1ms", PATIENCE), (true, "1ms\n".to_owned()));
-        assert_eq!(asked("echo 1ms; false", PATIENCE), (false, "1ms\n".to_owned()));
+        assert_eq!(asked("echo 1ms", false, PATIENCE), (true, "1ms\n".to_owned()));
+        assert_eq!(asked("echo 1ms; false", false, PATIENCE), (false, "1ms\n".to_owned()));
     }
 }

@@ -125,7 +125,7 @@ pub(super) fn read(orders: Orders, engine: &Engine) -> Read {
     });
     if let Some(slo) = slo {
         let gauged = Arc::clone(&shared);
-        thread::spawn(move || gauged.gauge(&slo.gauge));
+        thread::spawn(move || gauged.gauge(&slo));
     }
     let until = end.map(|end| proof::begins(end, None));
     let forecast = Forecast::new(planned, until);
@@ -367,7 +367,8 @@ impl Shared {
     }
 
     /// Reads the gauge until it is over.
-    fn gauge(&self, gauge: &Gauge) {
+    fn gauge(&self, slo: &Slo) {
+        let gauge = &slo.gauge;
         let mut numbers = fastrand::Rng::with_seed(0);
         loop {
             let mut state = self.lock();
@@ -382,7 +383,7 @@ impl Shared {
             drop(state);
             let reading = match (gauge, index) {
                 (Gauge::Command(line) | Gauge::Printed(line, _), _) => {
-                    let (is_success, printed) = guard::asked(line, guard::PATIENCE);
+                    let (is_success, printed) = guard::asked(line, slo.gets_credentials, guard::PATIENCE);
                     Some(gauge.heard(is_success, &printed))
                 }
                 (Gauge::Reads(_), Some(index)) => self.touched(lane, index),

@@ -13,7 +13,7 @@ use crate::ops::progress::Progress;
 use crate::ops::warm::order::Ranked;
 use crate::ops::warm::{Amount, Device, Options, Order, Ordered, Skip, What, Where};
 use crate::ops::{Engine, Services, seed};
-use crate::pipeline::{Action, Ask, Checkpoint, Earlier, Slot, Tries, block_map};
+use crate::pipeline::{Action, Ask, Checkpoint, Earlier, Slot, Stop, Tries, block_map};
 use crate::snapshot::{SnapshotId, SnapshotState, StorageTier, VolumeId};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -195,7 +195,7 @@ async fn mapped(options: &Options, services: Option<&Services>, engine: &Engine)
             })
         }
         What::Manifest(path) => {
-            let manifest = on_a_thread(path, Manifest::open).await?;
+            let manifest = on_a_thread(path, engine, |path, _| Manifest::open(path)).await?;
             let about = manifest.about();
             Ok(Mapped {
                 source: path.display().to_string(),
@@ -207,7 +207,10 @@ async fn mapped(options: &Options, services: Option<&Services>, engine: &Engine)
             })
         }
         What::Map(path) => {
-            let map = on_a_thread(path, BlockMap::<BlockSet>::read).await?;
+            let map = on_a_thread(path, engine, |path, stop| {
+                BlockMap::<BlockSet>::read(path, &|| stop.is_requested())
+            })
+            .await?;
             Ok(Mapped {
                 source: path.display().to_string(),
                 blocks: Arc::new(map.blocks),
@@ -222,10 +225,11 @@ async fn mapped(options: &Options, services: Option<&Services>, engine: &Engine)
 
 async fn on_a_thread<T: Send + 'static>(
     path: &Path,
-    read: fn(&Path) -> Result<T, Fault>,
+    engine: &Engine,
+    read: fn(&Path, &Stop) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    let owned = path.to_owned();
-    let done = tokio::task::spawn_blocking(move || read(&owned)).await;
+    let (owned, stop) = (path.to_owned(), engine.stop.clone());
+    let done = tokio::task::spawn_blocking(move || read(&owned, &stop)).await;
     done.map_err(|error| Fault::local(path, "read", error.into()))?
 }
 
@@ -353,7 +357,10 @@ async fn ordered(
     match &options.order {
         Order::Index => Ok(by_index()),
         Order::Ranges(path) => {
-            let map = on_a_thread(path, BlockMap::<Vec<BlockRange>>::read).await?;
+            let map = on_a_thread(path, engine, |path, stop| {
+                BlockMap::<Vec<BlockRange>>::read(path, &|| stop.is_requested())
+            })
+            .await?;
             Ok((Ranked::by_ranges(blocks, &map.blocks), Ordered::Ranges(path.clone())))
         }
         Order::Auto | Order::Recency => {

@@ -81,6 +81,8 @@ pub struct Hook {
     pub command: String,
     /// How long it may take.
     pub timeout: Duration,
+    /// Whether it gets the AWS credentials in this program's environment.
+    pub gets_credentials: bool,
 }
 
 /// What to drill, and how.

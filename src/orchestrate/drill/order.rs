@@ -35,6 +35,9 @@ pub(super) struct Order {
     warm: Option<u64>,
     mount: bool,
     hook: Option<(String, Duration)>,
+    /// Absent in journals of earlier versions, whose hooks got whatever the environment held.
+    #[serde(default)]
+    hook_gets_credentials: bool,
     rto: Option<Duration>,
     rpo: Option<Duration>,
     at_once: usize,
@@ -110,6 +113,7 @@ impl Order {
                 Amount::All | Amount::Probe => 0,
             }),
             mount,
+            hook_gets_credentials: hook.as_ref().is_some_and(|hook| hook.gets_credentials),
             hook: hook.map(|hook| (hook.command, hook.timeout)),
             rto,
             rpo,
@@ -184,7 +188,11 @@ impl Order {
             verify,
             warm: self.warm.map(|blocks| if blocks == 0 { Amount::All } else { Amount::Hottest(blocks) }),
             mount: self.mount,
-            hook: self.hook.map(|(command, timeout)| Hook { command, timeout }),
+            hook: self.hook.map(|(command, timeout)| Hook {
+                command,
+                timeout,
+                gets_credentials: self.hook_gets_credentials,
+            }),
             rto: self.rto,
             rpo: self.rpo,
             at_once: self.at_once,

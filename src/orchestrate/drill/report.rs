@@ -30,8 +30,12 @@ pub(super) struct Seen {
 pub struct Hooked {
     /// Its exit code; `None` where a signal ended it, or its time was up.
     pub code: Option<i32>,
-    /// The end of what it said.
+    /// The end of its output.
     pub said: String,
+    /// Whether there was more output.
+    pub is_cut: bool,
+    /// Whether it got the AWS credentials in this program's environment.
+    pub got_credentials: bool,
 }
 
 /// A file system of the volume that was mounted, read-only, while the user's own command ran.

@@ -71,7 +71,7 @@ async fn goals_that_are_missed_fail_a_drill_whose_data_is_right() {
 
 /// A hook that says so when it runs.
 pub(super) fn hook(command: &str) -> Option<Hook> {
-    Some(Hook { command: command.to_owned(), timeout: Duration::from_secs(60) })
+    Some(Hook { command: command.to_owned(), timeout: Duration::from_secs(60), gets_credentials: false })
 }
 
 #[tokio::test]
@@ -253,7 +253,11 @@ async fn the_plan_of_a_drill_is_what_it_would_do() {
     let options = Options {
         warm: Some(Amount::Hottest(100)),
         mount: true,
-        hook: Some(Hook { command: "./smoke-test".into(), timeout: Duration::from_secs(60) }),
+        hook: Some(Hook {
+            command: "./smoke-test".into(),
+            timeout: Duration::from_secs(60),
+            gets_credentials: false,
+        }),
         made: Made { initialization_rate: Some(200), ..Made::default() },
         at_once: 2,
         what: drill::What::Snapshots(drill::Choice::Named(named)),

@@ -86,7 +86,12 @@ fn report(drills: Vec<Drill>) -> Report {
 fn drills_that_passed() {
     let mut hooked = passed(2);
     hooked.steps = steps(&["create", "attach", "device", "protect", "warm", "verify", "mount", "hook"]);
-    hooked.hooked = Some(Hooked { code: Some(0), said: "orders: 4711 rows".into() });
+    hooked.hooked = Some(Hooked {
+        code: Some(0),
+        said: "orders: 4711 rows".into(),
+        is_cut: false,
+        got_credentials: true,
+    });
     hooked.mounted = vec![Mounted {
         at: "/var/lib/icecore/mounts/run-00000000000000a1/1/p1".into(),
         kind: FileSystemKind::Xfs,
@@ -116,7 +121,12 @@ fn drills_that_did_not_pass() {
 
     let mut late = passed(2);
     late.restore = Some(Duration::from_secs(1_800));
-    let hook = Hooked { code: Some(3), said: "orders: 0 rows\nexpected some".into() };
+    let hook = Hooked {
+        code: Some(3),
+        said: "orders: 0 rows\nexpected some".into(),
+        is_cut: false,
+        got_credentials: false,
+    };
     late.hooked = Some(hook.clone());
     late.missed = vec![
         Missed::Rto { took: Duration::from_secs(1_800), allowed: Duration::from_secs(900) },

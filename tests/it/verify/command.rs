@@ -162,8 +162,8 @@ fn what_would_be_ignored_is_refused() {
     let unused = one.run(&["verify", &one.id, "--audit", "5"]);
     assert!(unused.code == 2 && unused.stderr.contains("--delta-from"), "{unused:?}");
     one.run(&["verify", "vol-0abc"]).refused(2, &["'vol-0abc'", "neither a snapshot's id", "nor a manifest"]);
-    one.run(&["verify", "--plan", "a.img"]).refused(2, &["a.img", "no plan"]);
-    one.run(&["verify", "--plan", "store"]).refused(2, &["store", "no plan"]);
+    one.run(&["verify", "--plan", "a.img"]).refused(2, &["a.img", "is a plan"]);
+    one.run(&["verify", "--plan", "store"]).refused(2, &["store", "it is a directory"]);
 }
 
 #[test]

@@ -270,7 +270,8 @@ fn a_quarter_is_a_quarter() {
 async fn a_command_that_complains_slows_the_run_down_and_never_stops_it() {
     let here = ColdWorld::new("image", &blocks(|_| 1));
     let id = here.world.snapshot(None, &blocks(|_| 1));
-    let slo = warm::Slo { gauge: warm::Gauge::Command("false".into()), least: 100.0 };
+    let slo =
+        warm::Slo { gauge: warm::Gauge::Command("false".into()), least: 100.0, gets_credentials: false };
     let rate = warm::Rate { bytes: Some(200 * 524_288), iops: None };
     let bounds = Bounds { slo: Some(slo), rate, ..Bounds::default() };
     let (options, services) = (here.options(What::Snapshot(id)), Some(&here.world.services));
