@@ -164,6 +164,12 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether nobody but this user and root may write to it.
+    pub fn is_ours_to_write(&self) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        self.mode & 0o022 == 0 && (self.owner == own || self.owner == 0)
+    }
+
     /// Whether only its owner may read it or write to it.
     pub const fn is_private(&self) -> bool {
         self.mode & 0o077 == 0

@@ -30,7 +30,7 @@ pub use block_map::{block_map, blocks_left};
 pub use changes::{changes, changes_left};
 #[cfg(any(test, fuzzing))]
 pub(crate) use checkpoint::fuzz_checkpoint;
-pub use checkpoint::{Checkpoint, Earlier, Found, Mark, Slot};
+pub use checkpoint::{Basis, Checkpoint, Earlier, Found, Mark, Slot};
 pub use engine::{Engine, Renew, Renewal};
 pub use journaled::Journaled;
 pub use kept::{Kept, Listing, Part};

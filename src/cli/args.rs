@@ -59,6 +59,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = WORK)]
     pub trust_state_dir: bool,
 
+    /// Count the work of an interrupted run even where nothing proves that the image or device is unchanged since
+    #[arg(long, global = true, help_heading = WORK)]
+    pub trust_resumed: bool,
+
     /// Blocks in flight at once: a number or auto
     #[arg(long, global = true, value_name = "N", default_value = "auto", help_heading = WORK)]
     pub concurrency: Concurrency,

@@ -101,7 +101,12 @@ pub(crate) fn resumable_engine(cx: &Context) -> Result<Engine, Complaint> {
 }
 
 fn in_state(cx: &Context, state_dir: PathBuf) -> Engine {
-    let settings = Settings { trusts_state_dir: cx.global().trust_state_dir, ..Settings::open(state_dir) };
+    let global = cx.global();
+    let settings = Settings {
+        trusts_state_dir: global.trust_state_dir,
+        trusts_resumed: global.trust_resumed,
+        ..Settings::open(state_dir)
+    };
     Engine::new(settings, Arc::clone(cx.progress()) as _, cx.stop().clone())
 }
 

@@ -16,6 +16,7 @@ pub(crate) fn settings(global: &Global, state_dir: PathBuf, is_aws: bool, region
         false => Settings::open(state_dir),
     };
     settings.trusts_state_dir = global.trust_state_dir;
+    settings.trusts_resumed = global.trust_resumed;
     if let Some(share) = global.quota_share {
         within(&mut settings, share, region);
     }

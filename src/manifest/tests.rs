@@ -159,13 +159,13 @@ fn a_digest_that_cannot_be_had_leaves_what_was_there() {
 fn a_draft_keeps_what_it_was_given_beyond_its_run() {
     let dir = tempfile::tempdir().unwrap();
     let (path, geometry) = (dir.path().join("state/x.digests"), about(1, None).geometry);
-    let draft = Draft::open(&real(), &path, geometry).unwrap();
+    let draft = Draft::open(&real(), &path, geometry, 7).unwrap();
     draft.put(BlockIndex::new(2047), &Digest::ZERO_BLOCK).unwrap();
     draft.sync().unwrap();
     drop(draft);
-    let draft = Draft::open(&real(), &path, geometry).unwrap();
+    let draft = Draft::open(&real(), &path, geometry, 7).unwrap();
     assert_eq!(draft.get(BlockIndex::new(2047)).unwrap(), Digest::ZERO_BLOCK);
-    assert_eq!(draft.get(BlockIndex::ZERO).unwrap(), Digest::from_bytes([0; 32]));
+    assert_eq!(draft.get(BlockIndex::ZERO).unwrap_err().kind, Kind::Local, "none was kept");
     draft.remove().unwrap();
     assert!(!path.exists());
 }
@@ -173,29 +173,22 @@ fn a_draft_keeps_what_it_was_given_beyond_its_run() {
 #[test]
 fn all_digests_of_a_draft_are_those_of_each_block_in_any_order() {
     let dir = tempfile::tempdir().unwrap();
-    let draft = Draft::open(&real(), &dir.path().join("d"), about(3, None).geometry).unwrap();
+    let draft = Draft::open(&real(), &dir.path().join("d"), about(3, None).geometry, 0).unwrap();
     let kept: Vec<_> = [0, 1, 2047, 2048, 5000, 6143].map(BlockIndex::new).into();
     for index in &kept {
         draft.put(*index, &Digest::of(&index.get().to_le_bytes())).unwrap();
     }
     let mut digests = draft.digests();
     for index in (0..6144).chain([5000, 0, 6143]).map(BlockIndex::new) {
-        let expected = match kept.contains(&index) {
-            true => Digest::of(&index.get().to_le_bytes()),
-            false => Digest::from_bytes([0; 32]),
-        };
-        assert_eq!(
-            (digests(index).unwrap(), draft.get(index).unwrap()),
-            (expected, expected),
-            "block {index}"
-        );
+        let expected = kept.contains(&index).then(|| Digest::of(&index.get().to_le_bytes()));
+        assert_eq!((digests(index).ok(), draft.get(index).ok()), (expected, expected), "block {index}");
     }
 }
 
 #[test]
 fn a_draft_conforms_as_a_sink() {
     let dir = tempfile::tempdir().unwrap();
-    let draft = Draft::open(&real(), &dir.path().join("d"), about(1, None).geometry).unwrap();
+    let draft = Draft::open(&real(), &dir.path().join("d"), about(1, None).geometry, 0).unwrap();
     let block = crate::source::conformance::filled(9, 7);
     draft.write(&block).unwrap();
     assert_eq!(draft.get(block.index()).unwrap(), block.digest());
@@ -230,4 +223,31 @@ fn a_manifest_that_is_cut_off_or_altered_while_it_is_in_use_is_an_error_and_no_s
     std::fs::write(&path, bytes).unwrap();
     assert_eq!(manifest.digest(last).unwrap_err().kind, Kind::Changed);
     assert_eq!(manifest.digest(BlockIndex::ZERO).unwrap(), Some(digest(BlockIndex::ZERO)));
+}
+
+#[test]
+fn a_digest_that_was_altered_lost_or_left_by_another_run_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, geometry) = (dir.path().join("d"), about(1, None).geometry);
+    let open = |seed| Draft::open(&real(), &path, geometry, seed).unwrap();
+    let all: BlockSet = [0, 5, 2047].map(BlockIndex::new).into_iter().collect();
+    let draft = open(7);
+    all.iter().for_each(|index| draft.put(index, &Digest::of(b"x")).unwrap());
+    assert_eq!(draft.known(&all).unwrap(), all);
+    drop(draft);
+    assert!(open(8).known(&all).unwrap().is_empty(), "another run's");
+    for byte in 0..36 {
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[5 * 36 + byte] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let known = open(7).known(&all).unwrap();
+        assert_eq!(known.iter().map(BlockIndex::get).collect::<Vec<_>>(), [0, 2047], "byte {byte}");
+        bytes[5 * 36 + byte] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+    }
+    assert_eq!(open(7).known(&all).unwrap(), all);
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o620)).unwrap();
+    assert!(open(7).known(&all).unwrap().is_empty(), "another user could have written it");
+    open(7).remove().unwrap();
+    assert!(open(7).known(&all).unwrap().is_empty());
 }

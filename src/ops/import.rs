@@ -69,6 +69,8 @@ pub struct Report {
     pub blocks_omitted: u64,
     /// Blocks that an earlier, interrupted run had sent; part of `blocks_written`.
     pub blocks_resumed: u64,
+    /// Whether work of an interrupted run was counted without proof that the image is unchanged since.
+    pub is_resumed: bool,
     /// What the blocks sent hold.
     pub bytes_written: ByteSize,
     /// Whether it was seen to be completed and listable.
@@ -94,6 +96,7 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
 
     let stamp = image.stamp()?;
     let (checkpoint, earlier) = checkpoint(options, services, engine, &image, &stamp)?;
+    let is_trusted = earlier.is_trusted;
     let Started { id, checkpoint, is_new } = started(options, services, engine, geometry, checkpoint).await?;
     engine.monitor.on(Event::SnapshotStarted(id.clone()));
     let (sent, checkpoint) = match sent_before(services, engine, &id, &checkpoint, &earlier).await? {
@@ -121,6 +124,7 @@ pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Res
         blocks_inherited: sent.counts.inherited,
         blocks_omitted: sent.counts.omitted,
         blocks_resumed: sent.counts.resumed,
+        is_resumed: is_trusted,
         bytes_written: geometry.block_size.of(u64::from(sent.written.blocks)),
         completed: options.wait,
         requests: engine.requests(),

@@ -346,7 +346,9 @@ pub async fn run(options: &Options, services: Option<&Services>, engine: &Engine
     };
     // Parts of which nothing was read are not done.
     let finished = match cycle {
-        Some(cycle) if report.is_whole() && report.coverage.read > 0 => cycle.finish().map(Some),
+        Some(cycle) if report.is_whole() && report.coverage.read > 0 && !report.mode.is_resumed => {
+            cycle.finish().map(Some)
+        }
         _ => Ok(None),
     };
     match finished {

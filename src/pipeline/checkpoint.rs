@@ -13,7 +13,8 @@
 //! The header is written whole, through a temporary name. A record counts when its checksum is right and so are
 //! those before it: a torn tail is cut when the file is opened again. The header's CRC is part of every record's,
 //! so records of another file never count here. The **identity** says which run this is (command, snapshots, the
-//! source's path, size and modification time); a checkpoint of another identity is not used, and says so.
+//! source's path, size and modification time); a checkpoint of another identity is not used, and says so. The fact
+//! `state` proves that what the run read is unchanged since ([`Basis`]); without it, records count by trust alone.
 
 use crate::block::{BlockIndex, BlockSet};
 use crate::disk::{Access, Disk, Handle, Lock, Opening, Reading, directory, unique};
@@ -56,12 +57,40 @@ pub struct Found {
     seed: u32,
     /// Bytes of the file up to the last record that counts.
     whole: u64,
+    /// Whether it counts by trust alone.
+    is_trusted: bool,
 }
 
 impl Found {
+    /// Whether nothing proves that what the earlier run read is unchanged since, and its work counts all the same.
+    pub fn is_trusted(&self) -> bool {
+        self.is_trusted
+    }
+
     /// A fact that the header holds.
     pub fn fact(&self, name: &str) -> Option<&str> {
         self.header.facts.get(name).map(String::as_str)
+    }
+}
+
+/// What the work of an earlier run is held against before it counts: the state of what this run reads, which is kept
+/// in the checkpoint when it begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// The state as it is now; `None` where equal states would prove nothing.
+    pub proof: Option<String>,
+    /// Whether the work counts without proof (`--trust-resumed`).
+    pub is_trusted: bool,
+}
+
+/// The fact that holds the proof.
+const PROOF: &str = "state";
+
+impl Basis {
+    /// Returns the facts of a new checkpoint with the proof among them.
+    pub fn among(&self, mut facts: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        facts.extend(self.proof.iter().map(|proof| (PROOF.to_owned(), proof.clone())));
+        facts
     }
 }
 
@@ -72,6 +101,8 @@ pub enum Earlier {
     None,
     /// A run with the same identity.
     Same(Found),
+    /// A run with the same identity, and nothing proves that what it read is unchanged since: its facts.
+    Unproven(BTreeMap<String, String>),
     /// A run with another identity, or a file that is none of ours: facts, as far as they could be read.
     Other(BTreeMap<String, String>),
 }
@@ -124,7 +155,19 @@ impl Slot {
         &self.path
     }
 
-    /// Reads what an earlier run left here.
+    /// Reads what an earlier run left here, where it still holds: where the state that it began with is the one of now.
+    pub fn earlier_upon(&self, identity: &str, basis: &Basis) -> Result<Earlier, Fault> {
+        Ok(match self.earlier(identity)? {
+            Earlier::Same(found) if basis.proof.is_some() && found.fact(PROOF) == basis.proof.as_deref() => {
+                Earlier::Same(found)
+            }
+            Earlier::Same(found) if basis.is_trusted => Earlier::Same(Found { is_trusted: true, ..found }),
+            Earlier::Same(found) => Earlier::Unproven(found.header.facts),
+            earlier => earlier,
+        })
+    }
+
+    /// Reads what an earlier run left here. A file that another user could have written decides nothing.
     ///
     /// Where other users may write to the directory, an earlier run counts for nothing.
     pub fn earlier(&self, identity: &str) -> Result<Earlier, Fault> {
@@ -133,7 +176,14 @@ impl Slot {
         }
         let opened = self.disk.open(&self.path, Opening::FoundToRead);
         let found = match opened {
-            Ok(file) => Reading::of(file.as_ref()).and_then(|file| read(BufReader::new(file), identity)),
+            Ok(file) => file.facts().and_then(|facts| match facts.is_ours_to_write() {
+                true => Reading::of(file.as_ref()).and_then(|file| read(BufReader::new(file), identity)),
+                false => {
+                    let shown = self.path.display();
+                    tracing::warn!("{shown}: other users may write to this checkpoint: it is not used");
+                    Ok(Earlier::Other(BTreeMap::new()))
+                }
+            }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Earlier::None),
             Err(error) => Err(error),
         };
@@ -163,8 +213,8 @@ impl Slot {
     }
 
     /// The same, made with its first record: for work that need not wait for a disk before there is anything to lose.
-    pub fn begin_later(self, identity: &str) -> Checkpoint {
-        let header = Header { identity: identity.to_owned(), facts: BTreeMap::new() };
+    pub fn begin_later(self, identity: &str, facts: BTreeMap<String, String>) -> Checkpoint {
+        let header = Header { identity: identity.to_owned(), facts };
         Checkpoint { file: None, slot: self, header, seed: 0, end: 0 }
     }
 
@@ -191,6 +241,11 @@ impl Checkpoint {
     /// A fact that the header holds.
     pub fn fact(&self, name: &str) -> Option<&str> {
         self.header.facts.get(name).map(String::as_str)
+    }
+
+    /// Returns the checksum of the header, which no other run's checkpoint has, as far as headers differ.
+    pub fn seed(&self) -> u32 {
+        self.seed
     }
 
     /// Adds a fact to the header, durably. Only before the first record: a new header makes a new file.
@@ -284,7 +339,14 @@ fn read(mut file: impl Read, identity: &str) -> std::io::Result<Earlier> {
     if header.identity != identity {
         return Ok(Earlier::Other(header.facts));
     }
-    let mut found = Found { done: BlockSet::new(), same: BlockSet::new(), header, seed, whole: length };
+    let mut found = Found {
+        done: BlockSet::new(),
+        same: BlockSet::new(),
+        header,
+        seed,
+        whole: length,
+        is_trusted: false,
+    };
     let mut bytes = [0; RECORD];
     while is_filled(&mut file, &mut bytes)? {
         let Some((mark, index)) = parse_record(&bytes, seed) else { break };
@@ -398,7 +460,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.ckpt");
         written(&path, 3);
-        let mut checkpoint = Slot::take(&disk(), &path).unwrap().begin_later("two");
+        let mut checkpoint = Slot::take(&disk(), &path).unwrap().begin_later("two", BTreeMap::new());
         let slot = || Slot {
             disk: disk(),
             path: path.clone(),
@@ -412,7 +474,7 @@ mod tests {
         assert!(matches!(slot().earlier("two").unwrap(), Earlier::Same(found) if found.done.len() == 2));
         checkpoint.remove().unwrap();
         assert!(!path.exists());
-        let unused = Slot::take(&disk(), &path).unwrap().begin_later("two");
+        let unused = Slot::take(&disk(), &path).unwrap().begin_later("two", BTreeMap::new());
         unused.remove().unwrap();
     }
 
@@ -490,6 +552,52 @@ mod tests {
         assert_eq!((replaced.fact("more"), replaced.fact("snapshot")), (Some("1"), Some("snap-0a")));
         drop(replaced);
         assert!(matches!(Slot::take(&disk(), &path).unwrap().earlier("one").unwrap(), Earlier::Same(_)));
+    }
+
+    #[test]
+    fn work_counts_where_its_state_is_the_one_of_now_or_by_trust() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ckpt");
+        let upon = |proof: Option<&str>, is_trusted| Basis { proof: proof.map(str::to_owned), is_trusted };
+        let slot = || Slot::take(&disk(), &path).unwrap();
+        let begun = |basis: &Basis| drop(slot().begin("one", basis.among(facts())).unwrap());
+        let earlier = |basis: &Basis| slot().earlier_upon("one", basis).unwrap();
+        begun(&upon(Some("a"), false));
+        for is_trusted in [false, true] {
+            assert!(
+                matches!(earlier(&upon(Some("a"), is_trusted)), Earlier::Same(found) if !found.is_trusted())
+            );
+        }
+        for proof in [Some("b"), None] {
+            assert!(
+                matches!(earlier(&upon(proof, false)), Earlier::Unproven(left) if left["snapshot"] == "snap-0a")
+            );
+            assert!(matches!(earlier(&upon(proof, true)), Earlier::Same(found) if found.is_trusted()));
+        }
+        // Of two states that prove nothing none is the other; a checkpoint of an earlier version has none.
+        begun(&upon(None, false));
+        assert!(matches!(earlier(&upon(None, false)), Earlier::Unproven(_)));
+        assert!(matches!(earlier(&upon(Some("a"), false)), Earlier::Unproven(_)));
+    }
+
+    #[test]
+    fn a_checkpoint_that_another_user_could_write_decides_nothing() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ckpt");
+        written(&path, 3);
+        let earlier = || Slot::take(&disk(), &path).unwrap().earlier("one").unwrap();
+        for mode in [0o620, 0o602, 0o666] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            assert!(matches!(earlier(), Earlier::Other(_)), "{mode:o}");
+        }
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        assert!(matches!(earlier(), Earlier::Same(_)));
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&path, Some(4711), None).is_ok() {
+            let found = Slot::take(&disk(), &path).unwrap().earlier("one");
+            assert!(!matches!(found, Ok(Earlier::Same(_))));
+        }
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Whether what is found there counts even where other users may write to it.
     pub trusts_state_dir: bool,
+    /// Whether the work of an interrupted run counts without proof that what it read is unchanged since.
+    pub trusts_resumed: bool,
 }
 
 /// How long trouble is put up with.
@@ -78,6 +80,7 @@ impl Settings {
             checkpoint_every: Duration::from_secs(2),
             state_dir,
             trusts_state_dir: false,
+            trusts_resumed: false,
         }
     }
 

@@ -25,6 +25,8 @@ struct View<'a> {
     blocks_inherited: u64,
     blocks_omitted: u64,
     blocks_resumed: u64,
+    /// Whether work of an interrupted run was counted without proof that the image is unchanged since.
+    resumed: bool,
     bytes_written: u64,
     completed: bool,
 }
@@ -40,6 +42,7 @@ fn as_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         blocks_inherited: report.blocks_inherited,
         blocks_omitted: report.blocks_omitted,
         blocks_resumed: report.blocks_resumed,
+        resumed: report.is_resumed,
         bytes_written: report.bytes_written.bytes(),
         completed: report.completed,
     };

@@ -15,6 +15,7 @@ mod levels;
 mod manifests;
 mod modes;
 mod nothing;
+mod resumed;
 mod service;
 
 use bytes::Bytes;

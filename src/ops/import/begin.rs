@@ -8,7 +8,7 @@ use crate::fault::{Fault, Place};
 use crate::ops::import::Options;
 use crate::ops::preflight::{announce, is_billed, suspended};
 use crate::ops::{Engine, Services, random};
-use crate::pipeline::{Action, Ask, Checkpoint, Earlier, Slot, Tries, block_map};
+use crate::pipeline::{Action, Ask, Basis, Checkpoint, Earlier, Slot, Tries, block_map};
 use crate::snapshot::{NewSnapshot, SnapshotId};
 use crate::source::BlockSource;
 use std::collections::BTreeMap;
@@ -64,6 +64,8 @@ pub(super) struct Before {
     pub(super) same: BlockSet,
     /// Whether the service still has for certain what was sent.
     pub(super) is_kept: bool,
+    /// Whether nothing proves that the image is unchanged since.
+    pub(super) is_trusted: bool,
 }
 
 /// The tag that names the parent.
@@ -103,29 +105,40 @@ pub(super) fn checkpoint(
     let target = format!("{} {:?} {}", services.label, options.parent, path.display());
     let file = Checkpoint::path(&engine.settings.state_dir, "import", &target);
     let slot = Slot::take(&engine.machine().disk, &file)?;
-    match slot.earlier(&identity)? {
+    let basis = Basis { proof: image.proof(), is_trusted: engine.settings.trusts_resumed };
+    match slot.earlier_upon(&identity, &basis)? {
         Earlier::Same(found) => {
-            // Of a device nobody can tell whether it has changed: what was the same is looked at again.
-            let same = if !image.is_device() { found.same.clone() } else { BlockSet::new() };
+            let is_trusted = found.is_trusted();
+            // A device that may have changed is compared with the parent again, which costs no request to send.
+            let is_seen = !(image.is_device() && is_trusted);
+            let same = if is_seen { found.same.clone() } else { BlockSet::new() };
             let boot = engine.machine().disk.boot();
             let is_kept = is_billed(services) || boot.as_deref() == found.fact(BOOT);
             let sent = if is_kept { found.done.clone() } else { BlockSet::new() };
-            let before = Before { sent, same, is_kept };
+            let before = Before { sent, same, is_kept, is_trusted };
             return Ok((slot.resume(found)?, before));
         }
-        Earlier::Other(facts) => {
+        earlier @ (Earlier::Other(_) | Earlier::Unproven(_)) => {
+            let (what, facts) = match earlier {
+                Earlier::Unproven(facts) => (
+                    "nothing proves that the image is unchanged since an interrupted import (see --trust-resumed)",
+                    facts,
+                ),
+                Earlier::Other(facts) => {
+                    ("the image or the options have changed since an interrupted import", facts)
+                }
+                Earlier::None | Earlier::Same(_) => ("", BTreeMap::new()),
+            };
             let left = facts.get(SNAPSHOT).map(|id| format!(" ({id} stays pending until it times out)"));
             let left = left.unwrap_or_default();
-            engine.note(format!(
-                "the image or the options have changed since an interrupted import: starting anew{left}"
-            ));
+            engine.note(format!("{what}: starting anew{left}"));
         }
         Earlier::None => {}
     }
     let token = Digest::of(&random()?).to_string()[..32].to_owned();
     let mut facts = BTreeMap::from([(CLIENT_TOKEN.to_owned(), token)]);
     facts.extend(engine.machine().disk.boot().map(|boot| (BOOT.to_owned(), boot)));
-    Ok((slot.begin(&identity, facts)?, Before::default()))
+    Ok((slot.begin(&identity, basis.among(facts))?, Before::default()))
 }
 
 /// The pending snapshot.

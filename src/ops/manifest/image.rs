@@ -89,7 +89,7 @@ impl Found {
     fn beside(disk: &Arc<dyn Disk>, output: &Path, geometry: Geometry) -> Result<Self, Fault> {
         let mut name = output.file_name().unwrap_or_default().to_owned();
         name.push(".icecore-digests");
-        let draft = Draft::open(disk, &output.with_file_name(name), geometry)?;
+        let draft = Draft::open(disk, &output.with_file_name(name), geometry, 0)?;
         Ok(Self { draft, present: Mutex::default() })
     }
 

@@ -170,7 +170,11 @@ impl Work<'_> {
             &self.engine.machine().disk,
             &path.with_extension("digests"),
             self.geometry,
+            checkpoint.seed(),
         )?);
+        // A digest that was lost is read again.
+        let lost = &before - &draft.known(&before)?;
+        let before = &before - &lost;
         let changed = base.map(Base::changed);
         let total = changed.as_ref().map(BlockSet::len);
         self.engine.monitor.on(Event::Stage { verb: "hashing", total });
@@ -199,9 +203,7 @@ impl Work<'_> {
         let resumed = (&before & &read.listed).len();
         let roots = self.write(&output, &read.listed, &draft, base).map_err(suspended)?;
         checkpoint.remove()?;
-        if let Some(draft) = Arc::into_inner(draft) {
-            draft.remove()?;
-        }
+        draft.remove()?;
         Ok(Done { present: read.listed.len(), read: read.delivered, resumed, roots })
     }
 
@@ -215,7 +217,7 @@ impl Work<'_> {
                 self.engine.note(format!("going on with an interrupted run: {} blocks are done", done.len()));
                 Ok((slot.resume(found)?, done))
             }
-            Earlier::None | Earlier::Other(_) => {
+            Earlier::None | Earlier::Other(_) | Earlier::Unproven(_) => {
                 Ok((slot.begin(&identity, BTreeMap::new())?, BlockSet::new()))
             }
         }

@@ -123,7 +123,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let disk = Machine::real(dir.path().to_owned()).disk;
         let geometry = Geometry::ebs(GiB::try_from(1).unwrap());
-        let draft = Arc::new(Draft::open(&disk, &dir.path().join("draft"), geometry).unwrap());
+        let draft = Arc::new(Draft::open(&disk, &dir.path().join("draft"), geometry, 0).unwrap());
         let digest = |index: u32| Digest::of(&index.to_le_bytes());
         let all: BlockSet = (0..N).map(BlockIndex::new).collect();
         all.iter().for_each(|index| draft.put(index, &digest(index.get())).unwrap());

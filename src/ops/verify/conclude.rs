@@ -104,9 +104,7 @@ impl Work<'_> {
         }
         if !is_kept {
             progress.remove()?;
-            if let Some(draft) = Arc::into_inner(draft) {
-                draft.remove()?;
-            }
+            draft.remove()?;
         }
         Ok(verdicts)
     }

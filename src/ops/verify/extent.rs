@@ -27,6 +27,9 @@ pub enum Extent {
     Deadline,
     /// What the budget paid for.
     Budget,
+    /// Every block that was chosen, some of them by an interrupted run, and nothing proves that the target is unchanged
+    /// since (`--trust-resumed`).
+    Resumed,
     /// Less than was chosen, for another reason: blocks could not be read, or the run was interrupted.
     Interrupted,
     /// No block: the level reads none, or none was chosen.
@@ -46,6 +49,7 @@ impl Extent {
             Self::Combined => "combined",
             Self::Deadline => "deadline",
             Self::Budget => "budget",
+            Self::Resumed => "resumed",
             Self::Interrupted => "interrupted",
             Self::Nothing => "nothing",
         }
@@ -85,7 +89,7 @@ impl Report {
             return Extent::Nothing;
         }
         if coverage.read == coverage.total && self.is_whole() && self.void().is_none() {
-            return Extent::All;
+            return if self.mode.is_resumed { Extent::Resumed } else { Extent::All };
         }
         if coverage.read == 0 {
             return Extent::Nothing;
@@ -94,6 +98,7 @@ impl Report {
             Some(Budget::Deadline) => return Extent::Deadline,
             Some(Budget::Usd) => return Extent::Budget,
             None if !self.is_whole() => return Extent::Interrupted,
+            None if self.mode.is_resumed => return Extent::Resumed,
             None => {}
         }
         let mode = &self.mode;

@@ -46,6 +46,7 @@ pub(super) async fn plan(
         cycle_days: options.cycle_days,
         sample: options.sample,
         seed: None,
+        is_resumed: false,
     };
     let mut plan = Plan {
         chosen: BlockSet::new(),

@@ -294,6 +294,8 @@ pub struct Mode {
     pub sample: Option<Aim>,
     /// What random draws follow from; `None` where nothing was drawn.
     pub seed: Option<u64>,
+    /// Whether blocks that an interrupted run read were counted without proof that the target is unchanged since.
+    pub is_resumed: bool,
 }
 
 impl Mode {
@@ -304,8 +306,12 @@ impl Mode {
             self.cycle_days.map(|_| "cycle").or((!self.parts.is_empty()).then_some("part")),
             self.sample.map(|_| "sample"),
         ];
-        let names: Vec<&str> = parts.into_iter().flatten().collect();
-        if names.is_empty() { "full".to_owned() } else { names.join("+") }
+        let mut names: Vec<&str> = parts.into_iter().flatten().collect();
+        if names.is_empty() {
+            names.push("full");
+        }
+        names.extend(self.is_resumed.then_some("resumed"));
+        names.join("+")
     }
 }
 

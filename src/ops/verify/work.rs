@@ -61,8 +61,9 @@ impl Work<'_> {
         let ledger_known = begun.known.unwrap_or_else(|| self.known.clone());
         let chosen =
             plan(self.options, self.sides, self.parts.clone(), self.seed, self.services, self.engine);
-        let plan = in_time(self.deadline, self.options.what.place(), chosen).await?;
+        let mut plan = in_time(self.deadline, self.options.what.place(), chosen).await?;
         let resumed = &begun.right & &plan.chosen;
+        plan.mode.is_resumed = begun.is_trusted && !resumed.is_empty();
         let todo = &plan.chosen - &resumed;
         let (todo, is_cut, estimate) = self.within_budget(todo);
         self.engine.monitor.on(Event::Stage { verb: "verifying", total: Some(resumed.len() + todo.len()) });

@@ -148,6 +148,8 @@ pub struct Report {
     pub read: u64,
     /// Of these, read by an interrupted earlier run.
     pub resumed: u64,
+    /// Whether these were counted without proof that the device is unchanged since.
+    pub is_resumed: bool,
     /// Bytes read by this run, the proof's included.
     pub bytes_read: ByteSize,
     /// Of these, the proof's.

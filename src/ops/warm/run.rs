@@ -18,7 +18,6 @@ use crate::ops::warm::{Amount, Bound, Bounds, Options, Proof, Report, State, Wha
 use crate::ops::{Engine, Services};
 use crate::pipeline::Requests;
 use crate::snapshot::{UnixMillis, VolumeId};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -345,7 +344,7 @@ impl Ending {
                 false => {
                     progress.remove()?;
                     // A reader that its device does not let go of may hold on to them; the next run uses them again.
-                    target.digests.and_then(Arc::into_inner).map_or(Ok(()), Draft::remove)?;
+                    target.digests.as_deref().map_or(Ok(()), Draft::remove)?;
                 }
             }
         }
@@ -367,6 +366,7 @@ impl Ending {
             allows_empty: target.options.allow_empty,
             planned: planned.len(),
             read: (planned.as_ref() & &warm).len(),
+            is_resumed: target.is_trusted && !resumed.is_empty(),
             resumed: resumed.len(),
             bytes_read: ByteSize::from_bytes(bytes_read),
             bytes_of_proof: ByteSize::from_bytes(of_proof),

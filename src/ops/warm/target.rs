@@ -13,7 +13,7 @@ use crate::ops::progress::Progress;
 use crate::ops::warm::order::Ranked;
 use crate::ops::warm::{Amount, Device, Options, Order, Ordered, Skip, What, Where};
 use crate::ops::{Engine, Services, seed};
-use crate::pipeline::{Action, Ask, Checkpoint, Earlier, Slot, Stop, Tries, block_map};
+use crate::pipeline::{Action, Ask, Basis, Checkpoint, Earlier, Slot, Stop, Tries, block_map};
 use crate::snapshot::{SnapshotId, SnapshotState, StorageTier, VolumeId};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,8 @@ pub(super) struct Target {
     /// The record of what is read, and what an interrupted run left in it.
     pub(super) progress: Option<Progress>,
     pub(super) resumed: BlockSet,
+    /// Whether nothing proves that these blocks are as they were.
+    pub(super) is_trusted: bool,
     /// What blocks hash to, where they are held against something.
     pub(super) digests: Option<Arc<Draft>>,
     pub(super) seed: u64,
@@ -128,6 +130,7 @@ pub(super) async fn open(
         warnings,
         progress: None,
         resumed: BlockSet::new(),
+        is_trusted: false,
         digests: None,
         seed,
     };
@@ -454,8 +457,21 @@ impl Target {
         let slot = Slot::take(&engine.machine().disk, &path)?;
         let path = slot.path().to_owned();
         let identity = self.identity(engine)?;
-        let checkpoint = match slot.earlier(&identity)? {
+        let basis = self.basis(engine);
+        let earlier = match &basis {
+            Some(basis) => slot.earlier_upon(&identity, basis)?,
+            None => slot.earlier(&identity)?,
+        };
+        if let Earlier::Unproven(_) = earlier {
+            engine.note(
+                "nothing proves that the device is unchanged since an interrupted run: all blocks are read again \
+                 (--trust-resumed counts what was read)",
+            );
+        }
+        let facts = basis.unwrap_or_default().among(BTreeMap::new());
+        let checkpoint = match earlier {
             Earlier::Same(found) => {
+                self.is_trusted = found.is_trusted();
                 self.resumed = &found.done & self.allocated.as_ref();
                 engine.note(format!(
                     "going on with an interrupted run: {} blocks are done",
@@ -464,22 +480,32 @@ impl Target {
                 slot.resume(found)?
             }
             // Digests of an earlier run are overwritten from now on: no older checkpoint may speak for them.
-            Earlier::Other(_) | Earlier::None if self.options.verify => {
-                slot.begin(&identity, BTreeMap::new())?
-            }
-            Earlier::Other(_) | Earlier::None => slot.begin_later(&identity),
+            _ if self.options.verify => slot.begin(&identity, facts)?,
+            _ => slot.begin_later(&identity, facts),
         };
         let (mut every, verify) = (RECORD_EVERY, self.options.verify);
         if let Some(geometry) = self.geometry.filter(|_| verify) {
-            self.digests = Some(Arc::new(Draft::open(
-                &engine.machine().disk,
-                &path.with_extension("digests"),
-                geometry,
-            )?));
+            let path = path.with_extension("digests");
+            let draft = Draft::open(&engine.machine().disk, &path, geometry, checkpoint.seed())?;
+            // A digest that was lost is read again.
+            self.resumed = draft.known(&self.resumed)?;
+            self.digests = Some(Arc::new(draft));
             every = RECORD_DIGESTS_EVERY;
         }
         self.progress = Some(Progress::new(checkpoint, &self.resumed, every));
         Ok(())
+    }
+
+    /// The state that the work of an earlier run is held against: what was verified has to hold the same bytes, what was
+    /// warmed has to be the same device. `None` for an EBS volume that is only warmed: its id is part of the identity.
+    fn basis(&self, engine: &Engine) -> Option<Basis> {
+        let is_volume = self.device.is_device && self.device.volume_id.is_some();
+        let is_trusted = engine.settings.trusts_resumed;
+        match self.options.verify {
+            true => Some(Basis { proof: self.image.proof(), is_trusted }),
+            false if is_volume => None,
+            false => Some(Basis { proof: self.image.identity(), is_trusted }),
+        }
     }
 
     /// What has to be the same for blocks read then to be warm now: an EBS volume stays warm wherever it is attached;

@@ -61,6 +61,9 @@ fn page(
     };
     each("level", "How deep the check was", |report| f64::from(report.level.number()));
     each("coverage_ratio", "Blocks read, of all that the level speaks of", |report| report.coverage.ratio());
+    each("resumed", "Whether blocks of an interrupted run were counted on trust", |report| {
+        f64::from(u8::from(report.mode.is_resumed))
+    });
     each("mismatch_blocks", "Blocks that are wrong", |report| report.mismatches.len() as f64);
     each("unreadable_blocks", "Blocks that could not be read", |report| report.unreadable.len() as f64);
     each("requests", "Requests sent", |report| report.requests.sent() as f64);

@@ -116,6 +116,9 @@ fn checked(report: &Report) -> String {
     if coverage.read < coverage.planned {
         text += &format!("; {} were to be checked", count(coverage.planned));
     }
+    if report.mode.is_resumed {
+        text += &format!("; {} of them resumed, on trust", count(coverage.resumed));
+    }
     if let Some(seed) = report.mode.seed {
         text += &format!("; --seed {seed} draws the same");
     }

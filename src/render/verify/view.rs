@@ -19,6 +19,8 @@ pub(in crate::render) struct View<'a> {
     blocks_planned: u64,
     blocks_read: u64,
     blocks_resumed: u64,
+    /// Whether blocks of an interrupted run were counted without proof that the target is unchanged since.
+    resumed: bool,
     blocks_unverifiable: u64,
     coverage: f64,
     /// Which blocks were read: `all`, `part`, `sample`, ..
@@ -223,6 +225,7 @@ impl<'a> View<'a> {
             blocks_planned: report.coverage.planned,
             blocks_read: report.coverage.read,
             blocks_resumed: report.coverage.resumed,
+            resumed: report.mode.is_resumed,
             blocks_unverifiable: report.coverage.unverifiable,
             coverage: report.coverage.ratio(),
             extent: report.extent().as_str(),

@@ -23,6 +23,8 @@ pub(super) struct View<'a> {
     blocks_planned: u64,
     blocks_read: u64,
     blocks_resumed: u64,
+    /// Whether these were counted without proof that the device is unchanged since.
+    resumed: bool,
     bytes_read: u64,
     bytes_of_proof: u64,
     /// Of reading, without listing and proof.
@@ -166,6 +168,7 @@ impl<'a> View<'a> {
             blocks_planned: report.planned,
             blocks_read: report.read,
             blocks_resumed: report.resumed,
+            resumed: report.is_resumed,
             bytes_read: report.bytes_read.bytes(),
             bytes_of_proof: report.bytes_of_proof.bytes(),
             seconds: Millis(report.reading),

@@ -59,6 +59,7 @@ fn imported() -> import::Report {
         blocks_inherited: 0,
         blocks_omitted: 0,
         blocks_resumed: 0,
+        is_resumed: false,
         bytes_written: ByteSize::from_mib(1_024),
         completed: true,
         requests: REQUESTS,
@@ -79,6 +80,7 @@ fn import_upon_a_parent_without_waiting() {
         blocks_inherited: 2_000,
         blocks_omitted: 8,
         blocks_resumed: 12,
+        is_resumed: false,
         bytes_written: ByteSize::from_mib(20),
         completed: false,
         ..imported()

@@ -38,6 +38,7 @@ fn warmed() -> warm::Report {
         planned: 3_072,
         read: 3_072,
         resumed: 0,
+        is_resumed: false,
         bytes_read: ByteSize::from_bytes(3_072 * 524_288 + 300 * 4_096),
         bytes_of_proof: ByteSize::from_bytes(300 * 4_096),
         cold: BlockSet::new(),

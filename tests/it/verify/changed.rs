@@ -43,14 +43,20 @@ fn writable(path: &Path) -> File {
 
 /// The machine's disk; before the read of this file with this number, something happens to it once.
 fn meddled(path: &Path, nth: u64, change: fn(&Path)) -> Arc<dyn Disk> {
-    let (path, reads) = (path.to_owned(), AtomicU64::new(0));
+    counted(path, nth, change).0
+}
+
+/// The same, and how often the file was read.
+fn counted(path: &Path, nth: u64, change: fn(&Path)) -> (Arc<dyn Disk>, Arc<AtomicU64>) {
+    let (path, reads) = (path.to_owned(), Arc::new(AtomicU64::new(0)));
+    let count = reads.clone();
     let rule = move |act, of: &Path| {
-        if act == Act::Read && of == path && reads.fetch_add(1, Ordering::Relaxed) == nth {
+        if act == Act::Read && of == path && count.fetch_add(1, Ordering::Relaxed) == nth {
             change(&path);
         }
         Ok(())
     };
-    Arc::new(Faulty::new(Arc::new(RealDisk::default()), rule))
+    (Arc::new(Faulty::new(Arc::new(RealDisk::default()), rule)), reads)
 }
 
 /// Whether a run on an image that changes while it is read ends as it has to. Every change, early and late.
@@ -58,8 +64,10 @@ async fn is_noticed(world: &World, what: &str, run: impl AsyncFn(&Path, Engine) 
     for (name, change) in CHANGES {
         for nth in [2, 12] {
             let image = world.image("image", &BLOCKS);
-            let engine = world.engine().on_disk(meddled(&image, nth, change));
-            match run(&image, engine).await {
+            let (disk, reads) = counted(&image, nth, change);
+            match run(&image, world.engine().on_disk(disk)).await {
+                // A sample may be read in fewer reads: nothing has changed then.
+                Ok(_) if nth > 2 && reads.load(Ordering::Relaxed) <= nth => continue,
                 Ok(report) => {
                     assert_eq!(report.state(), State::Incomplete, "{what}, {name}: {:?}", report.exceptions);
                     let kinds: Vec<_> = report.exceptions.iter().map(|exception| exception.kind).collect();
