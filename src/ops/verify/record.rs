@@ -94,7 +94,7 @@ impl Known {
             counterpart: report.target.as_ref().map(counterpart),
             blocks_planned: coverage.planned,
             blocks_resumed: coverage.resumed,
-            resumed_on_trust: false,
+            resumed_on_trust: mode.is_resumed,
             coverage: coverage.ratio(),
             upper_bound_95: report.damage_bound(),
             // What ended early has read no part whole.
