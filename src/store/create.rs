@@ -69,7 +69,7 @@ pub(crate) fn created(files: &Files) -> Result<(), Fault> {
     }
     let mut secret = [0; 32];
     random(files, &mut secret)?;
-    files.replace(&files.secret(), &secret, Access::Owner)?;
+    files.replace(&files.secret(), &secret, Access::Group)?;
     // Last: with this file it is a store.
     files.replace(&files.format(), format!("icecore store, format {FORMAT}\n").as_bytes(), Access::Group)
 }
