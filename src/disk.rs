@@ -22,6 +22,7 @@ mod near;
 mod output;
 mod own;
 mod ownership;
+mod place;
 mod real;
 mod stream;
 
@@ -32,6 +33,7 @@ pub use near::Near;
 pub use output::{OutputFile, Writing};
 pub use own::{Foreign, Sweep, Swept};
 pub use ownership::preserve;
+pub use place::NODES;
 pub use real::RealDisk;
 pub use stream::{Hashing, Reading};
 
@@ -194,6 +196,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Returns this directory, or the one above it, where other users may write to that, so that files in this one can be
     /// forged. Always `None` of a disk that was made to trust such directories.
     fn open_to_others(&self, dir: &Path) -> Option<PathBuf>;
+
+    /// Looks whether this user may make files in a directory.
+    fn writable(&self, dir: &Path) -> io::Result<()>;
 
     /// Makes a directory; it is well if it is there.
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()>;

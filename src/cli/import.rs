@@ -36,6 +36,10 @@ pub(crate) struct Args {
     #[arg(long)]
     omit_zero_blocks: bool,
 
+    /// Take the bytes as they are where IMAGE is a qcow2, VMDK, VHD, gzip or other file that holds a disk in another form
+    #[arg(long)]
+    raw: bool,
+
     /// Encrypt the snapshot
     #[arg(long)]
     encrypted: bool,
@@ -75,6 +79,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
         tags: args.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
         description: args.description,
         omit_zero_blocks: args.omit_zero_blocks,
+        is_raw: args.raw,
         encrypted: args.encrypted,
         kms_key_id: args.kms_key_id,
         volume_size: args.volume_size,

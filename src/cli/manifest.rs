@@ -26,6 +26,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MANIFEST")]
     base: Option<PathBuf>,
 
+    /// Take the bytes as they are where FILE is a qcow2, VMDK, VHD, gzip or other file that holds a disk in another form
+    #[arg(long, conflicts_with = "base")]
+    raw: bool,
+
     /// The file to make, readable by its owner only; by default one in the state directory, which state push carries
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -83,7 +87,12 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, Complaint> {
             Some(_) => open::local_engine(cx),
             None => open::resumable_engine(cx)?,
         };
-        (manifest::of_image(of, &options(&engine)?, &engine).await?, engine)
+        let options = options(&engine)?;
+        let report = match args.raw {
+            true => manifest::of_raw_image(of, &options, &engine).await?,
+            false => manifest::of_image(of, &options, &engine).await?,
+        };
+        (report, engine)
     };
     let report = match &args.output {
         Some(_) => report,

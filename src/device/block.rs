@@ -34,6 +34,16 @@ impl BlockDevice {
     /// # Errors
     /// `Unsuitable` when it is in use or too small, `Local` when it cannot be opened.
     pub fn open(path: &Path, volume: ByteSize, machine: &Machine) -> Result<Self, Fault> {
+        let device = Self::open_any(path, machine)?;
+        device.check_size(volume)?;
+        Ok(device)
+    }
+
+    /// Opens a device, whatever its size.
+    ///
+    /// # Errors
+    /// `Unsuitable` when it is in use, `Local` when it cannot be opened.
+    pub fn open_any(path: &Path, machine: &Machine) -> Result<Self, Fault> {
         let unsuitable = |what: String| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
         let file = machine.disk.open(path, Opening::Alone).map_err(|error| match error.kind() {
             io::ErrorKind::ResourceBusy => unsuitable("the device is mounted or in use".to_owned())
@@ -42,13 +52,19 @@ impl BlockDevice {
         })?;
         let facts = file.facts().map_err(|error| Fault::local(path, "find the size", error))?;
         let size = ByteSize::from_bytes(facts.len);
-        if size < volume {
-            return Err(unsuitable(format!("the device has {size}, the volume {volume}"))
-                .hint("give a device at least as large as the volume"));
-        }
         let file = Opened::new(&machine.disk, file, path);
         file.lock(Sharing::Alone)?;
         Ok(Self { file, size })
+    }
+
+    /// Refuses a device that does not hold a volume of this size.
+    pub fn check_size(&self, volume: ByteSize) -> Result<(), Fault> {
+        if self.size >= volume {
+            return Ok(());
+        }
+        let what = format!("the device has {}, the volume {volume}", self.size);
+        let fault = Fault::new(Kind::Unsuitable, Place::File(self.file.path().to_owned()), what);
+        Err(fault.hint("give a device at least as large as the volume"))
     }
 
     /// Tells this device from others, until the machine is started again and numbers them anew.

@@ -1,11 +1,11 @@
 //! Reading an image.
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize, Buffer};
-use crate::device::extents;
 use crate::device::opened::{Opened, Sharing};
 use crate::device::reader::Readable;
 use crate::device::sidecar::Sidecar;
 use crate::device::stamp::Stamp;
+use crate::device::{Container, extents};
 use crate::disk::{Machine, Near, Node, Opening};
 use crate::fault::{Fault, Kind, Place};
 use bytes::Bytes;
@@ -55,12 +55,22 @@ pub struct Image {
 }
 
 impl Image {
-    /// Opens a file or a block device.
+    /// Opens a file that holds a disk's bytes, or a block device.
     ///
     /// # Errors
-    /// `Unsuitable` for a directory, an empty file, or one that is half-way from one snapshot to another; `Local`
-    /// when it cannot be opened.
+    /// `Unsuitable` for a directory, an empty file, one that is half-way from one snapshot to another, or a
+    /// [`Container`]; `Local` when it cannot be opened.
     pub fn open(path: &Path, machine: &Machine) -> Result<Self, Fault> {
+        let image = Self::open_raw(path, machine)?;
+        image.refuse_container()?;
+        Ok(image)
+    }
+
+    /// Opens a file or a block device whatever its bytes are.
+    ///
+    /// # Errors
+    /// As those of [`Image::open`], but for a container.
+    pub fn open_raw(path: &Path, machine: &Machine) -> Result<Self, Fault> {
         Self::opened(path, Opening::Read, machine)
     }
 
@@ -145,6 +155,21 @@ impl Image {
     /// Returns what tells this file or device from others, whatever it holds; `None` where nothing does.
     pub fn identity(&self) -> Option<String> {
         self.stamp.identity()
+    }
+
+    /// Refuses a file that holds a disk in another form. A device is never refused: whatever its bytes are, they are what a
+    /// restored volume must have, also where a qcow2 image was copied to it. Bytes that cannot be read are no reason
+    /// either: that shows when they are read.
+    fn refuse_container(&self) -> Result<(), Fault> {
+        if !self.is_file {
+            return Ok(());
+        }
+        match Container::recognise(&mut |offset, len| self.bytes(offset, len), self.len) {
+            Ok(Some(container)) => {
+                Err(container.refusal(self.path(), "take its bytes as they are with --raw"))
+            }
+            Ok(None) | Err(_) => Ok(()),
+        }
     }
 
     /// Whether it is a block device.

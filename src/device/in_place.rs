@@ -1,14 +1,13 @@
 //! Changing a target where it is.
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, BlockSize, ByteSize};
-use crate::device::extents;
 use crate::device::opened::{Opened, Sharing};
-use crate::device::{BlockDevice, Part, Since};
-use crate::disk::{Machine, Opening};
+use crate::device::{BlockDevice, Container, Part, Since, extents};
+use crate::disk::{Disk, Facts, Machine, Node, Opening, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::source::{Block, BlockSink};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An image file or block device that holds a volume and is changed block by block, by one run at a time.
 #[derive(Debug)]
@@ -21,27 +20,65 @@ enum Target {
 }
 
 impl InPlace {
-    /// Opens a file, or a device that holds a volume of this size.
+    /// Opens a file that no other name leads to, or a device. Whether it can hold a volume is another question:
+    /// [`InPlace::check_size`].
     ///
     /// # Errors
-    /// `Unsuitable` when there is none, it is in use or too small; `Local` when it cannot be opened.
-    pub fn open(path: &Path, volume: ByteSize, machine: &Machine) -> Result<Self, Fault> {
-        let target = if BlockDevice::is_at(path, machine) {
-            Target::Device(BlockDevice::open(path, volume, machine)?)
-        } else {
-            let opened = machine.disk.open(path, Opening::Change).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => {
-                    let what = "there is no such file";
-                    Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what)
-                        .hint("without --since the snapshot is exported as a whole")
-                }
-                _ => Fault::local(path, "open", error),
-            })?;
-            let opened = Opened::new(&machine.disk, opened, path);
-            opened.lock(Sharing::Alone)?;
-            Target::File(opened)
+    /// `Unsuitable` when there is none, it is in use, or other names (hard links) are names of the same file and would
+    /// change as well; `Local` when it cannot be opened.
+    pub fn open(path: &Path, machine: &Machine) -> Result<Self, Fault> {
+        let unsuitable = |what: String| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
+        match machine.disk.node(path) {
+            Ok(Some(Node::Device)) => return Ok(Self(Target::Device(BlockDevice::open_any(path, machine)?))),
+            Ok(Some(Node::Dir | Node::Other)) => {
+                let what = "neither a file nor a block device".to_owned();
+                return Err(unsuitable(what).hint("give an image file, or a device"));
+            }
+            Ok(Some(Node::File) | None) | Err(_) => {}
+        }
+        let opened = machine.disk.open(path, Opening::Change).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => unsuitable("there is no such file".to_owned())
+                .hint("without --since the snapshot is exported as a whole"),
+            _ => Fault::local(path, "open", error),
+        })?;
+        let opened = Opened::new(&machine.disk, opened, path);
+        opened.lock(Sharing::Alone)?;
+        let facts = opened.facts()?;
+        if facts.links > 1 {
+            let other = other_name(path, &facts, machine.disk.as_ref());
+            let other = other.map(|other| format!(", {} is another", other.display())).unwrap_or_default();
+            let what =
+                format!("it is one of {} names (hard links) of a file{other}: all would change", facts.links);
+            let copy =
+                "remove the other names, or give a copy made with cp --sparse=always, with --assume-base";
+            return Err(unsuitable(what).hint(copy));
+        }
+        Ok(Self(Target::File(opened)))
+    }
+
+    /// Refuses a device that does not hold a volume of this size. A file becomes as large as it has to be.
+    pub fn check_size(&self, volume: ByteSize) -> Result<(), Fault> {
+        match &self.0 {
+            Target::File(_) => Ok(()),
+            Target::Device(device) => device.check_size(volume),
+        }
+    }
+
+    /// Refuses a file that holds a disk in another form, which blocks put in place would destroy.
+    pub fn refuse_container(&self) -> Result<(), Fault> {
+        let Target::File(file) = &self.0 else { return Ok(()) };
+        let len = file.facts()?.len;
+        let mut read = |offset: u64, most: usize| {
+            let n = usize::try_from(len.saturating_sub(offset)).unwrap_or(most).min(most);
+            let mut bytes = vec![0; n];
+            file.tried("read", |file| file.read_at(&mut bytes, offset)).map(|()| bytes)
         };
-        Ok(Self(target))
+        match Container::recognise(&mut read, len)? {
+            Some(container) => {
+                Err(container.refusal(file.path(), "export the snapshot as a whole with --force"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Tells this target from another, also from one made anew in its place; `None` where nothing tells.
@@ -138,6 +175,14 @@ impl InPlace {
     }
 }
 
+/// Another name of the same file in the same directory, where there is one to be seen.
+fn other_name(path: &Path, facts: &Facts, disk: &dyn Disk) -> Option<PathBuf> {
+    let dir = directory(path);
+    let named = disk.names(dir).ok()?.into_iter().map(|name| dir.join(name));
+    let mut others = named.filter(|name| name.file_name() != path.file_name());
+    others.find(|name| matches!(disk.entry(name), Ok(Some(entry)) if entry.id == facts.id))
+}
+
 impl BlockSink for InPlace {
     fn write(&self, block: &Block) -> Result<(), Fault> {
         let index = block.index();
@@ -166,7 +211,7 @@ mod tests {
         let disk = Arc::new(MemoryDisk::with_dir(Path::new("/d")));
         let machine = Machine { disk, ..Machine::real("/d/state".into()) };
         machine.disk.write(Path::new("/d/a"), &[1], Access::Usual).unwrap();
-        InPlace::open(Path::new("/d/a"), ByteSize::from_mib(1024), &machine).unwrap()
+        InPlace::open(Path::new("/d/a"), &machine).unwrap()
     }
 
     #[test]
@@ -195,5 +240,28 @@ mod tests {
         stamps.push(target.stamp().unwrap());
         stamps.dedup();
         assert_eq!(stamps.len(), 5);
+    }
+
+    #[test]
+    fn a_file_with_another_name_is_refused_and_both_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let machine = Machine::real(dir.path().join("state"));
+        let (path, other) = (dir.path().join("vm.img"), dir.path().join("golden.img"));
+        std::fs::write(&path, [1; 100]).unwrap();
+        InPlace::open(&path, &machine).unwrap();
+        std::fs::hard_link(&path, &other).unwrap();
+        let fault = InPlace::open(&path, &machine).unwrap_err();
+        assert_eq!(fault.kind, Kind::Unsuitable);
+        let expected = format!(
+            "{}: it is one of 2 names (hard links) of a file, {} is another: all would change",
+            path.display(),
+            other.display()
+        );
+        assert_eq!(fault.to_string(), expected);
+        // A symbolic link is no other file.
+        std::fs::remove_file(&other).unwrap();
+        std::os::unix::fs::symlink(&path, &other).unwrap();
+        InPlace::open(&other, &machine).unwrap();
+        assert!(InPlace::open(dir.path(), &machine).is_err_and(|fault| fault.kind == Kind::Unsuitable));
     }
 }

@@ -62,6 +62,6 @@ mod tests {
 
     #[test]
     fn what_is_no_block_device_cannot_be_set_read_only() {
-        assert!(set_read_only(&File::open("/dev/null").unwrap()).is_err());
+        assert!(set_read_only(&tempfile::tempfile().unwrap()).is_err());
     }
 }

@@ -185,6 +185,10 @@ impl Disk for Cold {
         self.inner.open_to_others(dir)
     }
 
+    fn writable(&self, dir: &Path) -> io::Result<()> {
+        self.inner.writable(dir)
+    }
+
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {
         self.inner.make_dir(dir, access)
     }

@@ -70,6 +70,11 @@ impl Disk for Faulty {
         self.inner.open_to_others(dir)
     }
 
+    fn writable(&self, dir: &Path) -> io::Result<()> {
+        (self.rule)(Act::Name, dir)?;
+        self.inner.writable(dir)
+    }
+
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {
         (self.rule)(Act::Name, dir)?;
         self.inner.make_dir(dir, access)

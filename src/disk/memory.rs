@@ -357,6 +357,14 @@ impl Disk for MemoryDisk {
         None
     }
 
+    fn writable(&self, dir: &Path) -> io::Result<()> {
+        match self.node(dir)? {
+            Some(Kind::Dir) => Ok(()),
+            Some(_) => Err(io::ErrorKind::NotADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     fn make_dir(&self, dir: &Path, _: Access) -> io::Result<()> {
         let mut state = self.changing()?;
         if !state.now.contains_key(dir) {

@@ -9,7 +9,7 @@ use crate::disk::own::holder;
 use crate::disk::ownership::{image_mode, replaced};
 use crate::disk::{Access, BlockFacts, Disk, Facts, Handle, Lock, Near, Node, Opening, Sweep, Swept};
 use rustix::buffer::spare_capacity;
-use rustix::fs::{Advice, FallocateFlags, OFlags, RenameFlags, SeekFrom};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, OFlags, RenameFlags, SeekFrom};
 use rustix::io::Errno;
 use std::fs::{self, File, FileType, OpenOptions, TryLockError};
 use std::io;
@@ -85,6 +85,11 @@ impl Disk for RealDisk {
 
     fn open_to_others(&self, dir: &Path) -> Option<PathBuf> {
         if self.trusts_all { None } else { own::open_to_others(dir).map(Path::to_owned) }
+    }
+
+    fn writable(&self, dir: &Path) -> io::Result<()> {
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        Ok(rustix::fs::accessat(rustix::fs::CWD, dir, access, AtFlags::EACCESS)?)
     }
 
     fn make_dir(&self, dir: &Path, access: Access) -> io::Result<()> {

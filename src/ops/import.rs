@@ -43,6 +43,8 @@ pub struct Options {
     pub volume_size: Option<GiB>,
     /// Minutes without a write after which the service gives the snapshot up, 10 to 4,320.
     pub timeout_minutes: Option<u32>,
+    /// Take the image's bytes as they are, also where they are those of another format than a disk's.
+    pub is_raw: bool,
     /// Return when the snapshot is completed and can be listed, rather than when the last block was sent.
     pub wait: bool,
 }
@@ -86,7 +88,10 @@ pub struct Report {
 pub async fn run(options: &Options, services: &Services, engine: &Engine) -> Result<Report, Fault> {
     let start = Instant::now();
     check_tags(options)?;
-    let image = Arc::new(Image::open(&options.image, engine.machine())?);
+    let image = Arc::new(match options.is_raw {
+        true => Image::open_raw(&options.image, engine.machine())?,
+        false => Image::open(&options.image, engine.machine())?,
+    });
     let parent = match &options.parent {
         Some(id) => Some(open(services, engine, id).await?),
         None => None,

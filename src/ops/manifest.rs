@@ -3,10 +3,11 @@
 mod image;
 mod snapshot;
 
-pub use image::of_image;
+pub use image::{of_image, of_raw_image};
 pub use snapshot::of_snapshot;
 
 use crate::block::{ByteSize, Geometry};
+use crate::device::check_new_file;
 use crate::disk::{Disk, Node};
 use crate::fault::{Fault, Kind, Place};
 use crate::ledger::{self, Contents};
@@ -85,15 +86,16 @@ fn label(of: &str) -> String {
     name.chars().map(plain).collect()
 }
 
-/// Refuses an output that must not be written, before anything is read.
+/// Refuses an output that must not be written, or cannot be, before anything is read.
 fn check_output(disk: &dyn Disk, path: &Path, force: bool) -> Result<(), Fault> {
     let refused = |what: &str| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
-    let Ok(Some(node)) = disk.node(path) else { return Ok(()) };
-    if node != Node::File {
-        return Err(refused("it is no regular file").hint("give the name of a file to make"));
+    match disk.node(path) {
+        Ok(Some(node)) if node != Node::File => {
+            Err(refused("it is no regular file").hint("give the name of a file to make"))
+        }
+        Ok(Some(_)) if !force => {
+            Err(refused("the file exists already").hint("give another name, or --force to replace it"))
+        }
+        _ => check_new_file(disk, path),
     }
-    if !force {
-        return Err(refused("the file exists already").hint("give another name, or --force to replace it"));
-    }
-    Ok(())
 }

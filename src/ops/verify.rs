@@ -148,6 +148,8 @@ pub struct Options {
     pub is_unencrypted: bool,
     /// Whether what an image lacks at its end counts as zeros.
     pub pads: bool,
+    /// Whether an image's bytes are taken as they are, also where they are those of another format than a disk's.
+    pub is_raw: bool,
     /// Accept a snapshot without blocks, of which nothing can be read.
     pub allow_empty: bool,
     /// The EBS volume that the target has to be.
@@ -186,6 +188,7 @@ impl Options {
             deadline: None,
             is_unencrypted: false,
             pads: false,
+            is_raw: false,
             allow_empty: false,
             volume_id: None,
             restored_at: None,
@@ -230,6 +233,7 @@ impl Options {
             (self.volume_id.is_some(), "--volume-id"),
             (self.restored_at.is_some(), "--restored-at"),
             (self.pads, "--pad"),
+            (self.is_raw, "--raw"),
         ];
         let has_volume = matches!(self.against, Against::Image(_));
         if let Some((_, option)) = of_volume.into_iter().find(|(is_given, _)| *is_given && !has_volume) {

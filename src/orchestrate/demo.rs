@@ -372,6 +372,7 @@ fn import_options(image: &Path, parent: Option<SnapshotId>, story: &str) -> impo
         tags: Tags::from([("Name".to_owned(), "demo".to_owned())]),
         description: Some(story.to_owned()),
         omit_zero_blocks: false,
+        is_raw: false,
         encrypted: false,
         kms_key_id: None,
         volume_size: None,

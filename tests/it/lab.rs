@@ -157,6 +157,7 @@ pub(crate) fn options(image: &Path, parent: Option<&SnapshotId>) -> import::Opti
         tags: Tags::new(),
         description: None,
         omit_zero_blocks: false,
+        is_raw: false,
         encrypted: false,
         kms_key_id: None,
         volume_size: None,

@@ -27,6 +27,7 @@ mod floors;
 mod formats;
 mod golden;
 mod iam;
+mod image_files;
 mod inputs;
 mod lab;
 #[cfg(feature = "ec2")]

@@ -40,6 +40,10 @@ pub(crate) struct Typed {
     #[arg(long)]
     pad: bool,
 
+    /// Take the bytes as they are where TARGET is a qcow2, VMDK, VHD, gzip or other file that holds a disk in another form
+    #[arg(long)]
+    raw: bool,
+
     /// Look no deeper than 0 (inventory) or 1 (block map), or at file systems as well: 5; else the level follows from what
     /// is given
     #[arg(long, value_name = "LEVEL")]
@@ -210,6 +214,7 @@ impl Typed {
             max_usd: cx.global().max_usd,
             is_unencrypted: self.unencrypted,
             pads: self.pad,
+            is_raw: self.raw,
             volume_id: self.volume_id.clone(),
             restored_at: self.restored_at,
             allow_unchecked: self.allow_unchecked.clone(),

@@ -1,7 +1,7 @@
 //! Exporting to a file.
 
 use crate::block::BlockSet;
-use crate::device::{ImageFile, Sidecar};
+use crate::device::{BlockDevice, ImageFile, Sidecar, check_new_file};
 use crate::disk::{Machine, Node, directory};
 use crate::fault::{Fault, Kind, Place};
 use crate::monitor::Event;
@@ -16,20 +16,26 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Refuses what must not be written before anything is asked.
+/// Refuses what must not be written, or cannot be, before anything is asked.
 pub(super) fn check_dest(dest: &Path, force: bool, machine: &Machine) -> Result<(), Fault> {
     let refused = |what| Fault::new(Kind::Unsuitable, Place::File(dest.to_owned()), what);
-    let Ok(Some(node)) = machine.disk.node(dest) else { return Ok(()) };
-    match node {
-        Node::Dir => Err(refused("it is a directory").hint("give the name of a file to make")),
-        Node::Other => Err(refused("it is neither a regular file nor a block device")
+    let disk = machine.disk.as_ref();
+    match disk.node(dest) {
+        Ok(Some(Node::Dir)) => Err(refused("it is a directory").hint("give the name of a file to make")),
+        Ok(Some(Node::Other)) => Err(refused("it is neither a regular file nor a block device")
             .hint("give the name of a file to make")),
-        Node::File | Node::Device if force => Ok(()),
-        // Whether it is in use shows when it is opened.
-        Node::Device => Sidecar::refuse_unfinished(dest, machine),
-        Node::File => Sidecar::refuse_unfinished(dest, machine).and_then(|()| {
+        Ok(Some(Node::Device)) => {
+            if !force {
+                Sidecar::refuse_unfinished(dest, machine)?;
+            }
+            // In use, or read-only; whether it is large enough shows when the volume's size is known.
+            BlockDevice::open_any(dest, machine).map(drop)
+        }
+        Ok(Some(Node::File)) if !force => {
+            Sidecar::refuse_unfinished(dest, machine)?;
             Err(refused("the file exists already").hint("give another name, or --force to replace it"))
-        }),
+        }
+        Ok(Some(Node::File) | None) | Err(_) => check_new_file(disk, dest),
     }
 }
 

@@ -47,13 +47,18 @@ pub async fn since(options: &Since, services: &Services, engine: &Engine) -> Res
     let start = Instant::now();
     let path = canonical(&options.dest)?;
     let (first, second) = (&options.base, &options.snapshot_id);
-    let (base, source) = (open(services, engine, first).await?, open(services, engine, second).await?);
-    let geometry = source.geometry();
     let checkpoint = Checkpoint::path(&engine.settings.state_dir, "export", &path.to_string_lossy());
     let slot = Slot::take(&engine.machine().disk, &checkpoint)?;
-    let target = Arc::new(InPlace::open(&path, geometry.size(), engine.machine())?);
-
+    // Before anything is sent.
+    let target = Arc::new(InPlace::open(&path, engine.machine())?);
     let (known, is_proven) = known(options, &path, &target, services, engine)?;
+    if known == Known::Assumed {
+        target.refuse_container()?;
+    }
+    let (base, source) = (open(services, engine, first).await?, open(services, engine, second).await?);
+    let geometry = source.geometry();
+    target.check_size(geometry.size())?;
+
     let (delta, _) = delta(services, engine, first, second).await?;
     let changed = delta.changed();
     let plan = Plan::of(&delta, base.geometry(), geometry);

@@ -2,7 +2,7 @@
 
 use crate::block::{BlockIndex, BlockRange, BlockSet, ByteSize, Digest, Geometry, GiB};
 use crate::device::{Image, Unchanged};
-use crate::disk::{Disk, Opening};
+use crate::disk::{Disk, Machine, Opening};
 use crate::fault::{Fault, Kind, Place};
 use crate::manifest::{self, About, Draft, Roots};
 use crate::monitor::Event;
@@ -14,8 +14,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 /// Reads every block of an image or device and writes its manifest. Blocks of zeros are read where they are no
-/// holes, and not listed.
+/// holes, and not listed. A file that holds a disk in another form is refused.
 pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result<Report, Fault> {
+    made_of(path, Image::open, options, engine).await
+}
+
+/// Does the same with the bytes of any file.
+pub async fn of_raw_image(path: &Path, options: &Options, engine: &Engine) -> Result<Report, Fault> {
+    made_of(path, Image::open_raw, options, engine).await
+}
+
+async fn made_of(
+    path: &Path,
+    open: fn(&Path, &Machine) -> Result<Image, Fault>,
+    options: &Options,
+    engine: &Engine,
+) -> Result<Report, Fault> {
     let start = Instant::now();
     check_output(engine.machine().disk.as_ref(), &options.output, options.force)?;
     let refused = |what: String| Fault::new(Kind::Unsuitable, Place::File(path.to_owned()), what);
@@ -23,7 +37,7 @@ pub async fn of_image(path: &Path, options: &Options, engine: &Engine) -> Result
         return Err(refused("nobody tells what has changed in an image since a base was made".to_owned())
             .hint("leave --base out: an image is read whole"));
     }
-    let image = Arc::new(Image::open(path, engine.machine())?);
+    let image = Arc::new(open(path, engine.machine())?);
     if is_one_file(engine.machine().disk.as_ref(), path, &options.output) {
         return Err(refused("the manifest would take its place".to_owned()).hint("give -o another file"));
     }

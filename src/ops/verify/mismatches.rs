@@ -259,11 +259,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_kept_is_a_fault_and_not_forgotten_silently() {
-        let machine = Machine::real("/dev/null/state".into());
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("file/state");
+        std::fs::write(dir.path().join("file"), "x").unwrap();
+        let machine = Machine::real(state.clone());
         let mut found = Mismatches::on(&machine);
         let few = u32::try_from(FEW).unwrap();
         (0..few).for_each(|index| found.add(one(index)).unwrap());
-        assert!(found.add(one(few)).unwrap_err().to_string().contains("/dev/null/state"));
+        assert!(found.add(one(few)).unwrap_err().to_string().contains(state.to_str().unwrap()));
         assert_eq!(found.len(), u64::from(few), "what was found before is");
         assert!(found.iter().all(|one| one.is_ok()));
     }

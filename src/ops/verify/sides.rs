@@ -89,6 +89,11 @@ pub(super) async fn sides(
     services: Option<&Services>,
     engine: &Engine,
 ) -> Result<Sides, Fault> {
+    // Before anything is sent.
+    let image = match &options.against {
+        Against::Image(path) => Some(opened(path, options, engine.machine())?),
+        Against::Nothing | Against::Snapshot { .. } => None,
+    };
     let (truth, subject, present) = subject(&options.what, services, engine).await?;
     let mut older = Vec::new();
     for path in options.older.iter().chain(&options.delta_from) {
@@ -121,10 +126,10 @@ pub(super) async fn sides(
         is_of_listed: options.taken.is_some(),
         subject,
     };
-    match &options.against {
-        Against::Nothing => {}
-        Against::Image(path) => {
-            let (image, target) = target(path, options, &sides, engine.machine()).await?;
+    match (&options.against, image) {
+        (Against::Nothing, _) | (Against::Image(_), None) => {}
+        (Against::Image(path), Some(image)) => {
+            let target = target(path, &image, options, &sides).await?;
             // What is not in the manifest of an image is known to be zero there.
             let is_known =
                 sides.absent_is_zero || matches!(&sides.truth, Truth::Manifest(m) if is_of_image(m));
@@ -134,7 +139,7 @@ pub(super) async fn sides(
                 is_known && (options.is_unencrypted || is_unencrypted || !image.is_device());
             (sides.other, sides.target) = (Other::Image(image), Some(target));
         }
-        Against::Snapshot { snapshot_id, services: there, engine } => {
+        (Against::Snapshot { snapshot_id, services: there, engine }, _) => {
             let source = open(there, engine, snapshot_id).await?;
             sides.in_other = block_map(engine, source.as_ref()).await?;
             // Another address of the same store is known only after it has answered.
@@ -254,20 +259,20 @@ pub(super) fn baseline_of(manifest: &Manifest, subject: &Subject) -> Baseline {
     }
 }
 
-async fn target(
-    path: &Path,
-    options: &Options,
-    sides: &Sides,
-    machine: &Machine,
-) -> Result<(Arc<Image>, Target), Fault> {
-    let system = options.system.clone();
+/// The image or device, where it is one to be verified.
+fn opened(path: &Path, options: &Options, machine: &Machine) -> Result<Arc<Image>, Fault> {
     let image = match &options.taken {
         Some(taken) => taken.image.clone(),
+        None if options.is_raw => Arc::new(Image::open_raw(path, machine)?),
         None => Arc::new(Image::open(path, machine)?),
     };
     if let Some(meant) = &options.volume_id {
-        system.is_volume(path, meant)?;
+        options.system.is_volume(path, meant)?;
     }
+    Ok(image)
+}
+
+async fn target(path: &Path, image: &Arc<Image>, options: &Options, sides: &Sides) -> Result<Target, Fault> {
     let layout = {
         let (image, is_judged) = (image.clone(), options.level() == Level::FileSystem);
         let size = if options.pads { sides.geometry().size().bytes() } else { 0 };
@@ -296,11 +301,11 @@ async fn target(
         size: ByteSize::from_bytes(size),
         tail: ByteSize::from_bytes(size.saturating_sub(volume)),
         short_by: ByteSize::from_bytes(short_by),
-        volume_id: system.volume_id(path),
+        volume_id: options.system.volume_id(path),
         layout,
         allow_unchecked: options.allow_unchecked.clone(),
     };
-    Ok((image, target))
+    Ok(target)
 }
 
 /// Refuses the name of a partition that is not there: a slip of the pen allows nothing.

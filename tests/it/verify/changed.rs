@@ -155,6 +155,7 @@ fn importing(image: &Path) -> import::Options {
         tags: Tags::new(),
         description: None,
         omit_zero_blocks: true,
+        is_raw: false,
         encrypted: false,
         kms_key_id: None,
         volume_size: None,
@@ -187,8 +188,7 @@ async fn what_another_process_writes_is_not_read_and_what_is_read_is_not_written
     let id = world.snapshot(None, &BLOCKS);
     let image = world.image("image", &BLOCKS);
     let machine = Machine::real(world.path("state"));
-    let size = icecore::block::ByteSize::from_mib(1024);
-    let writer = InPlace::open(&image, size, &machine).unwrap();
+    let writer = InPlace::open(&image, &machine).unwrap();
     let refusals = [
         verify::run(&restored(&id, &image), Some(&world.services), &world.engine()).await.map(drop),
         import::run(&importing(&image), &world.services, &world.engine()).await.map(drop),
@@ -200,7 +200,7 @@ async fn what_another_process_writes_is_not_read_and_what_is_read_is_not_written
     }
     drop(writer);
     let (one, other) = (Image::open(&image, &machine).unwrap(), Image::open(&image, &machine).unwrap());
-    let fault = InPlace::open(&image, size, &machine).map(drop).unwrap_err();
+    let fault = InPlace::open(&image, &machine).map(drop).unwrap_err();
     assert!(fault.kind == Kind::Unsuitable && fault.to_string().contains("it is in use by "), "{fault}");
     assert!(one.unchanged().is_ok() && other.unchanged().is_ok());
 }

@@ -225,6 +225,7 @@ async fn an_import_upon_a_parent_that_goes_on_after_a_change_makes_no_mixture() 
         tags: Tags::new(),
         description: None,
         omit_zero_blocks: true,
+        is_raw: false,
         encrypted: false,
         kms_key_id: None,
         volume_size: None,
