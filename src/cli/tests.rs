@@ -3,7 +3,7 @@
 use super::*;
 
 /// Every global option, with a value that is not its default.
-const GLOBALS: [&[&str]; 17] = [
+const GLOBALS: [&[&str]; 19] = [
     &["--region", "eu-west-1"],
     &["--profile", "audit"],
     &["--endpoint-url", "http://127.0.0.1:1"],
@@ -16,6 +16,8 @@ const GLOBALS: [&[&str]; 17] = [
     &["-v"],
     &["--log-format", "json"],
     &["--state-dir", "/state"],
+    &["--trust-state-dir"],
+    &["--trust-resumed"],
     &["--concurrency", "7"],
     &["--rate-get", "70"],
     &["--rate-list", "none"],

@@ -44,6 +44,10 @@ impl Opened {
     ///
     /// # Errors
     /// `Unsuitable` when another process has it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "udev holds a device for a moment, and locks are taken on blocking threads"
+    )]
     pub(super) fn lock(&self, sharing: Sharing) -> Result<(), Fault> {
         let lock = || match sharing {
             Sharing::Readers => self.file.try_share(),

@@ -262,7 +262,7 @@ fn store_check_ends_with_1_on_damage_only() {
 #[test]
 fn a_store_without_snapshots_is_not_checked_to_be_whole() {
     let here = Here::new();
-    drop(icecore::store::StoreWriter::open_or_create(&here.path("empty"), "test").unwrap());
+    drop(icecore::store::StoreWriter::open_or_create(here.path("empty"), "test").unwrap());
     let empty = here.run(&["store", "check", "empty"]);
     assert!(empty.code == 3 && empty.stdout.contains("nothing was checked"), "{empty:?}");
     let json = here.run(&["store", "check", "empty", "--format", "json"]);

@@ -116,11 +116,11 @@ fn locks_and_checkpoints_of_a_verification_under_foreign_names_are_left_alone() 
     precious(&here);
     assert_eq!(verify(&here, &id, "out.img", &[]).code, 0);
     let checkpoints = here.path("state/checkpoints");
-    let names = fs::read_dir(&checkpoints).unwrap().map(|entry| entry.unwrap().path());
+    let mut names = fs::read_dir(&checkpoints).unwrap().map(|entry| entry.unwrap().path());
     let is_lock = |path: &Path| {
         path.to_string_lossy().contains("/verify-") && path.extension().is_some_and(|e| e == "lock")
     };
-    let lock = names.filter(|path| is_lock(path)).next().unwrap();
+    let lock = names.find(|path| is_lock(path)).unwrap();
     for (trap, extension) in [
         ("link", "lock"),
         ("pipe", "lock"),

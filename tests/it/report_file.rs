@@ -52,6 +52,7 @@ fn is_unfinished(text: &str) -> Value {
 }
 
 /// Runs a command that takes long, kills it once its report file is another one, and returns what stands there then.
+#[expect(clippy::disallowed_methods, reason = "another process is waited for, in real time")]
 fn killed(here: &Here, mut command: Command) -> String {
     let report = here.path("report");
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

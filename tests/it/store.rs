@@ -152,6 +152,8 @@ fn only_an_empty_or_missing_directory_becomes_a_store() {
 fn the_secret_is_its_owners_alone_and_stays() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
+    // Of a directory that its group may use, the group has the files of a store.
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let secret = StoreWriter::open_or_create(dir.path(), "a test").unwrap().secret();
     let mode = fs::metadata(dir.path().join("secret")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -194,7 +194,7 @@ fn a_run_that_read_nothing_counts_for_nothing() {
         (details.blocks_planned, details.coverage) = (0, 0.0);
         details.extent = "nothing".to_owned();
     });
-    check(&[nothing.clone()], Standing::Never, None);
+    check(std::slice::from_ref(&nothing), Standing::Never, None);
     check(&[failed(whole(80), &[(0, 1)]), nothing.clone()], Standing::Failed, None);
     check(&[nothing, whole(80)], Standing::Verified, Some("run-80"));
     let empty =
@@ -349,8 +349,8 @@ fn a_manifest_that_is_not_of_the_snapshot_proves_nothing() {
 #[test]
 fn a_pass_dated_ahead_proves_and_clears_nothing_and_a_failure_counts() {
     let ahead = whole(101);
-    check(&[ahead.clone()], Standing::Never, None);
-    assert_eq!(judged_at(&[ahead.clone()], NOW).dated_ahead, [0]);
+    check(std::slice::from_ref(&ahead), Standing::Never, None);
+    assert_eq!(judged_at(std::slice::from_ref(&ahead), NOW).dated_ahead, [0]);
     check(&[whole(90), ahead.clone()], Standing::Verified, Some("run-90"));
     check(&[failed(whole(90), &[(0, 1)]), ahead.clone()], Standing::Failed, None);
     let fail = failed(ahead, &[(0, 1)]);

@@ -162,7 +162,7 @@ impl Work<'_> {
 }
 
 /// Blocks that never came, so that no digest of them is known.
-fn unfetched(wrong: &Mismatches) -> Result<BlockSet, Fault> {
+pub(super) fn unfetched(wrong: &Mismatches) -> Result<BlockSet, Fault> {
     let mut unfetched = BlockSet::new();
     for found in wrong.iter() {
         let found = found?;

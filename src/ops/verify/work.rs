@@ -5,6 +5,7 @@ use crate::cost::{RequestPrices, Usd};
 use crate::fault::{Fault, Kind};
 use crate::manifest::Roots;
 use crate::monitor::Event;
+use crate::ops::verify::conclude::unfetched;
 use crate::ops::verify::leash::{Leash, in_time};
 use crate::ops::verify::plan::plan;
 use crate::ops::verify::record::Known;
@@ -99,7 +100,9 @@ impl Work<'_> {
         let is_whole =
             known == plan.chosen && fault.is_none() && verdicts.unreadable.is_empty() && stopped_by.is_none();
         let is_full = plan.chosen == plan.scope;
-        let roots = self.roots(is_whole && is_full, &begun.draft).await?;
+        // A block that arrived otherwise than its checksum says has no digest, and the snapshot no root then.
+        let is_all = is_whole && is_full && unfetched(&mismatches)?.is_empty();
+        let roots = self.roots(is_all, &begun.draft).await?;
         self.end(progress, begun.draft, is_whole, fault, verdicts, &mut faults).map(|verdicts| Done {
             bound: plan.bound.filter(|_| is_whole && mismatches.is_empty()),
             baseline: self.baseline(&plan),

@@ -13,8 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Blocks with data: the image is read for a while.
 const BLOCKS: [(u32, u64); 8] = [(0, 1), (1, 1), (5, 1), (9, 1), (700, 1), (701, 1), (1500, 1), (2047, 1)];
 
+/// A change of a file, and its name.
+type Change = (&'static str, fn(&Path));
+
 /// What happens to a file between two reads of it.
-const CHANGES: [(&str, fn(&Path)); 7] = [
+const CHANGES: [Change; 7] = [
     ("a block rewritten that was read", |path| {
         writable(path).write_all_at(&content(0, 9), 0).unwrap();
     }),

@@ -95,7 +95,7 @@ fn exit_codes_follow_the_table() {
     one.run(&["verify", "snap-00"]).refused(2, &["snap-00", "does not exist"]);
     one.run(&["verify", "no.manifest", "a.img"]).refused(2, &["no.manifest", "no such file"]);
     one.run(&["verify", "a.img", "a.img"]).refused(2, &["a.img", "no manifest"]);
-    one.run(&["verify", ".", "a.img"]).refused(2, &[".", "no manifest"]);
+    one.run(&["verify", ".", "a.img"]).refused(2, &[".", "it is no regular file"]);
     one.run(&["manifest", "a.img", "-o", "-"]).refused(2, &["give -o a file"]);
     one.run(&["verify", "a.manifest"]).refused(2, &["a manifest alone proves nothing"]);
     one.run(&["verify", &one.id, "no.img"]).refused(2, &["no.img", "no such file"]);

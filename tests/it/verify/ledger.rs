@@ -162,10 +162,7 @@ fn put(one: &One, bytes: &[u8]) {
 
 /// An entry as version 1 wrote it, changed.
 fn first(one: &One, change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
-    let now = i64::try_from(
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis(),
-    )
-    .unwrap();
+    let now = icecore::monitor::Clock::now(&icecore::monitor::SystemClock).0;
     let mut entry = serde_json::json!({
         "run_id": "by-hand", "snapshot_id": one.id, "volume_id": null, "target": null, "level": 2, "mode": "full",
         "state": "pass", "blocks_total": 3, "blocks_read": 3, "mismatches": 0,

@@ -142,6 +142,9 @@ async fn a_checkpoint_that_another_user_could_write_decides_nothing() {
     assert_eq!((report.state(), report.coverage.resumed), (State::Pass, 0));
 }
 
+/// A change of a file, and its name.
+type Change = (&'static str, fn(&Path));
+
 #[tokio::test(flavor = "multi_thread")]
 async fn digests_that_were_deleted_or_altered_never_make_a_wrong_content_root() {
     let world = World::new();
@@ -149,7 +152,7 @@ async fn digests_that_were_deleted_or_altered_never_make_a_wrong_content_root() 
     let image = world.image("image", &BLOCKS);
     let options = restored(&id, &image);
     let whole = run(&world, &options, &engine(&world, Stop::new(), false)).await.unwrap();
-    let meddle: [(&str, fn(&Path)); 4] = [
+    let meddle: [Change; 4] = [
         ("deleted", |path| std::fs::remove_file(path).unwrap()),
         ("emptied", |path| writable(path).set_len(0).unwrap()),
         ("altered", |path| {

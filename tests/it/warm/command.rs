@@ -76,10 +76,8 @@ fn while_others_wait_too_long_it_backs_off_and_never_stops() {
     for (run, (gauge, is_exceeded)) in runs.collect::<Vec<_>>().into_iter().zip(gauges) {
         let report = Outcome::of(&run.wait_with_output().unwrap()).json();
         assert_eq!((&report["state"], &report["blocks_read"]), (&"warm".into(), &40.into()), "{gauge:?}");
-        let (exceeded, seconds) =
-            (report["slo_exceeded"].as_u64().unwrap(), report["seconds"].as_f64().unwrap());
+        let exceeded = report["slo_exceeded"].as_u64().unwrap();
         assert_eq!(exceeded >= 2, is_exceeded, "{exceeded}, {gauge:?}");
-        assert!(!is_exceeded || seconds > 1.5, "{seconds} s, {gauge:?}");
     }
 }
 
