@@ -8,7 +8,7 @@ pub const STORE: &str = "x-icecore-store";
 /// The header by which an endpoint over a store names the cause of an answer 500 where asking again cannot help:
 /// [`FAULT_DAMAGED`] or [`FAULT_LOCAL`]. AWS has no such header: other clients see an ordinary 500.
 pub const FAULT: &str = "x-icecore-fault";
-/// What is stored is damaged.
+/// The stored data is damaged.
 pub const FAULT_DAMAGED: &str = "damaged";
 /// A file of the store cannot be read or written: permissions, a full disk, too many open files.
 pub const FAULT_LOCAL: &str = "local";

@@ -17,7 +17,7 @@ pub(super) struct Answer<'a> {
     /// EBS's second name: `UNRELATED_SNAPSHOTS`.
     pub(super) reason: Option<&'a str>,
     pub(super) message: Option<&'a str>,
-    /// What the endpoint over a store says of the cause: the header [`FAULT`].
+    /// Cause that an endpoint over a store names: the header [`FAULT`].
     pub(super) cause: Option<&'a str>,
 }
 

@@ -91,9 +91,12 @@ impl<'a> EscapeWriter<'a> {
 
 impl Write for EscapeWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let joined = [self.rest.as_slice(), bytes].concat();
-        let bytes_of_rest = if self.rest.is_empty() { bytes } else { &joined };
-        let mut left = bytes_of_rest;
+        let joined;
+        let mut left = bytes;
+        if !self.rest.is_empty() {
+            joined = [self.rest.as_slice(), bytes].concat();
+            left = &joined;
+        }
         loop {
             match std::str::from_utf8(left) {
                 Ok(text) => {

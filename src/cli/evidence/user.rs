@@ -19,7 +19,7 @@ pub(super) struct User {
     pub(super) effective_uid: Option<u32>,
     /// Name of the real user; `None` where the machine's list has none.
     pub(super) name: Option<String>,
-    /// Name that the environment gives, where that is another one. Whoever starts the program can set it.
+    /// Name that the environment gives, where that is another one. The user who starts the program can set it.
     pub(super) claimed: Option<String>,
 }
 
